@@ -1,0 +1,2 @@
+//! The `metaprompt` command line.
+fn main() {}
