@@ -1,1 +1,24 @@
-//! placeholder
+//! One frozen language model: its files, its tokenizer, and an engine that
+//! runs it forward over packed forests of tokens and backward to its input
+//! embeddings.
+//!
+//! The engine's one idea: training a soft prompt needs the gradient of the
+//! loss with respect to the inputs only, and sequences that share a prefix
+//! need it computed once. See [`forest`] for the packing, [`layers`] for the
+//! arithmetic, [`model`] for the passes and [`generation`] for inference.
+
+mod backbone;
+pub mod chat;
+pub mod fetch;
+pub mod files;
+#[cfg(test)]
+mod finite_difference;
+pub mod forest;
+pub mod generation;
+pub mod layers;
+pub mod matmul;
+pub mod model;
+pub mod probe;
+pub mod tokenizer;
+
+pub use backbone::{Backbone, BackboneError};

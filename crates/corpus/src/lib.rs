@@ -1,1 +1,62 @@
-//! placeholder
+//! Clinical corpora in and out of a language model.
+//!
+//! Native files → typed records → text, and generated text → typed answer.
+//! A task is a TOML manifest ([`Manifest`], described in this crate's
+//! `MANIFEST.md`); [`Task::read`] gives a [`Dataset`] of [`Example`]s,
+//! [`Task::render`] writes one down, [`Task::parse`] understands what a model
+//! wrote, [`Task::gold`] says the same of the annotators. Nothing here knows a
+//! model or a tensor.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use metaprompt_corpus::{Split, Task};
+//!
+//! let task = Task::find(Path::new("tasks"), "jnlpba")?;
+//! let data = task.read(Path::new("target/data"))?;
+//! for example in data.split(Split::Test) {
+//!     let text = task.render(example);
+//!     assert_eq!(task.parse(example, &text.target).unusable, []);
+//! }
+//! # Ok::<(), metaprompt_corpus::CorpusError>(())
+//! ```
+//!
+//! The modules follow the data: `readers` (one file per format) → `record` →
+//! `read` and `split` → `template` and `render` → `parse`, `mentions` and
+//! `align` → `prediction`.
+
+mod align;
+mod dataset;
+mod error;
+mod few_shot;
+mod kinds;
+mod manifest;
+mod mentions;
+mod parse;
+mod prediction;
+mod read;
+mod readers;
+mod record;
+mod render;
+mod seeded;
+mod split;
+mod task;
+mod template;
+mod warning;
+
+pub use dataset::{Counts, Dataset};
+pub use error::{CorpusError, Place};
+pub use few_shot::few_shot;
+pub use kinds::{Metric, Role, Split, TaskType};
+pub use manifest::{
+    Carve, Fields, Files, IdList, Label, Length, Manifest, Sampling, Select, SplitRule, Template,
+    UnlistedLabels, WhenLong,
+};
+pub use prediction::{Answer, Prediction, Unusable, UnusableReason};
+pub use readers::{Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, Tsv, Unit, XmlRows};
+pub use record::{
+    Document, Entailment, Entity, Example, Pair, Question, Record, RecordError, Relation, Span,
+    Statement, TextPair,
+};
+pub use render::Rendered;
+pub use task::Task;
+pub use warning::{Warning, WarningKind};

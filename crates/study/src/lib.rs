@@ -1,1 +1,23 @@
-//! placeholder
+//! An experiment from its file to its table: which tasks, which methods, how
+//! many examples, in a run folder that explains itself and survives being
+//! stopped at any moment.
+
+mod answer;
+mod encode;
+mod error;
+mod observer;
+mod report;
+mod run;
+mod spec;
+mod stages;
+
+pub use answer::{Answered, Answerer, Decoding};
+pub use encode::{Encoded, EncodedExample, Encoder, Encoding};
+pub use error::StudyError;
+pub use observer::{Observer, Silent};
+pub use report::{Report, Row, markdown, table};
+pub use run::{Status, run, status};
+pub use spec::{
+    Adapt, Distill, Evaluate, Limits, PromptInit, PromptSpec, Shots, Study, Teach, Vectors,
+};
+pub use stages::{Prepared, SourceVectors, Stages, StageInput, Workspace};

@@ -1,0 +1,59 @@
+//! A backbone ready to use: model, tokenizer, chat template and identity.
+
+use crate::chat::{ChatError, ChatTemplate};
+use crate::files::{Checkpoint, LoadError};
+use crate::model::Model;
+use crate::tokenizer::{Tokenizer, TokenizerError};
+use std::path::Path;
+
+/// One frozen language model with everything that belongs to it.
+pub struct Backbone {
+    /// The decoder.
+    pub model: Model,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Its chat template, where its files have one.
+    pub chat: Option<ChatTemplate>,
+    /// Identity of its weights (see [`Checkpoint::fingerprint`]).
+    pub fingerprint: String,
+}
+
+/// Why a backbone can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackboneError {
+    /// Configuration or weights.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The chat template.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+}
+
+impl Backbone {
+    /// Loads a Hugging Face directory or a GGUF file.
+    ///
+    /// # Errors
+    /// When weights, tokenizer or chat template are missing or don't fit.
+    pub fn open(path: &Path) -> Result<Self, BackboneError> {
+        let checkpoint = Checkpoint::open(path)?;
+        let tokenizer = checkpoint.tokenizer()?;
+        let chat = checkpoint.chat_template(&tokenizer)?;
+        let model = Model::load(&checkpoint)?;
+        Ok(Backbone { model, tokenizer, chat, fingerprint: checkpoint.fingerprint })
+    }
+
+    /// The backbone's name for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.model.config().name
+    }
+
+    /// Hidden size `d`.
+    #[must_use]
+    pub fn hidden_size(&self) -> usize {
+        self.model.config().hidden_size
+    }
+}

@@ -1,0 +1,224 @@
+//! The output head at labelled positions: cross-entropy with the target token
+//! and, for distillation, the divergence from a teacher's distribution.
+//!
+//! Logits are formed for a few rows at a time (`hidden · Eᵀ`), turned into
+//! their own gradient in place and multiplied back, so `[rows, vocabulary]`
+//! never exists for a whole batch.
+
+use super::linear::Linear;
+use super::vector::{dispatch, exp, max, sum_map};
+use crate::matmul::Write;
+use rayon::prelude::*;
+
+/// Rows whose logits exist at the same time.
+const CHUNK_ROWS: usize = 64;
+
+/// One labelled position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label {
+    /// Row of the hidden-state matrix that predicts the token.
+    pub row: usize,
+    /// The token to predict.
+    pub token: u32,
+    /// Weight of this position's loss.
+    pub weight: f32,
+}
+
+/// What the student imitates at each label (see [`Distillation::weight`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Distillation<'a> {
+    /// The teacher's final hidden states, `[labels, d]`, in label order.
+    pub teacher: &'a [f32],
+    /// `τ`: both distributions are softened by it.
+    pub temperature: f32,
+    /// Factor of the divergence in the total loss (`λ`). The divergence itself
+    /// is `KL(teacher ‖ student)` at temperature `τ`, times `τ²` so that its
+    /// gradient keeps its size (Hinton et al. 2015, arXiv 1503.02531).
+    pub weight: f32,
+}
+
+/// Losses and the gradient of their weighted sum.
+#[derive(Clone, Debug)]
+pub struct HeadLoss {
+    /// Negative log-likelihood of each label's token, unweighted.
+    pub nll: Vec<f32>,
+    /// Divergence from the teacher at each label, unweighted; empty without one.
+    pub divergence: Vec<f32>,
+    /// `[rows, d]`: gradient of `Σ label.weight · (nll + λ · divergence)`.
+    pub d_hidden: Vec<f32>,
+}
+
+/// Forward and backward at once: the loss of `labels` given final hidden
+/// states `hidden` (`[rows, d]`, after the last norm). Several labels may share
+/// a row (a shared segment predicts each of its continuations).
+#[must_use]
+pub fn loss(
+    output: &Linear,
+    hidden: &[f32],
+    labels: &[Label],
+    distillation: Option<Distillation<'_>>,
+) -> HeadLoss {
+    let d = output.inputs();
+    let vocabulary = output.outputs();
+    let mut result = HeadLoss {
+        nll: Vec::with_capacity(labels.len()),
+        divergence: Vec::with_capacity(if distillation.is_some() { labels.len() } else { 0 }),
+        d_hidden: vec![0.0; hidden.len()],
+    };
+    for (chunk, labels) in labels.chunks(CHUNK_ROWS).enumerate() {
+        let mut logits = output.forward(&gather(hidden, labels.iter().map(|l| l.row), d));
+        let teacher = distillation.map(|t| {
+            let first = chunk * CHUNK_ROWS * d;
+            (t, output.forward(&t.teacher[first..first + labels.len() * d]))
+        });
+        let losses: Vec<(f32, f32)> = logits
+            .par_chunks_exact_mut(vocabulary)
+            .zip(labels)
+            .enumerate()
+            .map(|(i, (logits, label))| {
+                let teacher = teacher.as_ref().map(|(t, teacher_logits)| Soft {
+                    logits: &teacher_logits[i * vocabulary..(i + 1) * vocabulary],
+                    temperature: t.temperature,
+                    weight: t.weight,
+                });
+                dispatch(|| row_loss(logits, label, teacher.as_ref()))
+            })
+            .collect();
+        for (nll, divergence) in losses {
+            result.nll.push(nll);
+            if distillation.is_some() {
+                result.divergence.push(divergence);
+            }
+        }
+        let mut d_rows = vec![0.0; labels.len() * d];
+        output.backward_into(&mut d_rows, &logits, Write::Replace);
+        for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
+            super::vector::add(&mut result.d_hidden[label.row * d..(label.row + 1) * d], d_row);
+        }
+    }
+    result
+}
+
+/// Log-likelihood of each label's token, without any gradient.
+#[must_use]
+pub fn log_likelihood(output: &Linear, hidden: &[f32], labels: &[Label]) -> Vec<f32> {
+    let (d, vocabulary) = (output.inputs(), output.outputs());
+    let mut result = Vec::with_capacity(labels.len());
+    for labels in labels.chunks(CHUNK_ROWS) {
+        // Labels that share a row share its logits.
+        let mut rows: Vec<usize> = labels.iter().map(|l| l.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let logits = output.forward(&gather(hidden, rows.iter().copied(), d));
+        let log_sums: Vec<f32> = logits
+            .par_chunks_exact(vocabulary)
+            .map(|row| dispatch(|| log_sum_exp(row, 1.0)))
+            .collect();
+        result.extend(labels.iter().map(|label| {
+            let at = rows.partition_point(|&r| r < label.row);
+            logits[at * vocabulary + label.token as usize] - log_sums[at]
+        }));
+    }
+    result
+}
+
+fn gather(hidden: &[f32], rows: impl Iterator<Item = usize>, d: usize) -> Vec<f32> {
+    rows.flat_map(|r| &hidden[r * d..(r + 1) * d]).copied().collect()
+}
+
+struct Soft<'a> {
+    logits: &'a [f32],
+    temperature: f32,
+    weight: f32,
+}
+
+/// Loss of one row; `logits` become their weighted gradient.
+#[inline(always)]
+fn row_loss(logits: &mut [f32], label: &Label, teacher: Option<&Soft<'_>>) -> (f32, f32) {
+    let target = label.token as usize;
+    let log_sum = log_sum_exp(logits, 1.0);
+    let nll = log_sum - logits[target];
+    let mut divergence = 0.0;
+    if let Some(teacher) = teacher {
+        let inverse = 1.0 / teacher.temperature;
+        let student_sum = log_sum_exp(logits, inverse);
+        let teacher_sum = log_sum_exp(teacher.logits, inverse);
+        // d/ds of τ² KL(t ‖ s) is τ (softmax(s/τ) - softmax(t/τ)).
+        let factor = label.weight * teacher.weight * teacher.temperature;
+        let mut sum = 0.0f64;
+        // Blocks keep the f64 sum out of the vectorized loop.
+        for (logits, teacher) in logits.chunks_mut(256).zip(teacher.logits.chunks(256)) {
+            let mut terms = [0.0f32; 256];
+            for ((s, &t), term) in logits.iter_mut().zip(teacher).zip(&mut terms) {
+                let (log_s, log_t) = (*s * inverse - student_sum, t * inverse - teacher_sum);
+                let p_t = exp(log_t);
+                *term = p_t * (log_t - log_s);
+                *s = label.weight * exp(*s - log_sum) + factor * (exp(log_s) - p_t);
+            }
+            sum += f64::from(sum_map(&terms, |v| v));
+        }
+        divergence = sum as f32 * teacher.temperature * teacher.temperature;
+    } else {
+        for s in logits.iter_mut() {
+            *s = label.weight * exp(*s - log_sum);
+        }
+    }
+    logits[target] -= label.weight;
+    (nll, divergence)
+}
+
+/// `ln Σ exp(scale · x_i)`.
+#[inline(always)]
+fn log_sum_exp(x: &[f32], scale: f32) -> f32 {
+    let top = max(x) * scale;
+    let mut total = 0.0f64;
+    for block in x.chunks(1024) {
+        total += f64::from(sum_map(block, |v| exp(v * scale - top)));
+    }
+    top + total.ln() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finite_difference::{assert_gradient, numbers};
+
+    const D: usize = 5;
+
+    fn setup() -> (Linear, Vec<f32>, Vec<Label>) {
+        let output = Linear::new(numbers(23 * D, 1).iter().map(|w| w * 2.0).collect(), None, 23, D);
+        let labels = [(0, 3, 0.5), (2, 22, 0.25), (2, 0, 1.0), (1, 7, 0.125)]
+            .map(|(row, token, weight)| Label { row, token, weight });
+        (output, numbers(3 * D, 2), labels.to_vec())
+    }
+
+    #[test]
+    fn cross_entropy_and_its_gradient() {
+        let (output, hidden, labels) = setup();
+        let result = loss(&output, &hidden, &labels, None);
+        for (nll, log_p) in result.nll.iter().zip(log_likelihood(&output, &hidden, &labels)) {
+            assert!((nll + log_p).abs() < 1e-5);
+        }
+        assert_gradient(&hidden, &result.d_hidden, |hidden| {
+            let nll = loss(&output, hidden, &labels, None).nll;
+            labels.iter().zip(nll).map(|(l, nll)| l.weight * nll).sum()
+        });
+    }
+
+    #[test]
+    fn divergence_is_zero_for_the_teacher_itself_and_has_the_right_gradient() {
+        let (output, hidden, labels) = setup();
+        let same = gather(&hidden, labels.iter().map(|l| l.row), D);
+        let teacher = numbers(labels.len() * D, 9);
+        let with = |teacher| Distillation { teacher, temperature: 2.5, weight: 0.9 };
+        let zero = loss(&output, &hidden, &labels, Some(with(&same)));
+        assert!(zero.divergence.iter().all(|d| d.abs() < 1e-5), "{:?}", zero.divergence);
+        let result = loss(&output, &hidden, &labels, Some(with(&teacher)));
+        assert!(result.divergence.iter().all(|&d| d > 0.0));
+        assert_gradient(&hidden, &result.d_hidden, |hidden| {
+            let r = loss(&output, hidden, &labels, Some(with(&teacher)));
+            let each = r.nll.iter().zip(&r.divergence).zip(&labels);
+            each.map(|((nll, kl), l)| l.weight * (nll + 0.9 * kl)).sum()
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! Loops over `f32` slices, written so that the compiler vectorizes them.
+//!
+//! [`dispatch`] compiles its closure once per instruction set and picks one
+//! when it runs, so a portable build uses AVX2 or AVX-512 where it finds them.
+//! Sums run in [`LANES`] independent partial sums: the order of additions is
+//! the same on every machine.
+
+/// Partial sums kept by a reduction.
+const LANES: usize = 16;
+
+/// Elements below which a loop is not worth a parallel task.
+pub(crate) const PARALLEL_ELEMENTS: usize = 1 << 14;
+
+/// Rows per parallel task for rows of `width` values.
+pub(crate) fn rows_per_task(width: usize) -> usize {
+    (PARALLEL_ELEMENTS / width.max(1)).max(1)
+}
+
+/// Runs `f` compiled for the best instruction set of this machine.
+#[inline]
+pub(crate) fn dispatch<R>(f: impl FnOnce() -> R) -> R {
+    struct Task<F>(F);
+    impl<R, F: FnOnce() -> R> pulp::WithSimd for Task<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Task(f))
+}
+
+/// `e^x` to about 2e-7 relative error; inputs are clamped to the range whose
+/// result is a normal number (Cody–Waite reduction and a degree-6 polynomial
+/// with the coefficients of the Cephes library's `expf`).
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    const MAGIC: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer
+    let x = x.clamp(-87.3, 88.3);
+    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    p = p * r + 1.398_199_9e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 5.000_000_1e-1;
+    let y = p * r * r + r + 1.0;
+    let exponent = shifted.to_bits().wrapping_sub(MAGIC.to_bits());
+    y * f32::from_bits(exponent.wrapping_add(127) << 23)
+}
+
+/// `Σ f(x_i)`.
+#[inline(always)]
+pub(crate) fn sum_map(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let mut tail = 0.0;
+    for &v in chunks.remainder() {
+        tail += f(v);
+    }
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane += f(v);
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+/// `Σ a_i b_i`.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (ca, cb) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let tail: f32 = ca.remainder().iter().zip(cb.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in ca.zip(cb) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+/// Largest value (negative infinity for an empty slice).
+#[inline(always)]
+pub(crate) fn max(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let tail = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    lanes.iter().copied().fold(tail, f32::max)
+}
+
+/// Replaces `x_i` by `e^{x_i - shift}` and returns the sum of the results.
+#[inline(always)]
+pub(crate) fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
+    for v in &mut *x {
+        *v = exp(*v - shift);
+    }
+    sum_map(x, |v| v)
+}
+
+/// `y += x`.
+#[inline(always)]
+pub(crate) fn add(y: &mut [f32], x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += x;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_agrees_with_the_standard_library() {
+        let mut worst = 0.0f64;
+        for i in -870..=880 {
+            let x = i as f32 * 0.1;
+            let want = f64::from(x).exp();
+            worst = worst.max((f64::from(exp(x)) - want).abs() / want);
+        }
+        assert!(worst < 3e-7, "largest relative error {worst}");
+    }
+
+    #[test]
+    fn reductions_cover_the_remainder() {
+        let x: Vec<f32> = (0..37).map(|i| i as f32 - 40.0).collect();
+        dispatch(|| {
+            assert_eq!(sum_map(&x, |v| v), x.iter().sum::<f32>());
+            assert_eq!(max(&x), -4.0);
+            assert_eq!(dot(&x, &x), x.iter().map(|v| v * v).sum::<f32>());
+        });
+    }
+}

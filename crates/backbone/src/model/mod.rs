@@ -1,0 +1,11 @@
+//! The frozen decoder: weights, key/value store, forward and backward pass.
+
+mod backward;
+mod forward;
+mod frequencies;
+mod store;
+mod weights;
+
+pub use forward::{Outputs, Tape};
+pub use store::KvStore;
+pub use weights::Model;

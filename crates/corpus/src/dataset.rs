@@ -1,0 +1,94 @@
+//! A corpus, read: examples by split, what was met on the way, and counts.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::Split;
+use crate::manifest::Label;
+use crate::record::{Example, Record};
+use crate::warning::Warning;
+
+/// The examples of a task by split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Name of the task.
+    pub task: String,
+    /// What parameters are learned from.
+    pub train: Vec<Example>,
+    /// What decides when to stop; empty where the manifest has no rule for it.
+    pub dev: Vec<Example>,
+    /// What is reported.
+    pub test: Vec<Example>,
+    /// What was left out, repaired or found unusual.
+    pub warnings: Vec<Warning>,
+    /// Counts of the splits that have files, before lengths, splitting, thinning
+    /// and caps.
+    pub as_read: BTreeMap<Split, Counts>,
+    /// Counts of the splits as they are here.
+    pub counts: BTreeMap<Split, Counts>,
+}
+
+impl Dataset {
+    /// The examples of one split.
+    pub fn split(&self, split: Split) -> &[Example] {
+        match split {
+            Split::Train => &self.train,
+            Split::Dev => &self.dev,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+/// How much of what a split holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Examples.
+    pub examples: usize,
+    /// Distinct documents.
+    pub documents: usize,
+    /// Annotated mentions (`ner`).
+    pub entities: usize,
+    /// Examples whose label isn't negative (`re`).
+    pub relations: usize,
+    /// Examples by label, or mentions by type (`ner`), by name.
+    pub labels: BTreeMap<String, usize>,
+}
+
+impl Counts {
+    pub(crate) fn of<'e>(examples: impl Iterator<Item = &'e Example>, labels: &[Label]) -> Self {
+        let mut counts = Self::default();
+        let mut documents = HashSet::new();
+        let negative = |name: &str| labels.iter().any(|l| l.negative && l.name == name);
+        for example in examples {
+            counts.examples += 1;
+            documents.insert(&example.document);
+            let label = match &example.record {
+                Record::Document(document) => {
+                    counts.entities += document.entities().len();
+                    for entity in document.entities() {
+                        *counts.labels.entry(entity.kind.clone()).or_default() += 1;
+                    }
+                    continue;
+                }
+                Record::TextPair(_) => continue,
+                Record::Question(question) if labels.is_empty() && question.choices.is_empty() => {
+                    continue;
+                }
+                Record::Question(question) => &question.answer,
+                Record::Entailment(entailment) => &entailment.label,
+                Record::Pair(pair) => {
+                    counts.relations += usize::from(!negative(&pair.label));
+                    &pair.label
+                }
+                Record::Statement(statement) => {
+                    counts.relations += usize::from(!negative(&statement.label));
+                    &statement.label
+                }
+            };
+            *counts.labels.entry(label.clone()).or_default() += 1;
+        }
+        counts.documents = documents.len();
+        counts
+    }
+}

@@ -1,0 +1,124 @@
+//! A task's manifest: one TOML file that says where its native files are, how
+//! to read them, how to put a question to a language model and how to
+//! understand its answer. `MANIFEST.md` beside this crate's `Cargo.toml`
+//! describes every key.
+
+mod files;
+mod labels;
+mod validate;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use files::{Carve, Fields, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
+pub use labels::{Label, UnlistedLabels};
+pub(crate) use labels::{find as find_label, names as label_names};
+
+use crate::error::CorpusError;
+use crate::kinds::{Metric, Role, Split, TaskType};
+use crate::readers::Reader;
+
+/// The content of a manifest file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of the task; equal to the file's name without `.toml`.
+    pub name: String,
+    /// What kind of problem it is.
+    #[serde(rename = "type")]
+    pub task_type: TaskType,
+    /// Whether it teaches or receives.
+    pub role: Role,
+    /// What the corpus's authors allow, in their words.
+    pub licence: String,
+    /// Where the corpus comes from: a paper, an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The number that the task is judged by.
+    pub metric: Metric,
+    /// What the model is told. The same for every example, so that it is
+    /// computed once per batch.
+    pub instruction: String,
+    /// How to read the native files.
+    pub reader: Reader,
+    /// Where they are.
+    pub files: Files,
+    /// Which examples of those files belong to which split.
+    #[serde(default, skip_serializing_if = "Select::is_empty")]
+    pub select: Select,
+    /// Which fields of a row hold what.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
+    /// The label set; empty for free text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// What to do with a label that isn't in the label set.
+    #[serde(default)]
+    pub unlisted_labels: UnlistedLabels,
+    /// How an example is written down.
+    #[serde(default)]
+    pub template: Template,
+    /// How to make splits that the corpus doesn't have.
+    #[serde(default, skip_serializing_if = "SplitRule::is_empty")]
+    pub split: SplitRule,
+    /// How many examples to keep.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// What to do with long inputs.
+    #[serde(default)]
+    pub length: Length,
+}
+
+/// How an example is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The input with `{slots}`; the task type's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// What stands before and after a marked mention of a candidate pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<[String; 2]>,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// [`CorpusError::Io`], [`CorpusError::ManifestSyntax`] (which names an
+    /// unknown key), [`CorpusError::ManifestValue`] or
+    /// [`CorpusError::MetricMismatch`].
+    pub fn load(path: &Path) -> Result<Self, CorpusError> {
+        let text = crate::readers::text::read_text(path)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks a manifest's text; `path` is only for messages.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`], without `Io`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, CorpusError> {
+        let manifest: Self = toml::from_str(text).map_err(|e| CorpusError::ManifestSyntax {
+            path: path.to_owned(),
+            message: e.to_string().trim_end().to_owned(),
+        })?;
+        validate::validate(&manifest, path)?;
+        Ok(manifest)
+    }
+
+    /// Whether the answer is one of a closed set, as opposed to free text or
+    /// a list of mentions.
+    pub fn is_closed(&self) -> bool {
+        match self.task_type {
+            TaskType::Ner | TaskType::Summ => false,
+            TaskType::Re | TaskType::Nli => true,
+            TaskType::Qa => !self.labels.is_empty() || self.fields.choices.is_some(),
+        }
+    }
+
+    /// The paths of a split, relative to the data folder.
+    pub fn paths(&self, split: Split) -> &[String] {
+        self.files.of(split)
+    }
+}

@@ -1,0 +1,331 @@
+//! Checks that need more than one key of a manifest at a time.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::Manifest;
+use super::files::{Fields, WhenLong};
+use crate::error::CorpusError;
+use crate::kinds::{Metric, Split, TaskType};
+use crate::readers::Shape;
+use crate::template::InputTemplate;
+
+/// The largest cap, fraction or limit that makes sense is far below this; it
+/// keeps arithmetic on user numbers from overflowing.
+const MOST: usize = 1 << 40;
+
+pub(super) fn validate(manifest: &Manifest, path: &Path) -> Result<(), CorpusError> {
+    let check = Check { manifest, path };
+    check.name()?;
+    check.reader()?;
+    check.files()?;
+    check.fields()?;
+    check.labels()?;
+    check.metric()?;
+    check.template()?;
+    check.split()?;
+    check.numbers()
+}
+
+struct Check<'a> {
+    manifest: &'a Manifest,
+    path: &'a Path,
+}
+
+impl Check<'_> {
+    fn fail<T>(&self, key: &str, problem: impl Into<String>) -> Result<T, CorpusError> {
+        Err(CorpusError::ManifestValue {
+            path: self.path.to_owned(),
+            key: key.to_owned(),
+            problem: problem.into(),
+        })
+    }
+
+    fn name(&self) -> Result<(), CorpusError> {
+        let name = &self.manifest.name;
+        let simple = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(simple) {
+            return self.fail("name", "must be letters, digits, `-` and `_`");
+        }
+        if self
+            .path
+            .file_stem()
+            .is_some_and(|stem| stem != name.as_str())
+        {
+            return self.fail(
+                "name",
+                format!("is `{name}`, but the file has another name"),
+            );
+        }
+        if self.manifest.instruction.trim().is_empty() {
+            return self.fail("instruction", "is empty");
+        }
+        if self.manifest.licence.trim().is_empty() {
+            return self.fail("licence", "is empty; write `not stated` if it isn't known");
+        }
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<(), CorpusError> {
+        let reader = self.manifest.reader.read();
+        let task_type = self.manifest.task_type;
+        if !reader.serves(task_type) {
+            return self.fail(
+                "reader.format",
+                format!("can't be read as a task of type `{task_type}`"),
+            );
+        }
+        if let Err((key, problem)) = reader.check(self.manifest) {
+            return self.fail(&format!("reader.{key}"), problem);
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> Result<(), CorpusError> {
+        for split in Split::ALL {
+            let key = format!("files.{split}");
+            for relative in self.manifest.files.of(split) {
+                self.relative(&key, relative)?;
+            }
+            if let Some(super::IdList::In(file) | super::IdList::NotIn(file)) =
+                self.manifest.select.of(split)
+            {
+                self.relative(&format!("select.{split}"), file)?;
+                if self.manifest.files.of(split).is_empty() {
+                    return self.fail(&format!("select.{split}"), format!("needs `{key}`"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // A manifest may come from anywhere; it reads below the data folder only.
+    fn relative(&self, key: &str, relative: &str) -> Result<(), CorpusError> {
+        let mut components = Path::new(relative).components();
+        let below = components.all(|c| matches!(c, std::path::Component::Normal(_)));
+        if relative.is_empty() || !below {
+            return self.fail(
+                key,
+                format!("is `{relative}`; it must be a path below the data folder, without `..`"),
+            );
+        }
+        Ok(())
+    }
+
+    fn fields(&self) -> Result<(), CorpusError> {
+        let fields = &self.manifest.fields;
+        if self.manifest.reader.read().shape() != Shape::Rows {
+            if !fields.is_empty() {
+                return self.fail("fields", "is only for csv, tsv, json, jsonl and xml");
+            }
+            return Ok(());
+        }
+        let (needed, allowed): (&[&str], &[&str]) = match self.manifest.task_type {
+            TaskType::Ner => (&[], &[]),
+            TaskType::Re => (&["text", "label"], &[]),
+            TaskType::Nli => (&["premise", "hypothesis", "label"], &[]),
+            TaskType::Qa => (&["question", "answer"], &["context", "choices"]),
+            TaskType::Summ => (&["source", "target"], &[]),
+        };
+        for (name, given) in named(fields) {
+            if needed.contains(&name) && !given {
+                return self.fail(&format!("fields.{name}"), "is missing");
+            }
+            if given && !needed.contains(&name) && !allowed.contains(&name) {
+                return self.fail(
+                    &format!("fields.{name}"),
+                    format!("isn't for tasks of type `{}`", self.manifest.task_type),
+                );
+            }
+        }
+        if let Some(choices) = &fields.choices
+            && !(2..=26).contains(&choices.len())
+        {
+            return self.fail("fields.choices", "must list 2 to 26 fields");
+        }
+        Ok(())
+    }
+
+    fn labels(&self) -> Result<(), CorpusError> {
+        let manifest = self.manifest;
+        let labels = &manifest.labels;
+        let needs = match manifest.task_type {
+            TaskType::Ner => 1,
+            TaskType::Re | TaskType::Nli => 2,
+            TaskType::Qa | TaskType::Summ => 0,
+        };
+        if labels.len() < needs {
+            return self.fail("labels", format!("must list at least {needs}"));
+        }
+        let free = manifest.task_type == TaskType::Summ || manifest.fields.choices.is_some();
+        if free && !labels.is_empty() {
+            return self.fail("labels", "has no use in a task of this form");
+        }
+        let mut words = HashSet::new();
+        let mut names = HashSet::new();
+        for label in labels {
+            let shown = &label.name;
+            let clean = |text: &str| {
+                !text.is_empty() && text.trim() == text && !text.contains(['\n', '\r', '|'])
+            };
+            if !clean(label.words()) || label.name.is_empty() {
+                return self.fail(
+                    "labels",
+                    format!("`{shown}`: words must be one line without `|` or outer spaces"),
+                );
+            }
+            if !words.insert(label.words().to_lowercase()) {
+                return self.fail(
+                    "labels",
+                    format!("`{shown}`: another label has the same words"),
+                );
+            }
+            for name in std::iter::once(&label.name).chain(&label.aliases) {
+                if !names.insert(name) {
+                    return self.fail("labels", format!("`{name}` is listed twice"));
+                }
+            }
+            if label.negative && manifest.task_type != TaskType::Re {
+                return self.fail("labels", format!("`{shown}`: `negative` is only for `re`"));
+            }
+        }
+        if manifest.task_type == TaskType::Ner && words.contains("none") {
+            return self.fail("labels", "can't use the word `none`: it means no mention");
+        }
+        Ok(())
+    }
+
+    fn metric(&self) -> Result<(), CorpusError> {
+        let manifest = self.manifest;
+        let usable: &[Metric] = match manifest.task_type {
+            TaskType::Ner => &[Metric::EntityF1, Metric::EntityF1Lenient],
+            TaskType::Re => &[Metric::RelationF1, Metric::Accuracy, Metric::MacroF1],
+            TaskType::Nli | TaskType::Qa if manifest.is_closed() => {
+                &[Metric::Accuracy, Metric::MacroF1]
+            }
+            _ => &[Metric::RougeL, Metric::Rouge1, Metric::Rouge2],
+        };
+        if !usable.contains(&manifest.metric) {
+            let usable: Vec<&str> = usable.iter().map(|metric| metric.name()).collect();
+            return Err(CorpusError::MetricMismatch {
+                path: self.path.to_owned(),
+                metric: manifest.metric,
+                task_type: manifest.task_type,
+                usable: usable.join(", "),
+            });
+        }
+        let has_negative = manifest.labels.iter().any(|label| label.negative);
+        let all_negative = manifest.labels.iter().all(|label| label.negative);
+        if manifest.metric == Metric::RelationF1 && (!has_negative || all_negative) {
+            return self.fail(
+                "labels",
+                "needs `negative = true` on the labels that mean no relation, and one without",
+            );
+        }
+        Ok(())
+    }
+
+    fn template(&self) -> Result<(), CorpusError> {
+        if let Err(problem) = InputTemplate::of(self.manifest) {
+            return self.fail("template.input", problem);
+        }
+        if let Some(marks) = &self.manifest.template.marks {
+            if self.manifest.reader.read().shape() != Shape::Documents
+                || self.manifest.task_type != TaskType::Re
+            {
+                return self.fail("template.marks", "is only for candidate pairs");
+            }
+            if marks.iter().any(String::is_empty) {
+                return self.fail("template.marks", "must not be empty");
+            }
+        }
+        Ok(())
+    }
+
+    fn split(&self) -> Result<(), CorpusError> {
+        let manifest = self.manifest;
+        let mut given = 0.0;
+        for split in Split::ALL {
+            let Some(carve) = manifest.split.of(split) else {
+                if manifest.files.of(split).is_empty() && split != Split::Dev {
+                    return self.fail(
+                        &format!("files.{split}"),
+                        format!("is missing; give files, or `split.{split}`"),
+                    );
+                }
+                continue;
+            };
+            let key = format!("split.{split}");
+            if !manifest.files.of(split).is_empty() {
+                return self.fail(&key, format!("is of no use beside `files.{split}`"));
+            }
+            if manifest.files.of(carve.from).is_empty() {
+                return self.fail(
+                    &key,
+                    format!("takes from {}, which has no files", carve.from),
+                );
+            }
+            if !(carve.fraction > 0.0 && carve.fraction < 1.0) {
+                return self.fail(&key, "needs a fraction over 0 and under 1");
+            }
+            given += carve.fraction;
+            if given >= 1.0 {
+                return self.fail(&key, "leaves nothing: the fractions add up to 1 or more");
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> Result<(), CorpusError> {
+        let sampling = &self.manifest.sampling;
+        for split in Split::ALL {
+            if let Some(most) = sampling.max_of(split)
+                && !(1..MOST).contains(&most)
+            {
+                return self.fail(&format!("sampling.max_{split}"), "must be at least 1");
+            }
+        }
+        if let Some(ratio) = sampling.negatives_per_positive {
+            if !(ratio > 0.0 && ratio < 1e6) {
+                return self.fail("sampling.negatives_per_positive", "must be over 0");
+            }
+            if !self.manifest.labels.iter().any(|label| label.negative) {
+                return self.fail(
+                    "sampling.negatives_per_positive",
+                    "needs a label with `negative = true`",
+                );
+            }
+        }
+        let length = self.manifest.length;
+        if length.max_input_chars.is_some_and(|most| most < 40) {
+            return self.fail("length.max_input_chars", "must be at least 40");
+        }
+        let documents = self.manifest.reader.read().shape() == Shape::Documents;
+        match (documents, self.manifest.task_type, length.when_long) {
+            (true, TaskType::Re, WhenLong::KeepStart | WhenLong::KeepEnd) => self.fail(
+                "length.when_long",
+                "must be `skip`: a cut could lose a mention",
+            ),
+            (true, TaskType::Ner, WhenLong::KeepEnd) => self.fail(
+                "length.when_long",
+                "must be `skip` or `keep-start` for `ner`",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn named(fields: &Fields) -> [(&'static str, bool); 10] {
+    [
+        ("text", fields.text.is_some()),
+        ("label", fields.label.is_some()),
+        ("premise", fields.premise.is_some()),
+        ("hypothesis", fields.hypothesis.is_some()),
+        ("question", fields.question.is_some()),
+        ("context", fields.context.is_some()),
+        ("choices", fields.choices.is_some()),
+        ("answer", fields.answer.is_some()),
+        ("source", fields.source.is_some()),
+        ("target", fields.target.is_some()),
+    ]
+}

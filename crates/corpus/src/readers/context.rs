@@ -1,0 +1,164 @@
+//! What a reader knows of the task, and where it puts what it finds.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{CorpusError, Place};
+use crate::manifest::{Label, Manifest, UnlistedLabels, find_label, label_names};
+use crate::record::{Document, Entity, Example, Pair, Record, RecordError};
+use crate::warning::{WarningKind, Warnings};
+
+/// An example with what splitting has to know about it.
+pub(crate) struct Found {
+    pub(crate) example: Example,
+    /// Values by which it stays together with others.
+    pub(crate) ties: Vec<String>,
+    /// Where it comes from.
+    pub(crate) file: PathBuf,
+}
+
+/// Collects the examples of one split.
+pub(crate) struct Context<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) warnings: &'a mut Warnings,
+    found: Vec<Found>,
+    ids: HashSet<String>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(manifest: &'a Manifest, warnings: &'a mut Warnings) -> Self {
+        Self {
+            manifest,
+            warnings,
+            found: Vec::new(),
+            ids: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn into_found(self) -> Vec<Found> {
+        self.found
+    }
+
+    /// Takes an example. An id that was used before gets a suffix, so that
+    /// results can always be told apart.
+    pub(crate) fn push(&mut self, place: &Place, mut example: Example, ties: Vec<String>) {
+        if !self.ids.insert(example.id.clone()) {
+            self.warn(WarningKind::DuplicateId, place);
+            let mut n = 2;
+            while !self.ids.insert(format!("{}#{n}", example.id)) {
+                n += 1;
+            }
+            example.id = format!("{}#{n}", example.id);
+        }
+        self.found.push(Found {
+            example,
+            ties,
+            file: place.file.clone(),
+        });
+    }
+
+    /// Takes a text as an example of named entity recognition.
+    pub(crate) fn push_document(
+        &mut self,
+        place: &Place,
+        id: String,
+        document_id: &str,
+        document: Document,
+    ) {
+        let example = Example {
+            id,
+            document: document_id.to_owned(),
+            record: Record::Document(document),
+        };
+        self.push(place, example, Vec::new());
+    }
+
+    /// Takes two mentions of a text as an example of relation extraction.
+    pub(crate) fn push_pair(
+        &mut self,
+        place: &Place,
+        id: String,
+        document_id: &str,
+        pair: CandidatePair<'_>,
+    ) -> Result<(), CorpusError> {
+        let CandidatePair {
+            text,
+            head,
+            tail,
+            label,
+        } = pair;
+        let entities = vec![head.clone(), tail.clone()];
+        let document = Document::new(text.to_owned(), entities, Vec::new())
+            .map_err(|source| record_error(place, source))?;
+        let record = Record::Pair(Pair {
+            document,
+            head: head.id.clone(),
+            tail: tail.id.clone(),
+            label: label.to_owned(),
+        });
+        let example = Example {
+            id,
+            document: document_id.to_owned(),
+            record,
+        };
+        self.push(place, example, Vec::new());
+        Ok(())
+    }
+
+    /// The label that the files mean by `raw`; none when it isn't in the label
+    /// set and the manifest says to ignore that.
+    pub(crate) fn label(
+        &mut self,
+        place: &Place,
+        field: &str,
+        raw: &str,
+    ) -> Result<Option<&'a Label>, CorpusError> {
+        if let Some(label) = find_label(&self.manifest.labels, raw) {
+            return Ok(Some(label));
+        }
+        match self.manifest.unlisted_labels {
+            UnlistedLabels::Ignore => {
+                self.warn(WarningKind::UnlistedLabel, place);
+                Ok(None)
+            }
+            UnlistedLabels::Error => Err(CorpusError::UnknownLabel {
+                place: place.clone(),
+                field: field.to_owned(),
+                label: raw.chars().take(40).collect::<String>().into(),
+                known: label_names(&self.manifest.labels).into(),
+            }),
+        }
+    }
+
+    /// The label that says that there is no relation.
+    pub(crate) fn negative(&self) -> Option<&'a Label> {
+        self.manifest.labels.iter().find(|label| label.negative)
+    }
+
+    pub(crate) fn warn(&mut self, kind: WarningKind, place: &Place) {
+        self.warnings.add(kind, &place.file, place.line);
+    }
+}
+
+/// Two mentions of a text with the name of the label of their relation.
+#[derive(Clone, Copy)]
+pub(crate) struct CandidatePair<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) head: &'a Entity,
+    pub(crate) tail: &'a Entity,
+    pub(crate) label: &'a str,
+}
+
+pub(crate) fn record_error(place: &Place, source: RecordError) -> CorpusError {
+    CorpusError::Record {
+        place: place.clone(),
+        source,
+    }
+}
+
+/// A file's name without folder and extension, for ids.
+pub(crate) fn stem(file: &Path) -> String {
+    file.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

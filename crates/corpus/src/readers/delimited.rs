@@ -1,0 +1,175 @@
+//! Tables as text: comma-separated and tab-separated values.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::context::stem;
+use super::rows::{Row, push_row};
+use super::text::read_text;
+use super::{Context, OptionError, Read, Shape};
+use crate::error::{CorpusError, Place};
+use crate::kinds::TaskType;
+use crate::manifest::Manifest;
+
+/// Options of the `csv` format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Csv {
+    /// Whether the first row names the columns.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// Whether `"` encloses cells that hold separators or line ends.
+    #[serde(default = "yes")]
+    pub quoting: bool,
+    /// One ASCII character between cells.
+    #[serde(default = "comma")]
+    pub separator: char,
+}
+
+/// Options of the `tsv` format: a table without quoting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tsv {
+    /// Whether the first row names the columns.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// Whether `"` encloses cells that hold tabs or line ends.
+    #[serde(default)]
+    pub quoting: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn comma() -> char {
+    ','
+}
+
+impl Read for Csv {
+    fn extension(&self) -> &'static str {
+        "csv"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Rows
+    }
+
+    fn serves(&self, task_type: TaskType) -> bool {
+        task_type != TaskType::Ner
+    }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        if !self.separator.is_ascii() || matches!(self.separator, '"' | '\n' | '\r') {
+            return Err(("separator", "must be one ASCII character".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+        let separator = u8::try_from(self.separator).unwrap_or(b',');
+        read_table(file, self.header, self.quoting, separator, cx)
+    }
+}
+
+impl Read for Tsv {
+    fn extension(&self) -> &'static str {
+        "tsv"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Rows
+    }
+
+    fn serves(&self, task_type: TaskType) -> bool {
+        task_type != TaskType::Ner
+    }
+
+    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+        read_table(file, self.header, self.quoting, b'\t', cx)
+    }
+}
+
+fn read_table(
+    file: &Path,
+    header: bool,
+    quoting: bool,
+    separator: u8,
+    cx: &mut Context<'_>,
+) -> Result<(), CorpusError> {
+    let text = read_text(file)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(separator)
+        .quoting(quoting)
+        .from_reader(text.as_bytes());
+    let mut names: Option<Vec<String>> = None;
+    let prefix = stem(file);
+    let mut number = 0;
+    let mut cells = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut cells) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => return Err(table_error(file, &error)),
+        }
+        let line = cells
+            .position()
+            .and_then(|position| usize::try_from(position.line()).ok());
+        if header && names.is_none() {
+            names = Some(cells.iter().map(|name| name.trim().to_owned()).collect());
+            continue;
+        }
+        number += 1;
+        let place = Place {
+            file: file.to_owned(),
+            line,
+            record: None,
+        };
+        let row = Cells {
+            names: names.as_deref(),
+            cells: &cells,
+        };
+        push_row(cx, &place, &row, &prefix, number)?;
+    }
+}
+
+struct Cells<'a> {
+    names: Option<&'a [String]>,
+    cells: &'a csv::StringRecord,
+}
+
+impl Row for Cells<'_> {
+    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
+        let column = match self.names {
+            Some(names) => names.iter().position(|name| name == field),
+            None => field.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
+        };
+        let cell = column.and_then(|column| self.cells.get(column));
+        Ok(cell.map(|cell| vec![cell.to_owned()]))
+    }
+}
+
+fn table_error(file: &Path, error: &csv::Error) -> CorpusError {
+    let line = error
+        .position()
+        .and_then(|position| usize::try_from(position.line()).ok());
+    let problem = match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!(
+            "has {len} cells where the first row has {expected_len}; look for a stray separator \
+             or an unclosed quote"
+        ),
+        // The text is known to be UTF-8 and lies in memory, so what is left
+        // can only be a fault in the table itself.
+        _ => "isn't a row of a table".to_owned(),
+    };
+    let place = Place {
+        file: file.to_owned(),
+        line,
+        record: None,
+    };
+    CorpusError::malformed(place, problem)
+}

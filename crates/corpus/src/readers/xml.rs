@@ -1,0 +1,73 @@
+//! Well-formed XML without a document type, and the lines that its elements
+//! stand on.
+
+use std::path::Path;
+
+use roxmltree::{Document, Node, ParsingOptions};
+
+use crate::error::{CorpusError, Place};
+
+/// Far above any corpus file, far below what fills the memory.
+const MAX_NODES: u32 = 20_000_000;
+
+/// Parses a file's text. A document type is refused, so there are no entities
+/// that expand and none that are fetched.
+pub(crate) fn parse<'t>(text: &'t str, file: &Path) -> Result<Document<'t>, CorpusError> {
+    let options = ParsingOptions {
+        allow_dtd: false,
+        nodes_limit: MAX_NODES,
+        ..ParsingOptions::default()
+    };
+    Document::parse_with_options(text, options).map_err(|error| {
+        let position = error.pos();
+        let problem = match error {
+            roxmltree::Error::DtdDetected => {
+                "has a document type (<!DOCTYPE …>), which isn't read; remove it".to_owned()
+            }
+            roxmltree::Error::NodesLimitReached => "has too many elements".to_owned(),
+            roxmltree::Error::UnclosedRootNode | roxmltree::Error::UnexpectedEndOfStream => {
+                "the XML ends too early; is the file cut off?".to_owned()
+            }
+            // The reader's own messages may quote the text.
+            _ => format!("isn't well-formed XML at column {}", position.col),
+        };
+        CorpusError::malformed(Place::line(file, position.row as usize), problem)
+    })
+}
+
+/// Finds lines by byte offsets. (The XML library counts from the start of the
+/// text for each question, which makes reading quadratic.)
+pub(crate) struct LineIndex(Vec<usize>);
+
+impl LineIndex {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(super::text::lines(text).map(|line| line.start).collect())
+    }
+
+    /// Line on which an element begins, from 1.
+    pub(crate) fn of(&self, node: &Node<'_, '_>) -> usize {
+        let start = node.range().start;
+        self.0.partition_point(|line| *line <= start).max(1)
+    }
+}
+
+/// An attribute that has to be there.
+pub(crate) fn attribute<'a>(
+    node: &Node<'a, '_>,
+    name: &str,
+    place: &Place,
+) -> Result<&'a str, CorpusError> {
+    node.attribute(name)
+        .ok_or_else(|| CorpusError::MissingField {
+            place: place.clone(),
+            field: format!("{}@{name}", node.tag_name().name()),
+        })
+}
+
+/// The text of an element and of all elements in it.
+pub(crate) fn text_of(node: &Node<'_, '_>) -> String {
+    node.descendants()
+        .filter(Node::is_text)
+        .filter_map(|text| text.text())
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! XML in which each element of one name is a record.
+
+use std::path::Path;
+
+use roxmltree::Node;
+use serde::{Deserialize, Serialize};
+
+use super::context::stem;
+use super::rows::{Row, push_row};
+use super::text::read_text;
+use super::xml::{LineIndex, parse, text_of};
+use super::{Context, OptionError, Read, Shape};
+use crate::error::{CorpusError, Place};
+use crate::kinds::TaskType;
+use crate::manifest::Manifest;
+
+/// Options of the `xml` format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XmlRows {
+    /// Name of the element that is a record, at any depth.
+    pub record: String,
+}
+
+impl Read for XmlRows {
+    fn extension(&self) -> &'static str {
+        "xml"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Rows
+    }
+
+    fn serves(&self, task_type: TaskType) -> bool {
+        task_type != TaskType::Ner
+    }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        if self.record.is_empty() {
+            return Err(("record", "must name an element".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+        let text = read_text(file)?;
+        let document = parse(&text, file)?;
+        let lines = LineIndex::new(&text);
+        let prefix = stem(file);
+        let records = document
+            .descendants()
+            .filter(|node| node.tag_name().name() == self.record);
+        for (i, node) in records.enumerate() {
+            let place = Place::line(file, lines.of(&node));
+            push_row(cx, &place, &Element(node), &prefix, i + 1)?;
+        }
+        Ok(())
+    }
+}
+
+struct Element<'a, 'input>(Node<'a, 'input>);
+
+impl Row for Element<'_, '_> {
+    /// `.` is the element's own text, `@name` an attribute, anything else a
+    /// path of child elements that may end in an attribute. A path that leads
+    /// to several elements gives several values.
+    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
+        if field == "." {
+            return Ok(Some(vec![text_of(&self.0)]));
+        }
+        let mut nodes = vec![self.0];
+        for step in field.split('/') {
+            if let Some(name) = step.strip_prefix('@') {
+                let values: Vec<String> = nodes
+                    .iter()
+                    .filter_map(|node| node.attribute(name).map(str::to_owned))
+                    .collect();
+                return Ok((!values.is_empty()).then_some(values));
+            }
+            nodes = nodes
+                .iter()
+                .flat_map(Node::children)
+                .filter(|child| child.tag_name().name() == step)
+                .collect();
+        }
+        Ok((!nodes.is_empty()).then(|| nodes.iter().map(text_of).collect()))
+    }
+}

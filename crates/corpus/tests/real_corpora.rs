@@ -1,0 +1,253 @@
+//! The seven real tasks of `tasks/`, against the counts of the page that
+//! describes the corpora, and gold → text → record.
+
+mod support;
+
+use std::collections::{BTreeMap, HashSet};
+
+use metaprompt_corpus::{
+    Answer, Counts, Dataset, Example, Record, Split, Task, UnusableReason, WarningKind, few_shot,
+};
+use support::{data, root};
+
+fn read(name: &str) -> Option<(Task, Dataset)> {
+    let data = data()?;
+    let task = Task::find(&root().join("tasks"), name).expect("manifest");
+    let dataset = task.read(&data).expect("corpus");
+    Some((task, dataset))
+}
+
+fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
+    dataset
+        .warnings
+        .iter()
+        .filter(|w| w.kind == kind)
+        .map(|w| w.count)
+        .sum()
+}
+
+fn labels(counts: &Counts) -> Vec<(&str, usize)> {
+    counts
+        .labels
+        .iter()
+        .map(|(l, n)| (l.as_str(), *n))
+        .collect()
+}
+
+fn documents(examples: &[Example]) -> HashSet<&str> {
+    examples.iter().map(|e| e.document.as_str()).collect()
+}
+
+#[test]
+fn jnlpba_counts() {
+    let Some((_, dataset)) = read("jnlpba") else {
+        return;
+    };
+    let train = &dataset.as_read[&Split::Train];
+    assert_eq!(
+        (train.documents, train.examples, train.entities),
+        (200, 1739, 4551)
+    );
+    let test = &dataset.as_read[&Split::Test];
+    assert_eq!(
+        (test.documents, test.examples, test.entities),
+        (404, 3856, 8662)
+    );
+    assert_eq!(labels(test).len(), 5);
+    assert_eq!(dataset.train.len() + dataset.dev.len(), 1739);
+    assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
+}
+
+#[test]
+fn gad_counts() {
+    let Some((_, dataset)) = read("gad") else {
+        return;
+    };
+    let sizes = [dataset.train.len(), dataset.dev.len(), dataset.test.len()];
+    assert_eq!(sizes, [4261, 535, 534]);
+    assert_eq!(dataset.warnings, []);
+}
+
+#[test]
+fn pubmedqa_counts() {
+    let Some((_, dataset)) = read("pubmedqa") else {
+        return;
+    };
+    assert_eq!(dataset.train.len() + dataset.dev.len(), 500);
+    assert_eq!((dataset.dev.len(), dataset.test.len()), (50, 500));
+    let mut all: BTreeMap<&str, usize> = BTreeMap::new();
+    for counts in dataset.as_read.values() {
+        for (label, n) in labels(counts) {
+            *all.entry(label).or_default() += n;
+        }
+    }
+    assert_eq!(
+        all,
+        BTreeMap::from([("maybe", 110), ("no", 338), ("yes", 552)])
+    );
+}
+
+#[test]
+fn mediqa_rqe_counts() {
+    let Some((_, dataset)) = read("mediqa-rqe") else {
+        return;
+    };
+    let sizes = [dataset.train.len(), dataset.dev.len(), dataset.test.len()];
+    // One of the 8,588 training pairs has an empty question.
+    assert_eq!(sizes, [8587, 302, 230]);
+    assert_eq!(warned(&dataset, WarningKind::EmptyField), 1);
+    assert_eq!(
+        labels(&dataset.counts[&Split::Test]),
+        [("false", 115), ("true", 115)]
+    );
+    assert_eq!(dataset.counts[&Split::Test].documents, 101);
+}
+
+#[test]
+fn mts_dialog_counts() {
+    let Some((_, dataset)) = read("mts-dialog") else {
+        return;
+    };
+    let sizes = [dataset.train.len(), dataset.dev.len(), dataset.test.len()];
+    assert_eq!(sizes, [1201, 100, 400]);
+    for example in &dataset.train {
+        let Record::TextPair(pair) = &example.record else {
+            panic!("not a text pair")
+        };
+        assert!(!pair.source.contains('\r') && !pair.target.contains("\n\n"));
+    }
+}
+
+#[test]
+fn healthver_counts_and_no_leak() {
+    let Some((_, dataset)) = read("healthver") else {
+        return;
+    };
+    assert_eq!(dataset.as_read[&Split::Train].examples, 1917);
+    assert_eq!(dataset.test.len(), 1823);
+    assert_eq!(
+        labels(&dataset.as_read[&Split::Test]),
+        [("Neutral", 727), ("Refutes", 425), ("Supports", 671)]
+    );
+    let share = dataset.dev.len() as f64 / 1917.0;
+    assert!((0.08..0.13).contains(&share), "{share}");
+    let texts = |examples: &[Example]| -> (HashSet<String>, HashSet<String>) {
+        examples
+            .iter()
+            .map(|e| match &e.record {
+                Record::Entailment(e) => (e.premise.clone(), e.hypothesis.clone()),
+                _ => panic!("not an entailment"),
+            })
+            .unzip()
+    };
+    let (train, dev) = (texts(&dataset.train), texts(&dataset.dev));
+    assert!(train.0.is_disjoint(&dev.0), "evidence on both sides");
+    assert!(train.1.is_disjoint(&dev.1), "claims on both sides");
+}
+
+#[test]
+fn ddi2013_counts() {
+    let Some((_, dataset)) = read("ddi2013") else {
+        return;
+    };
+    let train = &dataset.as_read[&Split::Train];
+    // 16,571 pairs, 2,536 related; one of these without a type.
+    assert_eq!((train.examples, train.relations), (16570, 2535));
+    assert_eq!(warned(&dataset, WarningKind::UntypedRelation), 1);
+    let test = &dataset.as_read[&Split::Test];
+    assert_eq!((test.examples, test.relations), (5716, 979));
+    assert_eq!(
+        labels(test),
+        [
+            ("advise", 221),
+            ("effect", 360),
+            ("false", 4737),
+            ("int", 96),
+            ("mechanism", 302)
+        ]
+    );
+    assert_eq!(dataset.test.len(), 5716);
+    let counts = &dataset.counts[&Split::Train];
+    let negatives = counts.examples - counts.relations;
+    assert_eq!(negatives, 3 * counts.relations);
+    assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
+    // Four in the training part, by the page.
+    assert_eq!(warned(&dataset, WarningKind::SurfaceMismatch), 4);
+}
+
+/// What the annotators said, written down and read back, is what they said:
+/// everywhere for labels and free text, and for mentions up to those whose
+/// text also occurs, unannotated, before.
+#[test]
+fn gold_answers_survive_being_written_and_read() {
+    let Some(data) = data() else { return };
+    for task in Task::list(&root().join("tasks")).expect("manifests") {
+        let dataset = task.read(&data).expect("corpus");
+        let (mut all, mut kept) = (0, 0);
+        let mut lost: BTreeMap<&str, usize> = BTreeMap::new();
+        for example in Split::ALL.iter().flat_map(|s| dataset.split(*s)) {
+            let rendered = task.render(example);
+            assert!(rendered.target.starts_with(' ') && !rendered.input.ends_with(' '));
+            let (gold, read) = (task.gold(example), task.parse(example, &rendered.target));
+            match (gold.answer, read.answer) {
+                (Answer::Entities(gold), Answer::Entities(read)) => {
+                    all += gold.len();
+                    let read: HashSet<_> = read.iter().map(|e| (&e.kind, &e.spans)).collect();
+                    let found = |e: &&_| read.contains(&entity_key(e));
+                    kept += gold.iter().filter(found).count();
+                    for unusable in &read_unusable(&task, example, &rendered.target) {
+                        *lost.entry(unusable.name()).or_default() += 1;
+                    }
+                    let moved = gold.iter().filter(|e| !found(e)).count();
+                    *lost.entry("another occurrence").or_default() += moved;
+                }
+                (gold, read) => {
+                    all += 1;
+                    kept += usize::from(gold == read);
+                }
+            }
+        }
+        for split in Split::ALL {
+            eprintln!("{} {split}: {:?}", task.name(), dataset.counts[&split]);
+        }
+        for warning in &dataset.warnings {
+            eprintln!("{warning}");
+        }
+        let share = kept as f64 / all as f64;
+        eprintln!("{}: {kept} of {all} ({share:.4}); {lost:?}", task.name());
+        let expected = if task.name() == "jnlpba" { 0.99 } else { 1.0 };
+        assert!(share >= expected, "{}: {share}", task.name());
+    }
+}
+
+fn entity_key(entity: &metaprompt_corpus::Entity) -> (&String, &Vec<metaprompt_corpus::Span>) {
+    (&entity.kind, &entity.spans)
+}
+
+fn read_unusable(task: &Task, example: &Example, text: &str) -> Vec<UnusableReason> {
+    let read = task.parse(example, text);
+    read.unusable.iter().map(|u| u.reason).collect()
+}
+
+#[test]
+fn few_shot_sets_are_balanced_and_nested() {
+    let Some((_, dataset)) = read("healthver") else {
+        return;
+    };
+    let label = |i: &usize| match &dataset.train[*i].record {
+        Record::Entailment(e) => e.label.clone(),
+        _ => panic!("not an entailment"),
+    };
+    let sixteen = few_shot(&dataset.train, 16, 3);
+    assert_eq!(sixteen.len(), 16);
+    assert_eq!(few_shot(&dataset.train, 4, 3), sixteen[..4]);
+    assert_ne!(few_shot(&dataset.train, 16, 4), sixteen);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for i in &sixteen {
+        *counts.entry(label(i)).or_default() += 1;
+    }
+    assert!(
+        counts.len() == 3 && counts.values().all(|n| (5..=6).contains(n)),
+        "{counts:?}"
+    );
+}

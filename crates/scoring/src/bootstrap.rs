@@ -1,0 +1,139 @@
+//! Percentile intervals by resampling whole documents.
+
+use std::collections::HashMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ScoringError;
+use crate::measure::{Measure, Sums};
+
+/// How intervals are made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootstrapOptions {
+    /// How many times the documents are drawn again.
+    pub draws: usize,
+    /// Decides the draws. The same seed gives the same interval, whatever the
+    /// number of threads.
+    pub seed: u64,
+    /// Share of the draws that the interval holds.
+    pub level: f64,
+}
+
+impl Default for BootstrapOptions {
+    fn default() -> Self {
+        Self {
+            draws: 1000,
+            seed: 0,
+            level: 0.95,
+        }
+    }
+}
+
+impl BootstrapOptions {
+    pub(crate) fn check(&self) -> Result<(), ScoringError> {
+        if self.draws == 0 || self.draws > 1_000_000 {
+            return Err(ScoringError::Bootstrap {
+                problem: "draws must be between 1 and 1,000,000",
+            });
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return Err(ScoringError::Bootstrap {
+                problem: "level must be over 0 and under 1",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Adds up examples by document, in the order in which documents first occur.
+pub(crate) fn by_document<D: AsRef<str>>(sums: &[Sums], documents: &[D]) -> Vec<Sums> {
+    let mut position: HashMap<&str, usize> = HashMap::new();
+    let mut clusters: Vec<Sums> = Vec::new();
+    for (one, document) in sums.iter().zip(documents) {
+        let next = clusters.len();
+        let i = *position.entry(document.as_ref()).or_insert(next);
+        match clusters.get_mut(i) {
+            Some(cluster) => add(cluster, one),
+            None => clusters.push(one.clone()),
+        }
+    }
+    clusters
+}
+
+pub(crate) fn add(total: &mut [f64], one: &[f64]) {
+    for (sum, x) in total.iter_mut().zip(one) {
+        *sum += x;
+    }
+}
+
+/// For each measure the interval's ends. With a single document there is
+/// nothing to resample, and both ends are the value itself.
+pub(crate) fn intervals(
+    clusters: &[Sums],
+    measures: &[Measure],
+    options: &BootstrapOptions,
+) -> Vec<(f64, f64)> {
+    let width = clusters.first().map_or(0, Vec::len);
+    let draws: Vec<Vec<f64>> = (0..options.draws)
+        .into_par_iter()
+        .map(|draw| {
+            let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+            // Each draw has its own stream, so threads don't matter.
+            rng.set_stream(draw as u64);
+            let mut total = vec![0.0; width];
+            for _ in 0..clusters.len() {
+                add(&mut total, &clusters[rng.random_range(0..clusters.len())]);
+            }
+            measures.iter().map(|m| (m.value)(&total)).collect()
+        })
+        .collect();
+    let tail = (1.0 - options.level) / 2.0;
+    (0..measures.len())
+        .map(|m| {
+            let mut values: Vec<f64> = draws.iter().map(|draw| draw[m]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            (percentile(&values, tail), percentile(&values, 1.0 - tail))
+        })
+        .collect()
+}
+
+/// The `q` quantile of ascending values, linear between neighbours (NumPy's
+/// default).
+fn percentile(sorted: &[f64], q: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    let at = q * last as f64;
+    let below = (at.floor() as usize).min(last);
+    let above = (below + 1).min(last);
+    let share = at - below as f64;
+    match (sorted.get(below), sorted.get(above)) {
+        (Some(a), Some(b)) => a + (b - a) * share,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_lie_between_neighbours() {
+        let values = [1.0, 2.0, 4.0, 8.0];
+        assert_eq!(percentile(&values, 0.0), 1.0);
+        assert_eq!(percentile(&values, 1.0), 8.0);
+        assert_eq!(percentile(&values, 0.5), 3.0);
+        // numpy.percentile([1, 2, 4, 8], 2.5) and 97.5
+        assert!((percentile(&values, 0.025) - 1.075).abs() < 1e-12);
+        assert!((percentile(&values, 0.975) - 7.7).abs() < 1e-12);
+        assert_eq!(percentile(&[5.0], 0.3), 5.0);
+    }
+
+    #[test]
+    fn documents_are_added_up() {
+        let sums = vec![vec![1.0], vec![2.0], vec![4.0]];
+        assert_eq!(by_document(&sums, &["a", "b", "a"]), [vec![5.0], vec![2.0]]);
+    }
+}

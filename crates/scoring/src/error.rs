@@ -1,0 +1,52 @@
+//! What can be wrong with a question to this crate.
+
+/// Why answers can't be scored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScoringError {
+    /// There is nothing to score.
+    #[error("no example to score")]
+    NoExamples,
+    /// Lists that belong together have different lengths.
+    #[error("{what}: {found} where there are {expected} examples")]
+    Lengths {
+        /// The shorter or longer list.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length that it should have.
+        expected: usize,
+    },
+    /// An answer is of another kind than the task asks for.
+    #[error("example {index}: the {side} answer isn't {expected}")]
+    Kind {
+        /// Position of the example, from 0.
+        index: usize,
+        /// `gold` or `predicted`.
+        side: &'static str,
+        /// What the task asks for.
+        expected: &'static str,
+    },
+    /// The annotators gave no answer.
+    #[error("example {index}: the gold answer names no label")]
+    NoGold {
+        /// Position of the example, from 0.
+        index: usize,
+    },
+    /// The metric isn't one of its task type's.
+    #[error("the metric {metric} isn't computed for tasks of type {task_type}")]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// The task type.
+        task_type: String,
+    },
+    /// The bootstrap can't be done as asked.
+    #[error("bootstrap: {problem}")]
+    Bootstrap {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The ROUGE library refuses its own names.
+    #[error("ROUGE: {0}")]
+    Rouge(String),
+}

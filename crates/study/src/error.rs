@@ -1,0 +1,124 @@
+//! Why a study can't be run.
+
+use metaprompt_backbone::BackboneError;
+use metaprompt_backbone::chat::ChatError;
+use metaprompt_backbone::tokenizer::TokenizerError;
+use metaprompt_corpus::CorpusError;
+use metaprompt_scoring::ScoringError;
+use metaprompt_tuning::adapter::AdapterError;
+use metaprompt_tuning::train::TrainError;
+use std::path::PathBuf;
+
+/// One variant per way to fail; those of the other crates pass through.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// The study file doesn't parse or contradicts itself.
+    #[error("{}: {problem}", path.display())]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A file of the run can't be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file of the run is damaged.
+    #[error("{}: {problem}; delete it to have it made again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The run folder belongs to another study.
+    #[error("{}: this folder holds a run of another study ({field} differs); give another --out, or delete it", path.display())]
+    OtherStudy {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        field: String,
+    },
+    /// A task has no usable examples in a split.
+    #[error("task {task}: no usable {split} examples ({skipped} skipped because they are longer than {limit} tokens); raise max_tokens, or set when_long in the manifest")]
+    NoExamples {
+        /// The task.
+        task: String,
+        /// The split.
+        split: String,
+        /// Examples skipped.
+        skipped: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The chat template was asked for, but the backbone has none.
+    #[error("{backbone} has no chat template; set chat_template = false")]
+    NoChatTemplate {
+        /// The backbone.
+        backbone: String,
+    },
+    /// The chat template drops the text that it is given.
+    #[error("{backbone}: its chat template changes the message it is given; set chat_template = false")]
+    ChatContent {
+        /// The backbone.
+        backbone: String,
+    },
+    /// The backbone names no end token.
+    #[error("{backbone} names no end-of-sequence token, so answers could not end; add eos_token_id to its config.json")]
+    NoEndToken {
+        /// The backbone.
+        backbone: String,
+    },
+    /// An answer's words have no tokens.
+    #[error("task {task}: label {label} has no tokens under this backbone's tokenizer; change its words in the manifest")]
+    EmptyLabel {
+        /// The task.
+        task: String,
+        /// The label's words.
+        label: String,
+    },
+    /// The prompt's initial text is empty or has no tokens.
+    #[error("the prompt's initial text has no tokens; give [prompt] init a text, \"vocabulary\" or \"random\"")]
+    EmptyInit,
+    /// An adapter lacks the task that is asked for.
+    #[error("{}: {problem}", path.display())]
+    AdapterTask {
+        /// The adapter.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A corpus or manifest.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// The backbone.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// The tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The chat template.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// An adapter.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// Scoring.
+    #[error(transparent)]
+    Scoring(#[from] ScoringError),
+}
+
+impl StudyError {
+    /// Wraps an input/output error with its file.
+    pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| StudyError::File { path: path.to_owned(), source }
+    }
+}

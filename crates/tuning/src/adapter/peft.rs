@@ -1,0 +1,311 @@
+//! Reading and writing PEFT directories.
+
+use super::{AdapterError, write_atomically};
+use crate::prompt::{Decomposed, PromptMethod};
+use metaprompt_backbone::Backbone;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// An adapter: values and where they belong.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// The values.
+    pub kind: Kind,
+    /// What PEFT has no field for.
+    pub notes: AdapterNotes,
+}
+
+/// Kinds of adapters.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// `PROMPT_TUNING`: one prompt, `[m, d]`.
+    Prompt {
+        /// Values.
+        prompt: Vec<f32>,
+        /// `d`.
+        hidden_size: usize,
+    },
+    /// `MULTITASK_PROMPT_TUNING`: a shared prompt and a pair per task.
+    Multitask(Decomposed),
+}
+
+/// Fields of ours, in `metaprompt.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdapterNotes {
+    /// Names of the tasks, in the order of the task vectors.
+    #[serde(default)]
+    pub tasks: Vec<String>,
+    /// The backbone; absent for adapters that other tools made.
+    #[serde(default)]
+    pub backbone: Option<BackboneNote>,
+    /// Whether examples were wrapped in the backbone's chat template.
+    #[serde(default)]
+    pub chat_template: bool,
+    /// How it was made: stage, settings, losses; free of patient text.
+    #[serde(default)]
+    pub made: Value,
+}
+
+/// Which backbone an adapter belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackboneNote {
+    /// Name for people.
+    pub name: String,
+    /// Fingerprint of its weights.
+    pub fingerprint: String,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+}
+
+impl BackboneNote {
+    /// The note of a loaded backbone.
+    #[must_use]
+    pub fn of(backbone: &Backbone) -> Self {
+        let config = backbone.model.config();
+        BackboneNote {
+            name: backbone.name().to_owned(),
+            fingerprint: backbone.fingerprint.clone(),
+            layers: config.layers,
+            heads: config.heads,
+        }
+    }
+}
+
+const CONFIG: &str = "adapter_config.json";
+const MODEL: &str = "adapter_model.safetensors";
+const NOTES: &str = "metaprompt.json";
+const SHARED: &str = "prompt_embeddings";
+const COLS: &str = "prefix_task_cols";
+const ROWS: &str = "prefix_task_rows";
+
+impl Adapter {
+    /// Hidden size of the backbone that the adapter fits.
+    #[must_use]
+    pub fn hidden_size(&self) -> usize {
+        match &self.kind {
+            Kind::Prompt { hidden_size, .. } => *hidden_size,
+            Kind::Multitask(prompt) => prompt.parameters()[0].shape[1],
+        }
+    }
+
+    /// Virtual tokens of its prompts.
+    #[must_use]
+    pub fn virtual_tokens(&self) -> usize {
+        match &self.kind {
+            Kind::Prompt { prompt, hidden_size } => prompt.len() / hidden_size,
+            Kind::Multitask(prompt) => prompt.parameters()[0].shape[0],
+        }
+    }
+
+    /// The soft prompt of task `task` (`[m, d]`), if the adapter has it.
+    #[must_use]
+    pub fn prompt(&self, task: usize) -> Option<Vec<f32>> {
+        match &self.kind {
+            Kind::Prompt { prompt, .. } => (task == 0).then(|| prompt.clone()),
+            Kind::Multitask(prompt) => (task < prompt.tasks()).then(|| prompt.prompt(task)),
+        }
+    }
+
+    /// Refuses a backbone that the adapter was not made for. Adapters of other
+    /// tools name no fingerprint: their width must fit.
+    ///
+    /// # Errors
+    /// [`AdapterError::OtherBackbone`], naming both.
+    pub fn check_backbone(&self, path: &Path, backbone: &Backbone) -> Result<(), AdapterError> {
+        let note = self.notes.backbone.as_ref();
+        let same = note.is_none_or(|n| n.fingerprint == backbone.fingerprint);
+        if same && self.hidden_size() == backbone.hidden_size() {
+            return Ok(());
+        }
+        let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
+        Err(AdapterError::OtherBackbone {
+            path: path.to_owned(),
+            adapter: note.map_or_else(|| "an unnamed backbone".into(), |n| n.name.clone()),
+            adapter_size: self.hidden_size(),
+            adapter_fingerprint: note.map_or_else(|| "unknown".into(), |n| short(&n.fingerprint)),
+            backbone: backbone.name().to_owned(),
+            backbone_size: backbone.hidden_size(),
+            backbone_fingerprint: short(&backbone.fingerprint),
+        })
+    }
+
+    /// Writes the directory, each file atomically and the configuration last:
+    /// a directory with a configuration is complete.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn save(&self, folder: &Path) -> Result<(), AdapterError> {
+        let file = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AdapterError::File { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(file(folder))?;
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            write_atomically(&path, bytes).map_err(file(&path))
+        };
+        write(MODEL, &self.tensors(&folder.join(MODEL))?)?;
+        write(NOTES, pretty(&json!(self.notes)).as_bytes())?;
+        write(CONFIG, pretty(&self.config()).as_bytes())
+    }
+
+    /// Whether a directory holds a complete adapter.
+    #[must_use]
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(CONFIG).is_file()
+    }
+
+    fn tensors(&self, path: &Path) -> Result<Vec<u8>, AdapterError> {
+        let tensors: Vec<(&str, Vec<usize>, &[f32])> = match &self.kind {
+            Kind::Prompt { prompt, hidden_size } => {
+                vec![(SHARED, vec![prompt.len() / hidden_size, *hidden_size], prompt)]
+            }
+            Kind::Multitask(prompt) => prompt
+                .parameters()
+                .iter()
+                .map(|p| (p.name, p.shape.clone(), p.value.as_slice()))
+                .collect(),
+        };
+        let damaged = |problem: String| AdapterError::Damaged { path: path.to_owned(), problem };
+        let bytes: Vec<Vec<u8>> = tensors
+            .iter()
+            .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            .collect();
+        let views = tensors
+            .iter()
+            .zip(&bytes)
+            .map(|((name, shape, _), bytes)| {
+                TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (*name, view))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| damaged(e.to_string()))?;
+        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(e.to_string()))
+    }
+
+    /// The fields that PEFT writes for these kinds (its version 0.21).
+    fn config(&self) -> Value {
+        let backbone = self.notes.backbone.as_ref();
+        let mut config = json!({
+            "auto_mapping": null,
+            "base_model_name_or_path": backbone.map(|b| b.name.as_str()),
+            "inference_mode": true,
+            "modules_to_save": null,
+            "num_attention_heads": backbone.map(|b| b.heads),
+            "num_layers": backbone.map(|b| b.layers),
+            "num_transformer_submodules": 1,
+            "num_virtual_tokens": self.virtual_tokens(),
+            "prompt_tuning_init": "RANDOM",
+            "prompt_tuning_init_text": null,
+            "revision": null,
+            "task_type": "CAUSAL_LM",
+            "token_dim": self.hidden_size(),
+            "tokenizer_kwargs": null,
+            "tokenizer_name_or_path": null,
+        });
+        match &self.kind {
+            Kind::Prompt { .. } => config["peft_type"] = json!("PROMPT_TUNING"),
+            Kind::Multitask(prompt) => {
+                config["peft_type"] = json!("MULTITASK_PROMPT_TUNING");
+                config["num_ranks"] = json!(prompt.rank());
+                config["num_tasks"] = json!(prompt.tasks());
+                config["prompt_tuning_init_state_dict_path"] = Value::Null;
+                config["prompt_tuning_init_task"] = json!(0);
+            }
+        }
+        config
+    }
+
+    /// Reads a directory that this program or PEFT wrote.
+    ///
+    /// # Errors
+    /// When files are missing, damaged, of another kind or misshapen.
+    pub fn load(folder: &Path) -> Result<Self, AdapterError> {
+        let config_path = folder.join(CONFIG);
+        if !config_path.is_file() {
+            return Err(AdapterError::Missing { path: folder.to_owned() });
+        }
+        let config: Value = read_json(&config_path)?;
+        let notes_path = folder.join(NOTES);
+        let notes = if notes_path.is_file() { read_json(&notes_path)? } else { AdapterNotes::default() };
+        let model_path = folder.join(MODEL);
+        let bytes = std::fs::read(&model_path)
+            .map_err(|source| AdapterError::File { path: model_path.clone(), source })?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| AdapterError::Damaged {
+            path: model_path.clone(),
+            problem: format!("not a safetensors file ({e})"),
+        })?;
+        let tensor = |name: &str, dimensions: usize| tensor(&model_path, &file, name, dimensions);
+        let (shared_shape, shared) = tensor(SHARED, 2)?;
+        let hidden_size = shared_shape[1];
+        let kind = match config["peft_type"].as_str() {
+            Some("PROMPT_TUNING") => Kind::Prompt { prompt: shared, hidden_size },
+            Some("MULTITASK_PROMPT_TUNING") => {
+                let (cols_shape, cols) = tensor(COLS, 3)?;
+                let (rows_shape, rows) = tensor(ROWS, 3)?;
+                let (tasks, rank) = (cols_shape[0], cols_shape[2]);
+                for (name, shape, wanted) in [
+                    (COLS, &cols_shape, [tasks, shared_shape[0], rank]),
+                    (ROWS, &rows_shape, [tasks, rank, hidden_size]),
+                ] {
+                    if *shape != wanted {
+                        return Err(AdapterError::Tensor {
+                            path: model_path,
+                            tensor: name.to_owned(),
+                            problem: format!("has shape {shape:?}, wanted {wanted:?}"),
+                        });
+                    }
+                }
+                Kind::Multitask(Decomposed::from_parts(shared, cols, rows, hidden_size, rank))
+            }
+            other => {
+                let kind = other.unwrap_or("(none)").to_owned();
+                return Err(AdapterError::Kind { path: config_path, kind });
+            }
+        };
+        Ok(Adapter { kind, notes })
+    }
+}
+
+fn tensor(
+    path: &Path,
+    file: &SafeTensors<'_>,
+    name: &str,
+    dimensions: usize,
+) -> Result<(Vec<usize>, Vec<f32>), AdapterError> {
+    let wrong = |problem: String| AdapterError::Tensor {
+        path: path.to_owned(),
+        tensor: name.to_owned(),
+        problem,
+    };
+    let tensor = file.tensor(name).map_err(|_| wrong("is missing".into()))?;
+    let shape = tensor.shape().to_vec();
+    if shape.len() != dimensions || shape.contains(&0) {
+        return Err(wrong(format!("has shape {shape:?}, wanted {dimensions} sizes above 0")));
+    }
+    if tensor.dtype() != Dtype::F32 {
+        return Err(wrong(format!("is {:?}, wanted F32", tensor.dtype())));
+    }
+    let values: Vec<f32> =
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    if values.iter().any(|v| !v.is_finite()) {
+        return Err(wrong("has values that are not finite".into()));
+    }
+    Ok((shape, values))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, AdapterError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| AdapterError::File { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| AdapterError::Damaged { path: path.to_owned(), problem: e.to_string() })
+}
+
+fn pretty(value: &Value) -> String {
+    // Serialising a JSON value can't fail; `{:#}` is serde_json's pretty form.
+    format!("{value:#}\n")
+}

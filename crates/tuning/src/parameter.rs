@@ -1,0 +1,47 @@
+//! A trained tensor with its gradient and its optimizer state.
+
+/// One tensor of a method, always f32.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Name as in the adapter's file.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Values, row-major.
+    pub value: Vec<f32>,
+    /// Gradient of the present step.
+    pub gradient: Vec<f32>,
+    /// Peak learning rate; 0 leaves the tensor as it is.
+    pub learning_rate: f32,
+    /// First moment of AdamW.
+    pub(crate) mean: Vec<f32>,
+    /// Second moment of AdamW.
+    pub(crate) square: Vec<f32>,
+}
+
+impl Parameter {
+    /// A parameter with zero moments.
+    ///
+    /// # Panics
+    /// When the number of values is not the shape's.
+    #[must_use]
+    pub fn new(name: &'static str, shape: Vec<usize>, value: Vec<f32>, learning_rate: f32) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), value.len(), "shape of {name}");
+        let zero = vec![0.0; value.len()];
+        Parameter {
+            name,
+            shape,
+            gradient: zero.clone(),
+            mean: zero.clone(),
+            square: zero,
+            value,
+            learning_rate,
+        }
+    }
+
+    /// Numbers that training changes.
+    #[must_use]
+    pub fn trainable(&self) -> usize {
+        if self.learning_rate > 0.0 { self.value.len() } else { 0 }
+    }
+}

@@ -1,0 +1,129 @@
+//! Everything that a run needs to continue, in one file that is replaced
+//! atomically.
+
+use super::TrainError;
+use crate::Parameter;
+use crate::adapter::write_atomically;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Position of a run beside its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Steps done.
+    pub(crate) step: u64,
+    /// Examples drawn per task.
+    pub(crate) drawn: Vec<u64>,
+    /// Valid bytes of the teacher-state file.
+    pub(crate) teacher_bytes: u64,
+    /// Best development loss, with its step.
+    pub(crate) best: Option<(u64, f64)>,
+    /// Evaluations since.
+    pub(crate) stale: u64,
+    /// Whether early stopping has ended the run.
+    pub(crate) stopped: bool,
+}
+
+/// Name of the file in a run's folder.
+pub(crate) const FILE: &str = "checkpoint.safetensors";
+
+const PROGRESS: &str = "progress";
+const IDENTITY: &str = "identity";
+
+/// Saves a run's state.
+pub(crate) fn save(
+    folder: &Path,
+    identity: &str,
+    progress: &Progress,
+    parameters: &[Parameter],
+    best: &[Vec<f32>],
+) -> Result<(), TrainError> {
+    let path = folder.join(FILE);
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (i, p) in parameters.iter().enumerate() {
+        let mut add = |kind: &str, values: &[f32]| {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            tensors.push((format!("{kind}.{}", p.name), p.shape.clone(), bytes));
+        };
+        add("value", &p.value);
+        add("mean", &p.mean);
+        add("square", &p.square);
+        if let Some(best) = best.get(i) {
+            add("best", best);
+        }
+    }
+    let damaged = |problem: String| TrainError::Damaged { path: path.clone(), problem };
+    let views: Vec<(String, TensorView<'_>)> = tensors
+        .iter()
+        .map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            view.map(|view| (name.clone(), view)).map_err(|e| damaged(e.to_string()))
+        })
+        .collect::<Result<_, _>>()?;
+    let progress = serde_json::to_string(progress).map_err(|e| damaged(e.to_string()))?;
+    let metadata = HashMap::from([
+        (PROGRESS.to_owned(), progress),
+        (IDENTITY.to_owned(), identity.to_owned()),
+    ]);
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(e.to_string()))?;
+    write_atomically(&path, &bytes).map_err(TrainError::file(&path))
+}
+
+/// Loads a run's state into `parameters` and `best`; `None` when there is no
+/// checkpoint yet.
+pub(crate) fn load(
+    folder: &Path,
+    identity: &str,
+    parameters: &mut [Parameter],
+    best: &mut Vec<Vec<f32>>,
+) -> Result<Option<Progress>, TrainError> {
+    let path = folder.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(TrainError::file(&path)(error)),
+    };
+    let damaged = |problem: String| TrainError::Damaged { path: path.clone(), problem };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let field = |name: &str| {
+        metadata.get(name).ok_or_else(|| damaged(format!("its field {name} is missing")))
+    };
+    if field(IDENTITY)? != identity {
+        let field = first_difference(field(IDENTITY)?, identity);
+        return Err(TrainError::OtherRun { path, field });
+    }
+    let progress: Progress =
+        serde_json::from_str(field(PROGRESS)?).map_err(|e| damaged(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let read = |name: String, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
+        let tensor = file.tensor(&name).map_err(|e| damaged(format!("tensor {name}: {e}")))?;
+        if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
+            return Err(damaged(format!("tensor {name} is not f32 of shape {shape:?}")));
+        }
+        let values = tensor.data().chunks_exact(4);
+        Ok(values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    };
+    best.clear();
+    for p in parameters {
+        p.value = read(format!("value.{}", p.name), &p.shape)?;
+        p.mean = read(format!("mean.{}", p.name), &p.shape)?;
+        p.square = read(format!("square.{}", p.name), &p.shape)?;
+        if progress.best.is_some() {
+            best.push(read(format!("best.{}", p.name), &p.shape)?);
+        }
+    }
+    Ok(Some(progress))
+}
+
+/// Name of the first field in which two identities (JSON objects) differ.
+fn first_difference(a: &str, b: &str) -> String {
+    let parse = |text| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let (a, b) = (parse(a), parse(b));
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return "identity".into() };
+    let differing = a.keys().chain(b.keys()).find(|&key| a.get(key) != b.get(key));
+    differing.cloned().unwrap_or_else(|| "identity".into())
+}
