@@ -102,6 +102,6 @@ def example(words, label):
         parts.append(words.fill(_other(draw.one(part(draw.one(aside[:2]), words.side)))))
     text = "; ".join(draw.shuffled(parts)) + "."
     if draw.chance(0.4):
-        head = draw.one(("{dx7}:", "{pt7}:", "Plan:", "A/P {dx7}:", "{vital7},"))
+        head = draw.one(("{dx7}:", "{pt7}:", "Today:", "A/P {dx7}:", "{vital7},"))
         text = words.fill(head) + " " + text
     return capital(text), capital(hypothesis)

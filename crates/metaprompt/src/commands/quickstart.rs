@@ -1,0 +1,53 @@
+//! `metaprompt quickstart`: the whole method in minutes.
+
+use crate::context::Context;
+use anyhow::{Context as _, Result};
+use include_dir::{Dir, include_dir};
+use metaprompt_study::{Study, table};
+use std::path::{Path, PathBuf};
+
+/// The synthetic corpora, their manifests and the study, as the repository
+/// ships them.
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/quickstart");
+
+/// Teach four or more tasks, distill them into one metaprompt, adapt it to a
+/// task it hasn't seen, and compare.
+///
+/// The corpora are synthetic clinical texts that come with this program; they
+/// are written to the run folder, where you can look at them. A run that was
+/// stopped goes on when started again.
+///
+/// Example: metaprompt quickstart --out runs/quickstart
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run folder.
+    #[arg(long, default_value = "runs/quickstart", value_name = "DIR")]
+    out: PathBuf,
+    /// Backbone: a Hugging Face directory or a GGUF file [default: the embedded
+    /// SmolLM2-135M-Instruct].
+    #[arg(long, value_name = "PATH")]
+    backbone: Option<PathBuf>,
+}
+
+pub(crate) fn run_study(out: &Path, study: &Study, context: &Context) -> Result<()> {
+    let backbone = context.backbone(Some(&study.backbone))?;
+    let report = metaprompt_study::run(study, &backbone, out, &mut context.progress())?;
+    let text = format!("{}\n\nwritten to {}", table(&report), out.display());
+    context.print(&serde_json::to_value(&report)?, &text);
+    Ok(())
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
+    let files = args.out.join("input");
+    std::fs::create_dir_all(&files)
+        .with_context(|| format!("{}: can't make the run folder", files.display()))?;
+    FILES
+        .extract(&files)
+        .with_context(|| format!("{}: can't write the quickstart's corpora", files.display()))?;
+    let mut study = Study::load(&files.join("study.toml"))?;
+    if let Some(backbone) = &args.backbone {
+        study.backbone.clone_from(backbone);
+    }
+    study.seed = context.global.seed.unwrap_or(study.seed);
+    run_study(&args.out, &study, context)
+}

@@ -1,0 +1,127 @@
+//! Options that the single-stage commands share: a study file's fields, with
+//! flags over them.
+
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail};
+use metaprompt_backbone::Backbone;
+use metaprompt_corpus::Task;
+use metaprompt_study::{Encoder, Prepared, PromptInit, Study};
+use std::path::{Path, PathBuf};
+
+/// Where things are and how the stage is run.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Setup {
+    /// Study file whose settings are used (flags win over it).
+    #[arg(long, value_name = "FILE")]
+    study: Option<PathBuf>,
+    /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+    #[arg(long, value_name = "PATH")]
+    backbone: Option<PathBuf>,
+    /// Folder of task manifests [default: tasks].
+    #[arg(long, value_name = "DIR")]
+    tasks: Option<PathBuf>,
+    /// Folder of the corpora [default: target/data].
+    #[arg(long, env = "METAPROMPT_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Longest example in tokens.
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// Wrap examples in the backbone's chat template.
+    #[arg(long)]
+    chat_template: bool,
+    /// Test examples to score, 0 for all.
+    #[arg(long, value_name = "N")]
+    test_examples: Option<usize>,
+}
+
+/// Options of training.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct TrainingOptions {
+    /// Optimizer steps.
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<u64>,
+    /// Examples per step.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<usize>,
+    /// Peak learning rate.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f32>,
+    /// Virtual tokens of the soft prompt.
+    #[arg(long, value_name = "N")]
+    pub(crate) prompt_length: Option<usize>,
+    /// First values: vocabulary, instruction, random, or an adapter directory.
+    #[arg(long, value_name = "INIT")]
+    pub(crate) init: Option<String>,
+    /// Checkpoint every so many steps.
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_every: Option<u64>,
+}
+
+impl Setup {
+    /// The study that flags and file describe.
+    pub(crate) fn study(&self, training: &TrainingOptions, context: &Context) -> Result<Study> {
+        let mut study = match &self.study {
+            Some(file) => Study::load(file)?,
+            None => {
+                let base = "name = \"command line\"\ntasks = \"tasks\"\ndata = \"target/data\"\n\
+                            sources = [\"none\"]\ntargets = []\n";
+                Study::parse(base, Path::new("command line"))?
+            }
+        };
+        for (field, flag) in [
+            (&mut study.tasks, &self.tasks),
+            (&mut study.data, &self.data),
+            (&mut study.backbone, &self.backbone),
+        ] {
+            if let Some(path) = flag {
+                field.clone_from(path);
+            }
+        }
+        study.seed = context.global.seed.unwrap_or(study.seed);
+        study.chat_template |= self.chat_template;
+        study.limits.max_tokens = self.max_tokens.unwrap_or(study.limits.max_tokens);
+        study.limits.test = self.test_examples.unwrap_or(study.limits.test);
+        study.prompt.length = training.prompt_length.unwrap_or(study.prompt.length);
+        match training.init.as_deref() {
+            None => {}
+            Some("vocabulary") => study.prompt.init = PromptInit::Vocabulary,
+            Some("instruction") => study.prompt.init = PromptInit::Instruction,
+            Some("random") => study.prompt.init = PromptInit::Random,
+            Some(path) if Path::new(path).is_dir() => study.prompt.init = PromptInit::Adapter(path.into()),
+            Some(other) => bail!(
+                "--init {other}: give vocabulary, instruction, random, or the directory of an adapter"
+            ),
+        }
+        macro_rules! set {
+            ($($stage:ident),*) => { $(
+                study.$stage.steps = training.steps.unwrap_or(study.$stage.steps);
+                study.$stage.batch = training.batch.unwrap_or(study.$stage.batch);
+                study.$stage.learning_rate =
+                    training.learning_rate.unwrap_or(study.$stage.learning_rate);
+                study.$stage.checkpoint_every =
+                    training.checkpoint_every.unwrap_or(study.$stage.checkpoint_every);
+            )* };
+        }
+        set!(teach, distill, adapt);
+        study.adapt.scratch_learning_rate =
+            training.learning_rate.unwrap_or(study.adapt.scratch_learning_rate);
+        Ok(study)
+    }
+}
+
+/// The task that a name or the path of a manifest means.
+pub(crate) fn find_task(study: &Study, name: &str) -> Result<Task> {
+    let path = Path::new(name);
+    if path.extension().is_some_and(|e| e == "toml") && path.is_file() {
+        return Ok(Task::load(path)?);
+    }
+    Ok(Task::find(&study.tasks, name)?)
+}
+
+/// Reads and encodes a task.
+pub(crate) fn prepare(study: &Study, backbone: &Backbone, name: &str) -> Result<Prepared> {
+    let stages = metaprompt_study::Stages { study, backbone };
+    let encoder = Encoder::new(backbone, stages.encoding())?;
+    Prepared::load(study, &encoder, &find_task(study, name)?)
+        .with_context(|| format!("task {name}"))
+}

@@ -1,0 +1,96 @@
+//! What every command shares: global options, output, the backbone's place.
+
+use crate::progress::Progress;
+use anyhow::{Context as _, Result};
+use clap::Args;
+use metaprompt_backbone::Backbone;
+use metaprompt_backbone::fetch;
+use std::path::{Path, PathBuf};
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print results as JSON on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Seed of everything that is drawn.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Threads to use [default: all cores].
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// No progress, only results.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// Set up once, handed to every command.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Result<Self> {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("METAPROMPT_LOG")
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        if let Some(threads) = global.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("the thread pool could not be started")?;
+        }
+        Ok(Context { global })
+    }
+
+    /// Progress of a long operation, on standard error.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.global.quiet)
+    }
+
+    /// Prints a result: as JSON when asked for, else as text.
+    #[allow(clippy::print_stdout)]
+    pub(crate) fn print(&self, json: &serde_json::Value, text: &str) {
+        // Output through a closed pipe (`| head`) is no error of ours.
+        use std::io::Write;
+        let mut out = std::io::stdout().lock();
+        let _ = if self.global.json {
+            writeln!(out, "{json:#}")
+        } else {
+            writeln!(out, "{}", text.trim_end())
+        };
+    }
+
+    /// Loads a backbone; `embedded` (or nothing) means SmolLM2-135M-Instruct,
+    /// fetched when it isn't there yet.
+    pub(crate) fn backbone(&self, path: Option<&Path>) -> Result<Backbone> {
+        let path = self.backbone_path(path)?;
+        let backbone = Backbone::open(&path)?;
+        if !self.global.quiet {
+            let config = backbone.model.config();
+            eprintln!(
+                "backbone: {} ({:.0} M parameters, frozen) from {}",
+                backbone.name(),
+                config.parameters() as f64 / 1e6,
+                path.display()
+            );
+        }
+        Ok(backbone)
+    }
+
+    /// Where a backbone lies, fetching the embedded one if need be.
+    pub(crate) fn backbone_path(&self, path: Option<&Path>) -> Result<PathBuf> {
+        match path {
+            Some(path) if path != Path::new("embedded") => Ok(path.to_owned()),
+            _ => {
+                let quiet = self.global.quiet;
+                let mut report = |progress: fetch::Progress| {
+                    if let (fetch::Progress::Trying(way), false) = (progress, quiet) {
+                        tracing::info!("looking for the embedded backbone: {way}");
+                    }
+                };
+                Ok(fetch::embedded_backbone(&fetch::default_directory(), &mut report)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From examples to typed answers: closed sets by log-likelihood, open answers
+//! by greedy generation, behind one soft prompt.
+
+use crate::{EncodedExample, Encoder, Observer, StudyError};
+use metaprompt_backbone::Backbone;
+use metaprompt_backbone::forest::NodeId;
+use metaprompt_backbone::generation::{Choices, Limits, Request, Session};
+use metaprompt_corpus::{Prediction, Task};
+
+/// How answers are decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoding {
+    /// Examples decoded together.
+    pub batch: usize,
+    /// Longest generated answer, in tokens.
+    pub max_new_tokens: usize,
+    /// Labels by log-likelihood per token rather than in all.
+    pub normalise: bool,
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// What the model wrote, or the label words that it finds most likely.
+    pub text: String,
+    /// The same as typed records.
+    pub prediction: Prediction,
+    /// Log-likelihood of each label, for closed sets, in the labels' order.
+    pub scores: Vec<f32>,
+}
+
+/// Answers examples of one task with one soft prompt.
+pub struct Answerer<'a> {
+    /// The backbone.
+    pub backbone: &'a Backbone,
+    /// Its encoder.
+    pub encoder: &'a Encoder<'a>,
+    /// The soft prompt (`[m, d]`), if any.
+    pub prompt: Option<&'a [f32]>,
+    /// How answers are decoded.
+    pub decoding: &'a Decoding,
+}
+
+/// Examples answered between two signs of progress.
+const CHUNK: usize = 32;
+
+impl Answerer<'_> {
+    /// One answer per example, in order.
+    ///
+    /// # Errors
+    /// When the tokenizer fails or a label has no tokens.
+    pub fn answer(
+        &self,
+        task: &Task,
+        examples: &[EncodedExample],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Answered>, StudyError> {
+        let mut session = Session::new(&self.backbone.model);
+        let shared = common_prefix(examples);
+        let root = session.pin(None, self.prompt, shared);
+        let mut answers = Vec::with_capacity(examples.len());
+        for chunk in examples.chunks(CHUNK.max(self.decoding.batch)) {
+            let words: Vec<Option<Vec<String>>> = chunk
+                .iter()
+                .map(|e| task.choices(&e.example).or_else(|| task.label_words()))
+                .collect();
+            // A task's answers are closed for all of its examples or for none.
+            match words.into_iter().collect::<Option<Vec<_>>>() {
+                Some(words) => {
+                    answers.extend(self.choose(task, chunk, &words, &mut session, root, shared.len())?);
+                }
+                None => answers.extend(self.generate(task, chunk, &mut session, root, shared.len())?),
+            }
+            observer.advance(answers.len() as u64);
+        }
+        Ok(answers)
+    }
+
+    fn choose(
+        &self,
+        task: &Task,
+        examples: &[EncodedExample],
+        words: &[Vec<String>],
+        session: &mut Session<'_>,
+        root: Option<NodeId>,
+        shared: usize,
+    ) -> Result<Vec<Answered>, StudyError> {
+        let mut requests = Vec::with_capacity(examples.len());
+        for (example, words) in examples.iter().zip(words) {
+            requests.push(Choices {
+                parent: root,
+                tokens: example.tokens.context[shared..].to_vec(),
+                answers: self.encoder.labels(task, words)?,
+            });
+        }
+        let likelihoods = session.score(&requests);
+        Ok(examples
+            .iter()
+            .zip(words)
+            .zip(likelihoods)
+            .map(|((example, words), likelihoods)| {
+                let scores: Vec<f32> = likelihoods
+                    .iter()
+                    .map(|l| if self.decoding.normalise { l.per_token() } else { l.log_probability })
+                    .collect();
+                // Of equally likely labels the first wins.
+                let best = (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+                let text = best.map_or_else(String::new, |best| words[best].clone());
+                let prediction = task.parse(&example.example, &text);
+                Answered { text, prediction, scores }
+            })
+            .collect())
+    }
+
+    fn generate(
+        &self,
+        task: &Task,
+        examples: &[EncodedExample],
+        session: &mut Session<'_>,
+        root: Option<NodeId>,
+        shared: usize,
+    ) -> Result<Vec<Answered>, StudyError> {
+        let requests: Vec<Request> = examples
+            .iter()
+            .map(|e| Request { parent: root, tokens: e.tokens.context[shared..].to_vec() })
+            .collect();
+        let limits = Limits {
+            max_new_tokens: self.decoding.max_new_tokens,
+            stop: vec![task.stop().to_owned()],
+            batch: self.decoding.batch,
+        };
+        let generated = session.generate(&requests, &self.backbone.tokenizer, &limits)?;
+        Ok(examples
+            .iter()
+            .zip(generated)
+            .map(|(example, generated)| {
+                let prediction = task.parse(&example.example, &generated.text);
+                Answered { text: generated.text, prediction, scores: Vec::new() }
+            })
+            .collect())
+    }
+}
+
+/// Tokens that all contexts begin with; at least the last token of each stays
+/// out, since its successor is asked for.
+fn common_prefix(examples: &[EncodedExample]) -> &[u32] {
+    let Some(first) = examples.first() else { return &[] };
+    let first = &first.tokens.context;
+    let shared = examples
+        .iter()
+        .map(|e| {
+            let context = &e.tokens.context[..e.tokens.context.len() - 1];
+            context.iter().zip(first).take_while(|(a, b)| a == b).count()
+        })
+        .min();
+    &first[..shared.unwrap_or(0)]
+}

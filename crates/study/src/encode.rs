@@ -1,0 +1,173 @@
+//! Records to token ids: what the trainer learns from and what is answered.
+
+use crate::StudyError;
+use metaprompt_backbone::Backbone;
+use metaprompt_backbone::chat::Message;
+use metaprompt_corpus::{Example, Rendered, Task};
+use metaprompt_tuning as tuning;
+
+/// One example under a backbone's tokenizer.
+#[derive(Clone, Debug)]
+pub struct EncodedExample {
+    /// The record.
+    pub example: Example,
+    /// Tokens before the answer and of the gold answer (with its end token).
+    pub tokens: tuning::Example,
+}
+
+/// The usable examples of a split.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded {
+    /// In the corpus's order.
+    pub examples: Vec<EncodedExample>,
+    /// Examples shortened to the token limit, as the manifest allows.
+    pub cut: usize,
+    /// Examples left out because they exceed the limit and may not be cut.
+    pub skipped: usize,
+}
+
+/// How text becomes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding {
+    /// Whether examples are wrapped in the backbone's chat template.
+    pub chat_template: bool,
+    /// Longest example in tokens, target included.
+    pub max_tokens: usize,
+}
+
+/// Encodes a backbone's examples.
+pub struct Encoder<'b> {
+    backbone: &'b Backbone,
+    encoding: Encoding,
+    /// Tokens before and after an example's text.
+    before: Vec<u32>,
+    after: Vec<u32>,
+    end: u32,
+}
+
+/// Stands for the message when a chat template is taken apart.
+const PLACEHOLDER: &str = "METAPROMPT-MESSAGE-CONTENT";
+
+impl<'b> Encoder<'b> {
+    /// # Errors
+    /// When the backbone has no chat template but one is wanted, or no end
+    /// token.
+    pub fn new(backbone: &'b Backbone, encoding: Encoding) -> Result<Self, StudyError> {
+        let tokenizer = &backbone.tokenizer;
+        let name = || backbone.name().to_owned();
+        let end = *tokenizer.eos().first().ok_or_else(|| StudyError::NoEndToken { backbone: name() })?;
+        let (before, after) = if encoding.chat_template {
+            let template =
+                backbone.chat.as_ref().ok_or_else(|| StudyError::NoChatTemplate { backbone: name() })?;
+            // Only the template's own text may become control tokens; what
+            // the notes say never does, so the two are encoded apart.
+            let text = template.render(&[Message::new("user", PLACEHOLDER)], true)?;
+            let (before, after) = text
+                .split_once(PLACEHOLDER)
+                .ok_or_else(|| StudyError::ChatContent { backbone: name() })?;
+            (tokenizer.encode(before, true)?, tokenizer.encode(after, true)?)
+        } else {
+            let bos = tokenizer.bos().filter(|_| tokenizer.begins_with_bos());
+            (bos.into_iter().collect(), Vec::new())
+        };
+        Ok(Encoder { backbone, encoding, before, after, end })
+    }
+
+    /// The encoding.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Encodes examples, cutting or skipping long ones as the manifest says.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode(&self, task: &Task, examples: &[Example]) -> Result<Encoded, StudyError> {
+        let mut encoded = Encoded::default();
+        for example in examples {
+            match self.fit(task, example)? {
+                Some((tokens, cut)) => {
+                    encoded.cut += usize::from(cut);
+                    encoded.examples.push(EncodedExample { example: example.clone(), tokens });
+                }
+                None => encoded.skipped += 1,
+            }
+        }
+        Ok(encoded)
+    }
+
+    /// The example's tokens within the limit, and whether it was cut.
+    fn fit(
+        &self,
+        task: &Task,
+        example: &Example,
+    ) -> Result<Option<(tuning::Example, bool)>, StudyError> {
+        let limit = self.encoding.max_tokens;
+        let mut rendered = task.render(example);
+        let mut cut = false;
+        // Each round aims at the limit by the text's own characters per token;
+        // a few rounds settle any text.
+        for _ in 0..6 {
+            let tokens = self.tokens(&rendered)?;
+            let length = tokens.context.len() + tokens.target.len();
+            if length <= limit {
+                return Ok(Some((tokens, cut)));
+            }
+            let chars = rendered.input.chars().count();
+            let excess = length - limit;
+            let per_token = (chars as f64 / length as f64).max(1.0);
+            let Some(fewer) = chars.checked_sub((excess as f64 * per_token).ceil() as usize + 1) else {
+                return Ok(None);
+            };
+            let Some(shorter) = task.render_within(example, fewer) else { return Ok(None) };
+            rendered = shorter;
+            cut = true;
+        }
+        Ok(None)
+    }
+
+    fn tokens(&self, rendered: &Rendered) -> Result<tuning::Example, StudyError> {
+        let tokenizer = &self.backbone.tokenizer;
+        let mut context = self.before.clone();
+        context.extend(tokenizer.encode(&rendered.instruction, false)?);
+        context.extend(tokenizer.encode(&rendered.input, false)?);
+        context.extend(&self.after);
+        let mut target = self.answer(&rendered.target)?;
+        target.push(self.end);
+        Ok(tuning::Example { context, target })
+    }
+
+    /// Tokens of an answer (which begins with a space): in a chat, an answer
+    /// begins a turn and has no space before it.
+    fn answer(&self, target: &str) -> Result<Vec<u32>, StudyError> {
+        let text = if self.encoding.chat_template { target.trim_start() } else { target };
+        Ok(self.backbone.tokenizer.encode(text, false)?)
+    }
+
+    /// Tokens of each answer of a closed set. Where one answer's tokens begin
+    /// another's, all get the end token, so that the shorter can be told apart.
+    ///
+    /// # Errors
+    /// When an answer has no tokens.
+    pub fn labels(&self, task: &Task, words: &[String]) -> Result<Vec<Vec<u32>>, StudyError> {
+        let mut labels = Vec::with_capacity(words.len());
+        for word in words {
+            let tokens = self.answer(&format!(" {word}"))?;
+            if tokens.is_empty() {
+                return Err(StudyError::EmptyLabel {
+                    task: task.name().to_owned(),
+                    label: word.clone(),
+                });
+            }
+            labels.push(tokens);
+        }
+        let nested = labels.iter().enumerate().any(|(i, a)| {
+            labels.iter().enumerate().any(|(j, b)| i != j && b.starts_with(a))
+        });
+        if nested {
+            labels.iter_mut().for_each(|l| l.push(self.end));
+        }
+        Ok(labels)
+    }
+}

@@ -1,0 +1,419 @@
+//! The three trained stages, each in a folder of its own that holds metrics,
+//! checkpoint and, when it is done, its adapter.
+
+use crate::encode::{EncodedExample, Encoder, Encoding};
+use crate::spec::{PromptInit, SharedInit, Study, Vectors};
+use crate::{Observer, StudyError};
+use metaprompt_backbone::Backbone;
+use metaprompt_corpus::{Dataset, Example, Split, Task, few_shot};
+use metaprompt_tuning::adapter::{Adapter, AdapterNotes, BackboneNote, Kind};
+use metaprompt_tuning::prompt::{self, Decomposed, PromptMethod, SinglePrompt, VectorInit};
+use metaprompt_tuning::train::{Finished, Mixing, Settings, Teachers, Training};
+use metaprompt_tuning::{Item, TaskData, evaluate};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// A task's usable examples under a study's limits.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The task.
+    pub task: Task,
+    /// Training examples.
+    pub train: Vec<EncodedExample>,
+    /// Development examples.
+    pub dev: Vec<EncodedExample>,
+    /// Test examples.
+    pub test: Vec<EncodedExample>,
+    /// Examples of the corpus per split (train, dev, test), before limits.
+    pub available: [usize; 3],
+    /// Examples cut and skipped for their length, in all splits.
+    pub cut: usize,
+    /// See `cut`.
+    pub skipped: usize,
+}
+
+impl Prepared {
+    /// Reads a task's corpus and encodes what the study uses of it.
+    ///
+    /// # Errors
+    /// When the corpus can't be read or a split has no usable example.
+    pub fn load(study: &Study, encoder: &Encoder<'_>, task: &Task) -> Result<Self, StudyError> {
+        let data: Dataset = task.read(&study.data)?;
+        for warning in &data.warnings {
+            tracing::info!(task = task.name(), "{warning}");
+        }
+        let (mut cut, mut skipped) = (0, 0);
+        let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
+            let chosen = sample(data.split(split), most, study.seed);
+            let encoded = encoder.encode(task, &chosen)?;
+            cut += encoded.cut;
+            skipped += encoded.skipped;
+            if encoded.examples.is_empty() && split != Split::Dev {
+                return Err(StudyError::NoExamples {
+                    task: task.name().to_owned(),
+                    split: format!("{split:?}").to_lowercase(),
+                    skipped: encoded.skipped,
+                    limit: encoder.encoding().max_tokens,
+                });
+            }
+            Ok(encoded.examples)
+        };
+        let limits = &study.limits;
+        let train = split(Split::Train, limits.train)?;
+        let dev = split(Split::Dev, limits.dev)?;
+        let test = split(Split::Test, limits.test)?;
+        let available = [data.train.len(), data.dev.len(), data.test.len()];
+        Ok(Prepared { task: task.clone(), train, dev, test, available, cut, skipped })
+    }
+
+    /// The task's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.task.name()
+    }
+
+    /// The trainer's view; `shots` limits the training examples (label-balanced)
+    /// and then leaves no development examples, which few-shot users don't have.
+    fn data(&self, shots: Option<(usize, u64)>) -> TaskData {
+        let tokens = |examples: &[EncodedExample]| examples.iter().map(|e| e.tokens.clone()).collect();
+        match shots {
+            None => TaskData {
+                name: self.name().to_owned(),
+                train: tokens(&self.train),
+                dev: tokens(&self.dev),
+            },
+            Some((k, seed)) => {
+                let records: Vec<Example> = self.train.iter().map(|e| e.example.clone()).collect();
+                let chosen = few_shot(&records, k, seed);
+                let train = chosen.into_iter().map(|i| self.train[i].tokens.clone()).collect();
+                TaskData { name: self.name().to_owned(), train, dev: Vec::new() }
+            }
+        }
+    }
+}
+
+/// A seeded choice of `most` examples (0: all), in the corpus's order.
+fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
+    if most == 0 || examples.len() <= most {
+        return examples.to_vec();
+    }
+    // FNV-1a of seed and place: the order it gives has nothing to do with the
+    // corpus's.
+    let rank = |at: usize| {
+        let bytes = seed.to_le_bytes().into_iter().chain((at as u64).to_le_bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        hash ^ (hash >> 32)
+    };
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|&at| (rank(at), at));
+    order.truncate(most);
+    order.sort_unstable();
+    order.into_iter().map(|at| examples[at].clone()).collect()
+}
+
+/// Which source vectors a new task starts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceVectors {
+    /// The mean of all sources' vectors.
+    #[default]
+    Mean,
+    /// Those of the source whose prompt has the lowest loss on the new task's
+    /// training examples.
+    Nearest,
+}
+
+/// A finished stage.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its adapter.
+    pub adapter: Adapter,
+    /// Its adapter's directory.
+    pub path: PathBuf,
+    /// What training said, unless the stage was found finished.
+    pub finished: Option<Finished>,
+}
+
+/// Runs stages of one study with one backbone.
+pub struct Stages<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// The backbone.
+    pub backbone: &'a Backbone,
+}
+
+/// Training examples that decide which source is nearest.
+const NEAREST_EXAMPLES: usize = 16;
+
+impl Stages<'_> {
+    /// The encoding that the study asks for.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        let study = self.study;
+        Encoding { chat_template: study.chat_template, max_tokens: study.limits.max_tokens }
+    }
+
+    /// Trains a task's teacher in `folder`, or finds it finished there.
+    ///
+    /// # Errors
+    /// When training fails or files can't be written.
+    pub fn teach(
+        &self,
+        task: &Prepared,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Stage, StudyError> {
+        let teach = &self.study.teach;
+        let initial = self.initial_prompt(&task.task)?;
+        let method = SinglePrompt::new(initial, self.backbone.hidden_size(), teach.learning_rate);
+        let run = Run {
+            stage: "teach",
+            label: format!("teach {}", task.name()),
+            settings: teach.settings(self.study.seed, usize::MAX),
+            tasks: vec![task.data(None)],
+            mixing: Mixing::Equal,
+            teachers: None,
+            folder,
+        };
+        self.run(run, method, observer, |m| Kind::Prompt {
+            hidden_size: self.backbone.hidden_size(),
+            prompt: m.prompt(0),
+        })
+    }
+
+    /// Distills `teachers` (in the sources' order) into a metaprompt.
+    ///
+    /// # Errors
+    /// When a teacher doesn't fit, training fails or files can't be written.
+    pub fn distill(
+        &self,
+        sources: &[Prepared],
+        teachers: &[Adapter],
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Stage, StudyError> {
+        let distill = &self.study.distill;
+        let hidden_size = self.backbone.hidden_size();
+        let prompts: Vec<Vec<f32>> = teachers.iter().filter_map(|t| t.prompt(0)).collect();
+        let values = self.study.prompt.length * hidden_size;
+        let mean_possible = prompts.iter().all(|p| p.len() == values);
+        let shared = match distill.shared_init {
+            SharedInit::Teachers if mean_possible => mean(&prompts),
+            SharedInit::Teachers | SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,
+        };
+        let init = match distill.vectors {
+            Vectors::NearOne => VectorInit::NearOne(distill.vector_noise),
+            Vectors::NearZero => VectorInit::NearZero(distill.vector_noise),
+        };
+        let seed = self.study.seed;
+        let method = Decomposed::new(shared, hidden_size, sources.len(), distill.rank, init, seed)
+            .with_rates(distill.learning_rate, distill.vector_learning_rate);
+        let lambda = |on: bool| if on { distill.lambda } else { 0.0 };
+        let run = Run {
+            stage: "distill",
+            label: "distill".into(),
+            settings: Settings {
+                logits_weight: lambda(distill.logits),
+                hidden_weight: lambda(distill.hidden),
+                temperature: distill.temperature,
+                ..distill.settings(seed, usize::MAX)
+            },
+            tasks: sources.iter().map(|s| s.data(None)).collect(),
+            mixing: distill.mixing,
+            teachers: Some(Teachers::new(prompts)),
+            folder,
+        };
+        self.run(run, method, observer, |m| Kind::Multitask(m.clone()))
+    }
+
+    /// Adapts a metaprompt to a target in `folder`.
+    ///
+    /// # Errors
+    /// When training fails or files can't be written.
+    pub fn adapt(
+        &self,
+        target: &Prepared,
+        metaprompt: &Decomposed,
+        vectors: SourceVectors,
+        shots: Option<usize>,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Stage, StudyError> {
+        let adapt = &self.study.adapt;
+        let data = target.data(shots.map(|k| (k, self.study.seed)));
+        let from = match vectors {
+            SourceVectors::Mean => (0..metaprompt.tasks()).collect(),
+            SourceVectors::Nearest => vec![self.nearest(metaprompt, &data)],
+        };
+        let method =
+            metaprompt.for_new_task(&from).with_rates(adapt.learning_rate, adapt.vector_learning_rate);
+        let run = self.adaptation("adapt", target, data, shots, folder);
+        self.run(run, method, observer, |m| Kind::Multitask(m.clone()))
+    }
+
+    /// Prompt tuning from scratch with the budget of [`Stages::adapt`].
+    ///
+    /// # Errors
+    /// When training fails or files can't be written.
+    pub fn scratch(
+        &self,
+        target: &Prepared,
+        shots: Option<usize>,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Stage, StudyError> {
+        let hidden_size = self.backbone.hidden_size();
+        let initial = self.initial_prompt(&target.task)?;
+        let rate = self.study.adapt.scratch_learning_rate;
+        let method = SinglePrompt::new(initial, hidden_size, rate);
+        let data = target.data(shots.map(|k| (k, self.study.seed)));
+        let run = self.adaptation("scratch", target, data, shots, folder);
+        self.run(run, method, observer, |m| Kind::Prompt { hidden_size, prompt: m.prompt(0) })
+    }
+
+    fn adaptation<'f>(
+        &self,
+        stage: &'static str,
+        target: &Prepared,
+        data: TaskData,
+        shots: Option<usize>,
+        folder: &'f Path,
+    ) -> Run<'f> {
+        let adapt = &self.study.adapt;
+        let mut settings = adapt.settings(self.study.seed, usize::MAX);
+        if shots.is_some() && adapt.few_shot_steps > 0 {
+            settings.steps = adapt.few_shot_steps;
+        }
+        let shots = shots.map_or_else(|| "full".into(), |k| format!("{k}-shot"));
+        let label = format!("{stage} {} {shots}", target.name());
+        Run { stage, label, settings, tasks: vec![data], mixing: Mixing::Equal, teachers: None, folder }
+    }
+
+    /// The source whose prompt has the lowest loss on the target's examples.
+    fn nearest(&self, metaprompt: &Decomposed, data: &TaskData) -> usize {
+        let examples = &data.train[..data.train.len().min(NEAREST_EXAMPLES)];
+        let items: Vec<Item<'_>> =
+            examples.iter().map(|e| Item { prompt: Some(0), example: e, teacher: None }).collect();
+        let loss = |task: usize| {
+            evaluate(&self.backbone.model, &[&metaprompt.prompt(task)], &items, None).task
+        };
+        let losses: Vec<f64> = (0..metaprompt.tasks()).map(loss).collect();
+        (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0)
+    }
+
+    /// First values of a prompt, as the study says.
+    fn initial_prompt(&self, task: &Task) -> Result<Vec<f32>, StudyError> {
+        let (model, tokenizer) = (&self.backbone.model, &self.backbone.tokenizer);
+        let (length, seed) = (self.study.prompt.length, self.study.seed);
+        let from_text = |text: &str| -> Result<Vec<f32>, StudyError> {
+            let tokens = tokenizer.encode(text, false)?;
+            if tokens.is_empty() {
+                return Err(StudyError::EmptyInit);
+            }
+            Ok(prompt::from_tokens(model, &tokens, length))
+        };
+        let ordinary = || -> Vec<u32> {
+            (0..tokenizer.vocab_size() as u32).filter(|&id| !tokenizer.is_control(id)).collect()
+        };
+        match &self.study.prompt.init {
+            PromptInit::Vocabulary => Ok(prompt::from_vocabulary(model, &ordinary(), length, seed)),
+            PromptInit::Instruction => from_text(&task.instruction()),
+            PromptInit::Text(text) => from_text(text),
+            PromptInit::Random => {
+                let rows: Vec<f32> =
+                    ordinary().iter().step_by(97).flat_map(|&t| model.embedding(t)).copied().collect();
+                let square = rows.iter().map(|v| v * v).sum::<f32>() / rows.len() as f32;
+                Ok(prompt::random(self.backbone.hidden_size(), length, square.sqrt(), seed))
+            }
+            PromptInit::Adapter(path) => {
+                let adapter = Adapter::load(path)?;
+                adapter.check_backbone(path, self.backbone)?;
+                adapter.prompt(0).ok_or_else(|| StudyError::AdapterTask {
+                    path: path.clone(),
+                    problem: "it holds no task".into(),
+                })
+            }
+        }
+    }
+
+    fn run<M: PromptMethod>(
+        &self,
+        run: Run<'_>,
+        mut method: M,
+        observer: &mut dyn Observer,
+        kind: impl FnOnce(&M) -> Kind,
+    ) -> Result<Stage, StudyError> {
+        let path = run.folder.join("adapter");
+        observer.begin(&run.label, run.settings.steps);
+        if Adapter::exists(&path) {
+            let adapter = Adapter::load(&path)?;
+            adapter.check_backbone(&path, self.backbone)?;
+            observer.end("done before");
+            return Ok(Stage { adapter, path, finished: None });
+        }
+        let initial: Vec<_> = method.parameters().iter().map(|p| digest(&p.value)).collect();
+        let training = Training {
+            model: &self.backbone.model,
+            tasks: &run.tasks,
+            mixing: run.mixing,
+            teachers: run.teachers,
+            settings: &run.settings,
+            folder: run.folder,
+            identity: json!({
+                "backbone": self.backbone.fingerprint,
+                "stage": run.stage,
+                "initial": initial,
+            }),
+        };
+        let finished = training.run(&mut method, &mut |event| observer.event(event))?;
+        let notes = AdapterNotes {
+            tasks: run.tasks.iter().map(|t| t.name.clone()).collect(),
+            backbone: Some(BackboneNote::of(self.backbone)),
+            chat_template: self.study.chat_template,
+            made: json!({
+                "stage": run.stage,
+                "settings": run.settings,
+                "steps": finished.steps,
+                "best": finished.best.map(|(step, loss)| json!({"step": step, "dev_loss": loss})),
+                "trainable_parameters": method.trainable(),
+            }),
+        };
+        let adapter = Adapter { kind: kind(&method), notes };
+        adapter.save(&path)?;
+        observer.end(&match finished.best {
+            Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
+            None => format!("{} steps", finished.steps),
+        });
+        Ok(Stage { adapter, path, finished: Some(finished) })
+    }
+}
+
+/// What [`Stages::run`] needs to know.
+struct Run<'f> {
+    stage: &'static str,
+    label: String,
+    settings: Settings,
+    tasks: Vec<TaskData>,
+    mixing: Mixing,
+    teachers: Option<Teachers>,
+    folder: &'f Path,
+}
+
+fn mean(prompts: &[Vec<f32>]) -> Vec<f32> {
+    let mut sum = vec![0.0; prompts.first().map_or(0, Vec::len)];
+    for prompt in prompts {
+        sum.iter_mut().zip(prompt).for_each(|(s, p)| *s += p);
+    }
+    sum.iter().map(|s| s / prompts.len() as f32).collect()
+}
+
+/// FNV-1a of values: tells initial values apart.
+fn digest(values: &[f32]) -> String {
+    let hash = values.iter().flat_map(|v| v.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
