@@ -42,7 +42,12 @@ impl Backbone {
         let tokenizer = checkpoint.tokenizer()?;
         let chat = checkpoint.chat_template(&tokenizer)?;
         let model = Model::load(&checkpoint)?;
-        Ok(Backbone { model, tokenizer, chat, fingerprint: checkpoint.fingerprint })
+        Ok(Backbone {
+            model,
+            tokenizer,
+            chat,
+            fingerprint: checkpoint.fingerprint,
+        })
     }
 
     /// The backbone's name for people.

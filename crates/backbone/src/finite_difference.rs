@@ -19,7 +19,10 @@ pub(crate) fn assert_gradient(x: &[f32], gradient: &[f32], mut f: impl FnMut(&[f
     assert_eq!(x.len(), gradient.len());
     let step = 1e-2;
     let scale = gradient.iter().fold(0.0f32, |m, g| m.max(g.abs()));
-    assert!(scale > 0.0, "a gradient that is zero everywhere checks nothing");
+    assert!(
+        scale > 0.0,
+        "a gradient that is zero everywhere checks nothing"
+    );
     let mut probe = x.to_vec();
     for i in 0..x.len() {
         probe[i] = x[i] + step;

@@ -60,30 +60,55 @@ impl<'a> View<'a> {
     /// A matrix whose rows start `stride` values apart.
     #[must_use]
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
-        let needed = if rows == 0 { 0 } else { (rows - 1) * stride + cols };
-        View { data: &data[..needed], rows, cols, stride, transposed: false }
+        let needed = if rows == 0 {
+            0
+        } else {
+            (rows - 1) * stride + cols
+        };
+        View {
+            data: &data[..needed],
+            rows,
+            cols,
+            stride,
+            transposed: false,
+        }
     }
 
     /// The same values read as the transposed matrix.
     #[must_use]
     pub fn transpose(self) -> Self {
-        View { transposed: !self.transposed, ..self }
+        View {
+            transposed: !self.transposed,
+            ..self
+        }
     }
 
     fn shape(&self) -> (usize, usize) {
-        if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
+        if self.transposed {
+            (self.cols, self.rows)
+        } else {
+            (self.rows, self.cols)
+        }
     }
 
     #[cfg(test)]
     fn at(&self, row: usize, col: usize) -> f32 {
-        let (row, col) = if self.transposed { (col, row) } else { (row, col) };
+        let (row, col) = if self.transposed {
+            (col, row)
+        } else {
+            (row, col)
+        };
         self.data[row * self.stride + col]
     }
 
     /// Strides between columns and between rows.
     fn strides(&self) -> (isize, isize) {
         let stride = self.stride.cast_signed();
-        if self.transposed { (stride, 1) } else { (1, stride) }
+        if self.transposed {
+            (stride, 1)
+        } else {
+            (1, stride)
+        }
     }
 }
 
@@ -107,7 +132,10 @@ pub fn matmul_strided(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n, "output of a matrix product");
+    assert!(
+        out_stride >= n && out.len() >= (m - 1) * out_stride + n,
+        "output of a matrix product"
+    );
     let (a_cols, a_rows) = a.strides();
     let (b_cols, b_rows) = b.strides();
     // SAFETY: `View` cuts its slice to exactly the elements that its shape and
@@ -160,8 +188,16 @@ mod tests {
             let size = |i: u32| SIZES[case / SIZES.len().pow(i) % SIZES.len()];
             let (m, n, k) = (size(0), size(1), size(2));
             let (ta, tb, pad) = (case % 2 == 0, case % 3 == 0, case % 5);
-            let write = if case % 7 < 3 { Write::Replace } else { Write::Accumulate };
-            let threads = if case % 11 < 5 { Threads::Pool } else { Threads::One };
+            let write = if case % 7 < 3 {
+                Write::Replace
+            } else {
+                Write::Accumulate
+            };
+            let threads = if case % 11 < 5 {
+                Threads::Pool
+            } else {
+                Threads::One
+            };
             let (ra, ca) = if ta { (k, m) } else { (m, k) };
             let (rb, cb) = if tb { (n, k) } else { (k, n) };
             let (a, b) = (numbers(ra * (ca + pad), 1), numbers(rb * (cb + pad), 2));
@@ -183,7 +219,9 @@ mod tests {
                     assert_eq!(got, CANARY, "{m}×{n}×{k}: wrote outside at {i}, {j}");
                     continue;
                 }
-                let sum: f64 = (0..k).map(|l| f64::from(va.at(i, l)) * f64::from(vb.at(l, j))).sum();
+                let sum: f64 = (0..k)
+                    .map(|l| f64::from(va.at(i, l)) * f64::from(vb.at(l, j)))
+                    .sum();
                 let want = 2.0 * sum + if write == Write::Accumulate { 0.5 } else { 0.0 };
                 assert!(
                     (f64::from(got) - want).abs() < 1e-4,

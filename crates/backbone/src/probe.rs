@@ -3,7 +3,7 @@
 
 use crate::forest::{Forest, Path, pack};
 use crate::layers::head::{self, Label};
-use crate::model::{KvStore, Model, Outputs, Tape};
+use crate::model::{KvStore, Model, Outputs, Pass, Tape};
 
 /// What [`probe`] measures. Positions count the soft prompt first.
 #[derive(Clone, Debug)]
@@ -22,7 +22,9 @@ pub struct Probe {
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// A token id is outside the vocabulary.
-    #[error("token {index} has id {id}, but the vocabulary has {vocabulary} entries; check that the ids come from this backbone's tokenizer")]
+    #[error(
+        "token {index} has id {id}, but the vocabulary has {vocabulary} entries; check that the ids come from this backbone's tokenizer"
+    )]
     Token {
         /// Index in the sequence.
         index: usize,
@@ -32,7 +34,9 @@ pub enum ProbeError {
         vocabulary: usize,
     },
     /// The number of labels doesn't fit the sequence.
-    #[error("{labels} labels asked for, but a sequence of {tokens} tokens {behind} can have 1 to {most}")]
+    #[error(
+        "{labels} labels asked for, but a sequence of {tokens} tokens {behind} can have 1 to {most}"
+    )]
     Labels {
         /// Labels asked for.
         labels: usize,
@@ -44,7 +48,9 @@ pub enum ProbeError {
         most: usize,
     },
     /// The soft prompt's width is not the model's.
-    #[error("the soft prompt holds {values} values, not a multiple of the backbone's hidden size {hidden}; it was made for another backbone")]
+    #[error(
+        "the soft prompt holds {values} values, not a multiple of the backbone's hidden size {hidden}; it was made for another backbone"
+    )]
     Prompt {
         /// Values in the prompt.
         values: usize,
@@ -52,7 +58,9 @@ pub enum ProbeError {
         hidden: usize,
     },
     /// The sequence is longer than the model's context.
-    #[error("the sequence has {tokens} positions with its prompt, but the backbone's context is {context}")]
+    #[error(
+        "the sequence has {tokens} positions with its prompt, but the backbone's context is {context}"
+    )]
     TooLong {
         /// Positions asked for.
         tokens: usize,
@@ -74,35 +82,69 @@ pub fn probe(
 ) -> Result<Probe, ProbeError> {
     let config = model.config();
     let d = config.hidden_size;
-    if let Some((index, &id)) =
-        tokens.iter().enumerate().find(|&(_, &id)| id as usize >= config.vocab_size)
+    if let Some((index, &id)) = tokens
+        .iter()
+        .enumerate()
+        .find(|&(_, &id)| id as usize >= config.vocab_size)
     {
-        return Err(ProbeError::Token { index, id, vocabulary: config.vocab_size });
+        return Err(ProbeError::Token {
+            index,
+            id,
+            vocabulary: config.vocab_size,
+        });
     }
     let virtual_tokens = match prompt {
         Some(p) if p.is_empty() || p.len() % d != 0 => {
-            return Err(ProbeError::Prompt { values: p.len(), hidden: d });
+            return Err(ProbeError::Prompt {
+                values: p.len(),
+                hidden: d,
+            });
         }
         Some(p) => p.len() / d,
         None => 0,
     };
     let positions = virtual_tokens + tokens.len();
     if positions > config.max_positions {
-        return Err(ProbeError::TooLong { tokens: positions, context: config.max_positions });
+        return Err(ProbeError::TooLong {
+            tokens: positions,
+            context: config.max_positions,
+        });
     }
     // The first position of all has nothing before it that could predict it.
-    let most = if virtual_tokens > 0 { tokens.len() } else { tokens.len().saturating_sub(1) };
+    let most = if virtual_tokens > 0 {
+        tokens.len()
+    } else {
+        tokens.len().saturating_sub(1)
+    };
     if labels == 0 || labels > most {
-        let behind = if virtual_tokens > 0 { "behind a soft prompt" } else { "without a soft prompt" };
-        return Err(ProbeError::Labels { labels, tokens: tokens.len(), behind, most });
+        let behind = if virtual_tokens > 0 {
+            "behind a soft prompt"
+        } else {
+            "without a soft prompt"
+        };
+        return Err(ProbeError::Labels {
+            labels,
+            tokens: tokens.len(),
+            behind,
+            most,
+        });
     }
 
     let mut forest = Forest::new();
-    let path = Path { parent: None, prompt: prompt.map(|_| 0), tokens };
+    let path = Path {
+        parent: None,
+        prompt: prompt.map(|_| 0),
+        tokens,
+    };
     let packed = pack(&mut forest, &[virtual_tokens], &[path]);
     let x = model.embed(&packed.inputs, &[prompt.unwrap_or_default()]);
     let (mut store, mut tape) = (KvStore::new(), Tape::default());
-    let hidden = model.forward(&forest, &packed.call, x, Outputs::All, &mut store, Some(&mut tape));
+    let pass = Pass {
+        forest: &forest,
+        call: &packed.call,
+        outputs: Outputs::All,
+    };
+    let hidden = model.forward(pass, x, &mut store, Some(&mut tape));
 
     let first = tokens.len() - labels;
     let labels: Vec<Label> = (first..tokens.len())
@@ -115,15 +157,12 @@ pub fn probe(
     let predicting = &hidden[labels[0].row * d..(labels[0].row + labels.len()) * d];
     let logits = model.output().forward(predicting);
     let result = head::loss(model.output(), &hidden, &labels, None);
-    let input_grad = model.backward(
-        &forest,
-        &packed.call,
-        Outputs::All,
-        &store,
-        &mut tape,
-        &result.d_hidden,
-        positions,
-    );
+    let input_grad = model.backward(pass, &store, &mut tape, &result.d_hidden, positions);
     let loss = result.nll.iter().map(|&l| f64::from(l)).sum::<f64>() / labels.len() as f64;
-    Ok(Probe { hidden, logits, loss: loss as f32, input_grad })
+    Ok(Probe {
+        hidden,
+        logits,
+        loss: loss as f32,
+        input_grad,
+    })
 }

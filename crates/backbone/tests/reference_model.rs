@@ -21,23 +21,36 @@ const VARIANTS: [&str; 7] = [
 const TOLERANCE: f32 = 1e-4;
 
 fn folder(variant: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(variant)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(variant)
 }
 
 fn f32s(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
     let tensor = file.tensor(name).expect(name);
-    tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+    tensor
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")))
+        .collect()
 }
 
 fn i64s(file: &SafeTensors<'_>, name: &str) -> Vec<i64> {
     let tensor = file.tensor(name).expect(name);
-    tensor.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes"))).collect()
+    tensor
+        .data()
+        .chunks_exact(8)
+        .map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes")))
+        .collect()
 }
 
 fn relative_error(got: &[f32], want: &[f32]) -> f32 {
     assert_eq!(got.len(), want.len());
     let scale = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    got.iter().zip(want).fold(0.0f32, |m, (g, w)| m.max((g - w).abs())) / scale
+    got.iter()
+        .zip(want)
+        .fold(0.0f32, |m, (g, w)| m.max((g - w).abs()))
+        / scale
 }
 
 #[test]
@@ -48,8 +61,14 @@ fn hidden_states_logits_and_input_gradients_agree_with_transformers() {
         let bytes = std::fs::read(folder.join("reference.safetensors")).expect(variant);
         let reference = SafeTensors::deserialize(&bytes).expect(variant);
         let prompt_bytes = std::fs::read(folder.join("prompt.safetensors")).expect(variant);
-        let prompt = f32s(&SafeTensors::deserialize(&prompt_bytes).expect(variant), "prompt_embeddings");
-        let tokens: Vec<u32> = i64s(&reference, "tokens").iter().map(|&t| t as u32).collect();
+        let prompt = f32s(
+            &SafeTensors::deserialize(&prompt_bytes).expect(variant),
+            "prompt_embeddings",
+        );
+        let tokens: Vec<u32> = i64s(&reference, "tokens")
+            .iter()
+            .map(|&t| t as u32)
+            .collect();
         let labels = i64s(&reference, "labels")[0] as usize;
         for (prefix, prompt) in [("plain", None), ("prompted", Some(prompt.as_slice()))] {
             let got = probe(&model, &tokens, labels, prompt).expect(variant);
@@ -60,7 +79,10 @@ fn hidden_states_logits_and_input_gradients_agree_with_transformers() {
                 ("input_grad", &got.input_grad),
             ] {
                 let error = relative_error(values, &f32s(&reference, &format!("{prefix}.{name}")));
-                assert!(error <= TOLERANCE, "{variant} {prefix} {name}: relative error {error}");
+                assert!(
+                    error <= TOLERANCE,
+                    "{variant} {prefix} {name}: relative error {error}"
+                );
             }
         }
     }

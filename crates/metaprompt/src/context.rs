@@ -33,7 +33,10 @@ impl Context {
     pub(crate) fn new(global: Global) -> Result<Self> {
         let filter = tracing_subscriber::EnvFilter::try_from_env("METAPROMPT_LOG")
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
         if let Some(threads) = global.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads.into())
@@ -89,7 +92,10 @@ impl Context {
                         tracing::info!("looking for the embedded backbone: {way}");
                     }
                 };
-                Ok(fetch::embedded_backbone(&fetch::default_directory(), &mut report)?)
+                Ok(fetch::embedded_backbone(
+                    &fetch::default_directory(),
+                    &mut report,
+                )?)
             }
         }
     }

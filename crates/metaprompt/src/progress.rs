@@ -42,7 +42,10 @@ impl Progress {
     }
 
     fn show(&mut self) {
-        let loss = self.loss.map(|l| format!("loss {l:.3}")).unwrap_or_default();
+        let loss = self
+            .loss
+            .map(|l| format!("loss {l:.3}"))
+            .unwrap_or_default();
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
             bar.set_message(loss);
@@ -71,7 +74,9 @@ impl Observer for Progress {
                 "{prefix:<34} {bar:24} {pos:>5}/{len} {per_sec:>10} {eta:>4} left  {msg}",
             )
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style).with_prefix(self.stage.clone());
+            let bar = ProgressBar::new(total)
+                .with_style(style)
+                .with_prefix(self.stage.clone());
             self.bar = Some(bar);
         }
     }
@@ -111,7 +116,10 @@ impl Observer for Progress {
         }
         if !self.quiet {
             let seconds = self.started.elapsed().as_secs_f64();
-            let loss = self.loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
+            let loss = self
+                .loss
+                .map(|l| format!(", loss {l:.3}"))
+                .unwrap_or_default();
             eprintln!("{:<40} {summary}{loss} ({seconds:.0} s)", self.stage);
         }
     }

@@ -67,9 +67,18 @@ impl Answerer<'_> {
             // A task's answers are closed for all of its examples or for none.
             match words.into_iter().collect::<Option<Vec<_>>>() {
                 Some(words) => {
-                    answers.extend(self.choose(task, chunk, &words, &mut session, root, shared.len())?);
+                    answers.extend(self.choose(
+                        task,
+                        chunk,
+                        &words,
+                        &mut session,
+                        root,
+                        shared.len(),
+                    )?);
                 }
-                None => answers.extend(self.generate(task, chunk, &mut session, root, shared.len())?),
+                None => {
+                    answers.extend(self.generate(task, chunk, &mut session, root, shared.len())?);
+                }
             }
             observer.advance(answers.len() as u64);
         }
@@ -101,13 +110,25 @@ impl Answerer<'_> {
             .map(|((example, words), likelihoods)| {
                 let scores: Vec<f32> = likelihoods
                     .iter()
-                    .map(|l| if self.decoding.normalise { l.per_token() } else { l.log_probability })
+                    .map(|l| {
+                        if self.decoding.normalise {
+                            l.per_token()
+                        } else {
+                            l.log_probability
+                        }
+                    })
                     .collect();
                 // Of equally likely labels the first wins.
-                let best = (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+                let best = (0..scores.len())
+                    .rev()
+                    .max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
                 let text = best.map_or_else(String::new, |best| words[best].clone());
                 let prediction = task.parse(&example.example, &text);
-                Answered { text, prediction, scores }
+                Answered {
+                    text,
+                    prediction,
+                    scores,
+                }
             })
             .collect())
     }
@@ -122,7 +143,10 @@ impl Answerer<'_> {
     ) -> Result<Vec<Answered>, StudyError> {
         let requests: Vec<Request> = examples
             .iter()
-            .map(|e| Request { parent: root, tokens: e.tokens.context[shared..].to_vec() })
+            .map(|e| Request {
+                parent: root,
+                tokens: e.tokens.context[shared..].to_vec(),
+            })
             .collect();
         let limits = Limits {
             max_new_tokens: self.decoding.max_new_tokens,
@@ -135,7 +159,11 @@ impl Answerer<'_> {
             .zip(generated)
             .map(|(example, generated)| {
                 let prediction = task.parse(&example.example, &generated.text);
-                Answered { text: generated.text, prediction, scores: Vec::new() }
+                Answered {
+                    text: generated.text,
+                    prediction,
+                    scores: Vec::new(),
+                }
             })
             .collect())
     }
@@ -144,13 +172,19 @@ impl Answerer<'_> {
 /// Tokens that all contexts begin with; at least the last token of each stays
 /// out, since its successor is asked for.
 fn common_prefix(examples: &[EncodedExample]) -> &[u32] {
-    let Some(first) = examples.first() else { return &[] };
+    let Some(first) = examples.first() else {
+        return &[];
+    };
     let first = &first.tokens.context;
     let shared = examples
         .iter()
         .map(|e| {
             let context = &e.tokens.context[..e.tokens.context.len() - 1];
-            context.iter().zip(first).take_while(|(a, b)| a == b).count()
+            context
+                .iter()
+                .zip(first)
+                .take_while(|(a, b)| a == b)
+                .count()
         })
         .min();
     &first[..shared.unwrap_or(0)]

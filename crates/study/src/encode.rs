@@ -55,22 +55,36 @@ impl<'b> Encoder<'b> {
     pub fn new(backbone: &'b Backbone, encoding: Encoding) -> Result<Self, StudyError> {
         let tokenizer = &backbone.tokenizer;
         let name = || backbone.name().to_owned();
-        let end = *tokenizer.eos().first().ok_or_else(|| StudyError::NoEndToken { backbone: name() })?;
+        let end = *tokenizer
+            .eos()
+            .first()
+            .ok_or_else(|| StudyError::NoEndToken { backbone: name() })?;
         let (before, after) = if encoding.chat_template {
-            let template =
-                backbone.chat.as_ref().ok_or_else(|| StudyError::NoChatTemplate { backbone: name() })?;
+            let template = backbone
+                .chat
+                .as_ref()
+                .ok_or_else(|| StudyError::NoChatTemplate { backbone: name() })?;
             // Only the template's own text may become control tokens; what
             // the notes say never does, so the two are encoded apart.
             let text = template.render(&[Message::new("user", PLACEHOLDER)], true)?;
             let (before, after) = text
                 .split_once(PLACEHOLDER)
                 .ok_or_else(|| StudyError::ChatContent { backbone: name() })?;
-            (tokenizer.encode(before, true)?, tokenizer.encode(after, true)?)
+            (
+                tokenizer.encode(before, true)?,
+                tokenizer.encode(after, true)?,
+            )
         } else {
             let bos = tokenizer.bos().filter(|_| tokenizer.begins_with_bos());
             (bos.into_iter().collect(), Vec::new())
         };
-        Ok(Encoder { backbone, encoding, before, after, end })
+        Ok(Encoder {
+            backbone,
+            encoding,
+            before,
+            after,
+            end,
+        })
     }
 
     /// The encoding.
@@ -89,7 +103,10 @@ impl<'b> Encoder<'b> {
             match self.fit(task, example)? {
                 Some((tokens, cut)) => {
                     encoded.cut += usize::from(cut);
-                    encoded.examples.push(EncodedExample { example: example.clone(), tokens });
+                    encoded.examples.push(EncodedExample {
+                        example: example.clone(),
+                        tokens,
+                    });
                 }
                 None => encoded.skipped += 1,
             }
@@ -117,10 +134,13 @@ impl<'b> Encoder<'b> {
             let chars = rendered.input.chars().count();
             let excess = length - limit;
             let per_token = (chars as f64 / length as f64).max(1.0);
-            let Some(fewer) = chars.checked_sub((excess as f64 * per_token).ceil() as usize + 1) else {
+            let Some(fewer) = chars.checked_sub((excess as f64 * per_token).ceil() as usize + 1)
+            else {
                 return Ok(None);
             };
-            let Some(shorter) = task.render_within(example, fewer) else { return Ok(None) };
+            let Some(shorter) = task.render_within(example, fewer) else {
+                return Ok(None);
+            };
             rendered = shorter;
             cut = true;
         }
@@ -141,7 +161,11 @@ impl<'b> Encoder<'b> {
     /// Tokens of an answer (which begins with a space): in a chat, an answer
     /// begins a turn and has no space before it.
     fn answer(&self, target: &str) -> Result<Vec<u32>, StudyError> {
-        let text = if self.encoding.chat_template { target.trim_start() } else { target };
+        let text = if self.encoding.chat_template {
+            target.trim_start()
+        } else {
+            target
+        };
         Ok(self.backbone.tokenizer.encode(text, false)?)
     }
 
@@ -163,7 +187,10 @@ impl<'b> Encoder<'b> {
             labels.push(tokens);
         }
         let nested = labels.iter().enumerate().any(|(i, a)| {
-            labels.iter().enumerate().any(|(j, b)| i != j && b.starts_with(a))
+            labels
+                .iter()
+                .enumerate()
+                .any(|(j, b)| i != j && b.starts_with(a))
         });
         if nested {
             labels.iter_mut().for_each(|l| l.push(self.end));

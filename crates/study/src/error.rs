@@ -45,7 +45,9 @@ pub enum StudyError {
         field: String,
     },
     /// A task has no usable examples in a split.
-    #[error("task {task}: no usable {split} examples ({skipped} skipped because they are longer than {limit} tokens); raise max_tokens, or set when_long in the manifest")]
+    #[error(
+        "task {task}: no usable {split} examples ({skipped} skipped because they are longer than {limit} tokens); raise max_tokens, or set when_long in the manifest"
+    )]
     NoExamples {
         /// The task.
         task: String,
@@ -63,19 +65,25 @@ pub enum StudyError {
         backbone: String,
     },
     /// The chat template drops the text that it is given.
-    #[error("{backbone}: its chat template changes the message it is given; set chat_template = false")]
+    #[error(
+        "{backbone}: its chat template changes the message it is given; set chat_template = false"
+    )]
     ChatContent {
         /// The backbone.
         backbone: String,
     },
     /// The backbone names no end token.
-    #[error("{backbone} names no end-of-sequence token, so answers could not end; add eos_token_id to its config.json")]
+    #[error(
+        "{backbone} names no end-of-sequence token, so answers could not end; add eos_token_id to its config.json"
+    )]
     NoEndToken {
         /// The backbone.
         backbone: String,
     },
     /// An answer's words have no tokens.
-    #[error("task {task}: label {label} has no tokens under this backbone's tokenizer; change its words in the manifest")]
+    #[error(
+        "task {task}: label {label} has no tokens under this backbone's tokenizer; change its words in the manifest"
+    )]
     EmptyLabel {
         /// The task.
         task: String,
@@ -83,7 +91,9 @@ pub enum StudyError {
         label: String,
     },
     /// The prompt's initial text is empty or has no tokens.
-    #[error("the prompt's initial text has no tokens; give [prompt] init a text, \"vocabulary\" or \"random\"")]
+    #[error(
+        "the prompt's initial text has no tokens; give [prompt] init a text, \"vocabulary\" or \"random\""
+    )]
     EmptyInit,
     /// An adapter lacks the task that is asked for.
     #[error("{}: {problem}", path.display())]
@@ -119,6 +129,9 @@ pub enum StudyError {
 impl StudyError {
     /// Wraps an input/output error with its file.
     pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| StudyError::File { path: path.to_owned(), source }
+        move |source| StudyError::File {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

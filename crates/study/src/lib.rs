@@ -18,7 +18,7 @@ pub use observer::{Observer, Silent};
 pub use report::{Report, Row, markdown, table};
 pub use run::{Status, run, status};
 pub use spec::{
-    Adapt, Distill, Evaluate, Full, Limits, PromptInit, PromptSpec, SharedInit, Shots, Study, Teach,
-    Vectors,
+    Adapt, Distill, Evaluate, Full, Limits, PromptInit, PromptSpec, SharedInit, Shots, Study,
+    Teach, Vectors,
 };
 pub use stages::{Prepared, SourceVectors, Stage, Stages};

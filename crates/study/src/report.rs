@@ -1,7 +1,7 @@
 //! The table of a study, for people and for programs.
 
-use crate::spec::Study;
 use crate::StudyError;
+use crate::spec::Study;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use metaprompt_backbone::Backbone;
@@ -80,40 +80,76 @@ impl Report {
     pub fn load(folder: &Path) -> Result<Self, StudyError> {
         let path = folder.join(FILE);
         let bytes = std::fs::read(&path).map_err(StudyError::file(&path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| StudyError::Damaged { path, problem: e.to_string() })
+        serde_json::from_slice(&bytes).map_err(|e| StudyError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
     }
 }
 
 /// Columns of the table.
-const HEADER: [&str; 6] = ["task", "method", "metric", "score", "95% interval", "gain over instruction"];
+const HEADER: [&str; 6] = [
+    "task",
+    "method",
+    "metric",
+    "score",
+    "95% interval",
+    "gain over instruction",
+];
 
 fn cells(row: &Row) -> [String; 6] {
     let percent = |x: f64| format!("{:.1}", 100.0 * x);
     let (metric, value, interval) = match row.scores.primary() {
-        Some(s) => (s.name.clone(), percent(s.value), format!("{} – {}", percent(s.low), percent(s.high))),
+        Some(s) => (
+            s.name.clone(),
+            percent(s.value),
+            format!("{} – {}", percent(s.low), percent(s.high)),
+        ),
         None => Default::default(),
     };
     let gain = if row.method == "plain instruction" {
         String::new()
     } else {
         let g = &row.gain;
-        format!("{:+.1} ({:+.1} – {:+.1})", 100.0 * g.value, 100.0 * g.low, 100.0 * g.high)
+        format!(
+            "{:+.1} ({:+.1} – {:+.1})",
+            100.0 * g.value,
+            100.0 * g.low,
+            100.0 * g.high
+        )
     };
-    [row.task.clone(), row.method.clone(), metric, value, interval, gain]
+    [
+        row.task.clone(),
+        row.method.clone(),
+        metric,
+        value,
+        interval,
+        gain,
+    ]
 }
 
 /// The header with the report's own level of confidence.
 fn header(report: &Report) -> Vec<String> {
     let interval = format!("{:.0}% interval", 100.0 * report.level);
-    HEADER.iter().map(|h| if *h == "95% interval" { interval.clone() } else { (*h).to_owned() }).collect()
+    HEADER
+        .iter()
+        .map(|h| {
+            if *h == "95% interval" {
+                interval.clone()
+            } else {
+                (*h).to_owned()
+            }
+        })
+        .collect()
 }
 
 /// The table for a terminal.
 #[must_use]
 pub fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header(report));
     let mut last = "";
     for row in &report.rows {
@@ -137,10 +173,18 @@ pub fn markdown(report: &Report) -> String {
         "# {}\n\nBackbone: {} ({} parameters, frozen). Intervals: percentile bootstrap over documents.\n\n",
         report.study, report.backbone, report.parameters
     );
-    text += &format!("| {} | trained parameters | test examples |\n", header(report).join(" | "));
+    text += &format!(
+        "| {} | trained parameters | test examples |\n",
+        header(report).join(" | ")
+    );
     text += "|---|---|---|---:|---|---|---:|---:|\n";
     for row in &report.rows {
-        text += &format!("| {} | {} | {} |\n", cells(row).join(" | "), row.trainable, row.scores.examples);
+        text += &format!(
+            "| {} | {} | {} |\n",
+            cells(row).join(" | "),
+            row.trainable,
+            row.scores.examples
+        );
     }
     text
 }

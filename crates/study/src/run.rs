@@ -34,7 +34,10 @@ pub fn run(
     let load = |names: &[String]| -> Result<Vec<Prepared>, StudyError> {
         let tasks = names.iter().map(|name| Ok(Task::find(&study.tasks, name)?));
         let tasks: Vec<Task> = tasks.collect::<Result<_, StudyError>>()?;
-        tasks.iter().map(|task| Prepared::load(study, &encoder, task)).collect()
+        tasks
+            .iter()
+            .map(|task| Prepared::load(study, &encoder, task))
+            .collect()
     };
     let sources = load(&study.sources)?;
     let targets = load(&study.targets)?;
@@ -55,11 +58,24 @@ pub fn run(
         });
     };
 
-    let runner = Runner { study, backbone, encoder: &encoder, stages: &stages, folder };
+    let runner = Runner {
+        study,
+        backbone,
+        encoder: &encoder,
+        stages: &stages,
+        folder,
+    };
     let mut report = Report::new(study, backbone);
     if study.evaluate.sources {
         for (k, source) in sources.iter().enumerate() {
-            runner.source(source, teachers[k].prompt(0), metaprompt, k, &mut report, observer)?;
+            runner.source(
+                source,
+                teachers[k].prompt(0).as_deref(),
+                metaprompt,
+                k,
+                &mut report,
+                observer,
+            )?;
         }
     }
     for target in &targets {
@@ -81,7 +97,10 @@ pub struct Status {
 pub fn status(study: &Study, folder: &Path) -> Status {
     let mut parts = Vec::new();
     let mut stage = |path: PathBuf| {
-        let done = folder.join(&path).join("adapter/adapter_config.json").is_file();
+        let done = folder
+            .join(&path)
+            .join("adapter/adapter_config.json")
+            .is_file();
         parts.push((path.display().to_string(), done));
     };
     for source in &study.sources {
@@ -106,11 +125,17 @@ fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result<(), StudyE
     let mine = json!({ "study": study, "backbone": backbone.fingerprint });
     match std::fs::read(&path) {
         Ok(bytes) => {
-            let found: serde_json::Value = serde_json::from_slice(&bytes)
-                .map_err(|e| StudyError::Damaged { path: path.clone(), problem: e.to_string() })?;
+            let found: serde_json::Value =
+                serde_json::from_slice(&bytes).map_err(|e| StudyError::Damaged {
+                    path: path.clone(),
+                    problem: e.to_string(),
+                })?;
             if found != mine {
                 let field = difference(&found, &mine, "").unwrap_or_else(|| "a field".into());
-                return Err(StudyError::OtherStudy { path: folder.to_owned(), field });
+                return Err(StudyError::OtherStudy {
+                    path: folder.to_owned(),
+                    field,
+                });
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -133,8 +158,16 @@ fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result<(), StudyE
 fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
     match (a.as_object(), b.as_object()) {
         (Some(x), Some(y)) => x.keys().chain(y.keys()).find_map(|key| {
-            let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            difference(x.get(key).unwrap_or_default(), y.get(key).unwrap_or_default(), &at)
+            let at = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            difference(
+                x.get(key).unwrap_or_default(),
+                y.get(key).unwrap_or_default(),
+                &at,
+            )
         }),
         _ => (a != b).then(|| at.to_owned()),
     }
@@ -150,7 +183,10 @@ fn describe(task: &Prepared) -> String {
         task.test.len()
     );
     if task.cut + task.skipped > 0 {
-        text += &format!("; {} cut, {} skipped for their length", task.cut, task.skipped);
+        text += &format!(
+            "; {} cut, {} skipped for their length",
+            task.cut, task.skipped
+        );
     }
     text
 }
@@ -183,7 +219,7 @@ impl Runner<'_> {
     fn source(
         &self,
         task: &Prepared,
-        teacher: Option<Vec<f32>>,
+        teacher: Option<&[f32]>,
         metaprompt: &Decomposed,
         index: usize,
         report: &mut Report,
@@ -192,13 +228,26 @@ impl Runner<'_> {
         use metaprompt_tuning::prompt::PromptMethod;
         let trivial = self.trivial(task)?;
         let plain = self.cell(task, "instruction", None, observer)?;
-        let teacher = self.cell(task, "teacher", teacher.as_deref(), observer)?;
-        let student = self.cell(task, "metaprompt", Some(&metaprompt.prompt(index)), observer)?;
+        let teacher = self.cell(task, "teacher", teacher, observer)?;
+        let student = self.cell(
+            task,
+            "metaprompt",
+            Some(&metaprompt.prompt(index)),
+            observer,
+        )?;
         for (method, cell, parameters) in [
             (trivial.0.as_str(), &trivial.1, 0),
             ("plain instruction", &plain, 0),
-            ("teacher (prompt tuning)", &teacher, metaprompt.shared().len()),
-            ("metaprompt, own vectors", &student, metaprompt.vectors(index).0.len() + metaprompt.vectors(index).1.len()),
+            (
+                "teacher (prompt tuning)",
+                &teacher,
+                metaprompt.shared().len(),
+            ),
+            (
+                "metaprompt, own vectors",
+                &student,
+                metaprompt.vectors(index).0.len() + metaprompt.vectors(index).1.len(),
+            ),
         ] {
             report.push(self.row(task, method, cell, &plain, parameters)?);
         }
@@ -227,11 +276,19 @@ impl Runner<'_> {
                 Shots::Count(k) => format!("{k}-shot"),
                 Shots::Full(_) => format!("{} examples", task.train.len()),
             };
-            let folder = |method: &str| self.folder.join(method).join(task.name()).join(shots.name());
-            let scratch = self.stages.scratch(task, count, &folder("scratch"), observer)?;
+            let folder = |method: &str| {
+                self.folder
+                    .join(method)
+                    .join(task.name())
+                    .join(shots.name())
+            };
+            let scratch = self
+                .stages
+                .scratch(task, count, &folder("scratch"), observer)?;
             let vectors = SourceVectors::Mean;
             let adapted =
-                self.stages.adapt(task, metaprompt, vectors, count, &folder("adapt"), observer)?;
+                self.stages
+                    .adapt(task, metaprompt, vectors, count, &folder("adapt"), observer)?;
             for (method, words, stage) in [
                 ("scratch", "prompt tuning from scratch", &scratch),
                 ("adapt", "metaprompt, adapted", &adapted),
@@ -241,7 +298,13 @@ impl Runner<'_> {
                 let cell = format!("{method}-{}", shots.name());
                 let cell = self.cell(task, &cell, prompt.as_deref(), observer)?;
                 let words = format!("{words}, {spelt}");
-                report.push(self.row(task, &words, &cell, &plain, parameters.unwrap_or(0) as usize)?);
+                report.push(self.row(
+                    task,
+                    &words,
+                    &cell,
+                    &plain,
+                    parameters.unwrap_or(0) as usize,
+                )?);
             }
         }
         Ok(())
@@ -259,11 +322,22 @@ impl Runner<'_> {
         let gold = gold(task);
         let documents = documents(&task.test);
         let options = &self.study.evaluate.bootstrap;
-        let gain: Score = compare(&rule, &gold, &plain.answers, &cell.answers, &documents, options)?;
+        let gain: Score = compare(
+            &rule,
+            &gold,
+            &plain.answers,
+            &cell.answers,
+            &documents,
+            options,
+        )?;
         Ok(Row {
             task: task.name().to_owned(),
-            role: if self.study.targets.iter().any(|t| t == task.name()) { "target" } else { "source" }
-                .into(),
+            role: if self.study.targets.iter().any(|t| t == task.name()) {
+                "target"
+            } else {
+                "source"
+            }
+            .into(),
             task_type: task.task.manifest.task_type,
             method: method.to_owned(),
             trainable: parameters,
@@ -276,18 +350,36 @@ impl Runner<'_> {
     /// The best answer that needs no model.
     fn trivial(&self, task: &Prepared) -> Result<(String, Cell), StudyError> {
         let rule = Rule::of(&task.task.manifest);
-        let train: Vec<Prediction> = task.train.iter().map(|e| task.task.gold(&e.example)).collect();
+        let train: Vec<Prediction> = task
+            .train
+            .iter()
+            .map(|e| task.task.gold(&e.example))
+            .collect();
         let trivial = trivial(&rule, &train);
         let answers = vec![trivial.prediction; task.test.len()];
         let scores = self.score(task, &answers)?;
-        Ok((trivial.name, Cell { scores, answers, seconds: 0.0 }))
+        Ok((
+            trivial.name,
+            Cell {
+                scores,
+                answers,
+                seconds: 0.0,
+            },
+        ))
     }
 
     fn score(&self, task: &Prepared, answers: &[Prediction]) -> Result<Scores, StudyError> {
-        let pairs: Vec<(Prediction, Prediction)> =
-            gold(task).into_iter().zip(answers.iter().cloned()).collect();
+        let pairs: Vec<(Prediction, Prediction)> = gold(task)
+            .into_iter()
+            .zip(answers.iter().cloned())
+            .collect();
         let rule = Rule::of(&task.task.manifest);
-        Ok(score(&rule, &pairs, &documents(&task.test), &self.study.evaluate.bootstrap)?)
+        Ok(score(
+            &rule,
+            &pairs,
+            &documents(&task.test),
+            &self.study.evaluate.bootstrap,
+        )?)
     }
 
     /// Answers and scores a task's test examples, or reads both back.
@@ -302,12 +394,19 @@ impl Runner<'_> {
         std::fs::create_dir_all(&folder).map_err(StudyError::file(&folder))?;
         let lines_path = folder.join(format!("{name}.predictions.jsonl"));
         let cell_path = folder.join(format!("{name}.json"));
-        observer.begin(&format!("evaluate {} {name}", task.name()), task.test.len() as u64);
+        observer.begin(
+            &format!("evaluate {} {name}", task.name()),
+            task.test.len() as u64,
+        );
         if cell_path.is_file() {
             let (answers, seconds) = read_back(task, &lines_path, &cell_path)?;
             let scores = self.score(task, &answers)?;
             observer.end("done before");
-            return Ok(Cell { scores, answers, seconds });
+            return Ok(Cell {
+                scores,
+                answers,
+                seconds,
+            });
         }
         let start = Instant::now();
         let decoding = Decoding {
@@ -332,16 +431,26 @@ impl Runner<'_> {
             Some(s) => format!("{} {:.1}", s.name, 100.0 * s.value),
             None => String::new(),
         });
-        Ok(Cell { scores, answers, seconds })
+        Ok(Cell {
+            scores,
+            answers,
+            seconds,
+        })
     }
 }
 
 fn gold(task: &Prepared) -> Vec<Prediction> {
-    task.test.iter().map(|e| task.task.gold(&e.example)).collect()
+    task.test
+        .iter()
+        .map(|e| task.task.gold(&e.example))
+        .collect()
 }
 
 fn documents(examples: &[EncodedExample]) -> Vec<&str> {
-    examples.iter().map(|e| e.example.document.as_str()).collect()
+    examples
+        .iter()
+        .map(|e| e.example.document.as_str())
+        .collect()
 }
 
 fn write_lines(
@@ -383,7 +492,10 @@ fn read_back(
         answers.push(task.task.parse(&example.example, &line.text));
     }
     if answers.len() != task.test.len() {
-        return Err(damaged(lines, "it has fewer lines than there are test examples"));
+        return Err(damaged(
+            lines,
+            "it has fewer lines than there are test examples",
+        ));
     }
     let bytes = std::fs::read(cell).map_err(StudyError::file(cell))?;
     let value: serde_json::Value =

@@ -66,7 +66,10 @@ pub struct PromptSpec {
 
 impl Default for PromptSpec {
     fn default() -> Self {
-        PromptSpec { length: 100, init: PromptInit::Vocabulary }
+        PromptSpec {
+            length: 100,
+            init: PromptInit::Vocabulary,
+        }
     }
 }
 
@@ -103,7 +106,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { train: 0, dev: 0, test: 0, max_tokens: 1024 }
+        Limits {
+            train: 0,
+            dev: 0,
+            test: 0,
+            max_tokens: 1024,
+        }
     }
 }
 
@@ -334,8 +342,12 @@ impl Study {
     /// # Errors
     /// As [`Study::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, StudyError> {
-        let wrong = |problem: String| StudyError::Spec { path: path.to_owned(), problem };
-        let study: Study = toml::from_str(text).map_err(|e| wrong(e.to_string().trim_end().into()))?;
+        let wrong = |problem: String| StudyError::Spec {
+            path: path.to_owned(),
+            problem,
+        };
+        let study: Study =
+            toml::from_str(text).map_err(|e| wrong(e.to_string().trim_end().into()))?;
         study.check().map_err(wrong)?;
         Ok(study)
     }
@@ -343,10 +355,14 @@ impl Study {
     /// What is contradictory in it, in words.
     fn check(&self) -> Result<(), String> {
         if self.sources.is_empty() {
-            return Err("sources is empty; name the tasks that the metaprompt is learnt from".into());
+            return Err(
+                "sources is empty; name the tasks that the metaprompt is learnt from".into(),
+            );
         }
         if let Some(both) = self.sources.iter().find(|s| self.targets.contains(s)) {
-            return Err(format!("{both} is both a source and a target; a target must be unseen"));
+            return Err(format!(
+                "{both} is both a source and a target; a target must be unseen"
+            ));
         }
         let mut names: Vec<&String> = self.sources.iter().chain(&self.targets).collect();
         names.sort();
@@ -369,20 +385,33 @@ impl Study {
         let rates = [
             ("[teach] learning_rate", self.teach.learning_rate),
             ("[distill] learning_rate", self.distill.learning_rate),
-            ("[distill] vector_learning_rate", self.distill.vector_learning_rate),
+            (
+                "[distill] vector_learning_rate",
+                self.distill.vector_learning_rate,
+            ),
             ("[distill] lambda", self.distill.lambda),
             ("[adapt] learning_rate", self.adapt.learning_rate),
-            ("[adapt] vector_learning_rate", self.adapt.vector_learning_rate),
-            ("[adapt] scratch_learning_rate", self.adapt.scratch_learning_rate),
+            (
+                "[adapt] vector_learning_rate",
+                self.adapt.vector_learning_rate,
+            ),
+            (
+                "[adapt] scratch_learning_rate",
+                self.adapt.scratch_learning_rate,
+            ),
         ];
         if let Some((field, rate)) = rates.iter().find(|(_, r)| !r.is_finite() || *r < 0.0) {
-            return Err(format!("{field} is {rate}; give a number that is not negative"));
+            return Err(format!(
+                "{field} is {rate}; give a number that is not negative"
+            ));
         }
         if !(self.distill.temperature.is_finite() && self.distill.temperature > 0.0) {
             return Err("[distill] temperature must be above 0".into());
         }
         if self.adapt.shots.contains(&Shots::Count(0)) {
-            return Err("[adapt] shots has a 0; the zero-shot rows are always there, leave it out".into());
+            return Err(
+                "[adapt] shots has a 0; the zero-shot rows are always there, leave it out".into(),
+            );
         }
         Ok(())
     }

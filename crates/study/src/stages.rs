@@ -64,7 +64,15 @@ impl Prepared {
         let dev = split(Split::Dev, limits.dev)?;
         let test = split(Split::Test, limits.test)?;
         let available = [data.train.len(), data.dev.len(), data.test.len()];
-        Ok(Prepared { task: task.clone(), train, dev, test, available, cut, skipped })
+        Ok(Prepared {
+            task: task.clone(),
+            train,
+            dev,
+            test,
+            available,
+            cut,
+            skipped,
+        })
     }
 
     /// The task's name.
@@ -76,7 +84,8 @@ impl Prepared {
     /// The trainer's view; `shots` limits the training examples (label-balanced)
     /// and then leaves no development examples, which few-shot users don't have.
     fn data(&self, shots: Option<(usize, u64)>) -> TaskData {
-        let tokens = |examples: &[EncodedExample]| examples.iter().map(|e| e.tokens.clone()).collect();
+        let tokens =
+            |examples: &[EncodedExample]| examples.iter().map(|e| e.tokens.clone()).collect();
         match shots {
             None => TaskData {
                 name: self.name().to_owned(),
@@ -86,8 +95,15 @@ impl Prepared {
             Some((k, seed)) => {
                 let records: Vec<Example> = self.train.iter().map(|e| e.example.clone()).collect();
                 let chosen = few_shot(&records, k, seed);
-                let train = chosen.into_iter().map(|i| self.train[i].tokens.clone()).collect();
-                TaskData { name: self.name().to_owned(), train, dev: Vec::new() }
+                let train = chosen
+                    .into_iter()
+                    .map(|i| self.train[i].tokens.clone())
+                    .collect();
+                TaskData {
+                    name: self.name().to_owned(),
+                    train,
+                    dev: Vec::new(),
+                }
             }
         }
     }
@@ -101,7 +117,10 @@ fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
     // FNV-1a of seed and place: the order it gives has nothing to do with the
     // corpus's.
     let rank = |at: usize| {
-        let bytes = seed.to_le_bytes().into_iter().chain((at as u64).to_le_bytes());
+        let bytes = seed
+            .to_le_bytes()
+            .into_iter()
+            .chain((at as u64).to_le_bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -153,7 +172,10 @@ impl Stages<'_> {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         let study = self.study;
-        Encoding { chat_template: study.chat_template, max_tokens: study.limits.max_tokens }
+        Encoding {
+            chat_template: study.chat_template,
+            max_tokens: study.limits.max_tokens,
+        }
     }
 
     /// Trains a task's teacher in `folder`, or finds it finished there.
@@ -226,7 +248,9 @@ impl Stages<'_> {
             teachers: Some(Teachers::new(prompts)),
             folder,
         };
-        self.run(run, method, observer, |m| Kind::Multitask(m.clone()))
+        self.run(run, method, observer, |m| {
+            Kind::Multitask(Box::new(m.clone()))
+        })
     }
 
     /// Adapts a metaprompt to a target in `folder`.
@@ -248,10 +272,13 @@ impl Stages<'_> {
             SourceVectors::Mean => (0..metaprompt.tasks()).collect(),
             SourceVectors::Nearest => vec![self.nearest(metaprompt, &data)],
         };
-        let method =
-            metaprompt.for_new_task(&from).with_rates(adapt.learning_rate, adapt.vector_learning_rate);
+        let method = metaprompt
+            .for_new_task(&from)
+            .with_rates(adapt.learning_rate, adapt.vector_learning_rate);
         let run = self.adaptation("adapt", target, data, shots, folder);
-        self.run(run, method, observer, |m| Kind::Multitask(m.clone()))
+        self.run(run, method, observer, |m| {
+            Kind::Multitask(Box::new(m.clone()))
+        })
     }
 
     /// Prompt tuning from scratch with the budget of [`Stages::adapt`].
@@ -271,7 +298,10 @@ impl Stages<'_> {
         let method = SinglePrompt::new(initial, hidden_size, rate);
         let data = target.data(shots.map(|k| (k, self.study.seed)));
         let run = self.adaptation("scratch", target, data, shots, folder);
-        self.run(run, method, observer, |m| Kind::Prompt { hidden_size, prompt: m.prompt(0) })
+        self.run(run, method, observer, |m| Kind::Prompt {
+            hidden_size,
+            prompt: m.prompt(0),
+        })
     }
 
     fn adaptation<'f>(
@@ -289,19 +319,41 @@ impl Stages<'_> {
         }
         let shots = shots.map_or_else(|| "full".into(), |k| format!("{k}-shot"));
         let label = format!("{stage} {} {shots}", target.name());
-        Run { stage, label, settings, tasks: vec![data], mixing: Mixing::Equal, teachers: None, folder }
+        Run {
+            stage,
+            label,
+            settings,
+            tasks: vec![data],
+            mixing: Mixing::Equal,
+            teachers: None,
+            folder,
+        }
     }
 
     /// The source whose prompt has the lowest loss on the target's examples.
     fn nearest(&self, metaprompt: &Decomposed, data: &TaskData) -> usize {
         let examples = &data.train[..data.train.len().min(NEAREST_EXAMPLES)];
-        let items: Vec<Item<'_>> =
-            examples.iter().map(|e| Item { prompt: Some(0), example: e, teacher: None }).collect();
+        let items: Vec<Item<'_>> = examples
+            .iter()
+            .map(|e| Item {
+                prompt: Some(0),
+                example: e,
+                teacher: None,
+            })
+            .collect();
         let loss = |task: usize| {
-            evaluate(&self.backbone.model, &[&metaprompt.prompt(task)], &items, None).task
+            evaluate(
+                &self.backbone.model,
+                &[&metaprompt.prompt(task)],
+                &items,
+                None,
+            )
+            .task
         };
         let losses: Vec<f64> = (0..metaprompt.tasks()).map(loss).collect();
-        (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0)
+        (0..losses.len())
+            .min_by(|&a, &b| losses[a].total_cmp(&losses[b]))
+            .unwrap_or(0)
     }
 
     /// First values of a prompt, as the study says.
@@ -316,17 +368,28 @@ impl Stages<'_> {
             Ok(prompt::from_tokens(model, &tokens, length))
         };
         let ordinary = || -> Vec<u32> {
-            (0..tokenizer.vocab_size() as u32).filter(|&id| !tokenizer.is_control(id)).collect()
+            (0..tokenizer.vocab_size() as u32)
+                .filter(|&id| !tokenizer.is_control(id))
+                .collect()
         };
         match &self.study.prompt.init {
             PromptInit::Vocabulary => Ok(prompt::from_vocabulary(model, &ordinary(), length, seed)),
             PromptInit::Instruction => from_text(&task.instruction()),
             PromptInit::Text(text) => from_text(text),
             PromptInit::Random => {
-                let rows: Vec<f32> =
-                    ordinary().iter().step_by(97).flat_map(|&t| model.embedding(t)).copied().collect();
+                let rows: Vec<f32> = ordinary()
+                    .iter()
+                    .step_by(97)
+                    .flat_map(|&t| model.embedding(t))
+                    .copied()
+                    .collect();
                 let square = rows.iter().map(|v| v * v).sum::<f32>() / rows.len() as f32;
-                Ok(prompt::random(self.backbone.hidden_size(), length, square.sqrt(), seed))
+                Ok(prompt::random(
+                    self.backbone.hidden_size(),
+                    length,
+                    square.sqrt(),
+                    seed,
+                ))
             }
             PromptInit::Adapter(path) => {
                 let adapter = Adapter::load(path)?;
@@ -352,9 +415,17 @@ impl Stages<'_> {
             let adapter = Adapter::load(&path)?;
             adapter.check_backbone(&path, self.backbone)?;
             observer.end("done before");
-            return Ok(Stage { adapter, path, finished: None });
+            return Ok(Stage {
+                adapter,
+                path,
+                finished: None,
+            });
         }
-        let initial: Vec<_> = method.parameters().iter().map(|p| digest(&p.value)).collect();
+        let initial: Vec<_> = method
+            .parameters()
+            .iter()
+            .map(|p| digest(&p.value))
+            .collect();
         let training = Training {
             model: &self.backbone.model,
             tasks: &run.tasks,
@@ -381,13 +452,20 @@ impl Stages<'_> {
                 "trainable_parameters": method.trainable(),
             }),
         };
-        let adapter = Adapter { kind: kind(&method), notes };
+        let adapter = Adapter {
+            kind: kind(&method),
+            notes,
+        };
         adapter.save(&path)?;
         observer.end(&match finished.best {
             Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
             None => format!("{} steps", finished.steps),
         });
-        Ok(Stage { adapter, path, finished: Some(finished) })
+        Ok(Stage {
+            adapter,
+            path,
+            finished: Some(finished),
+        })
     }
 }
 
@@ -412,8 +490,11 @@ fn mean(prompts: &[Vec<f32>]) -> Vec<f32> {
 
 /// FNV-1a of values: tells initial values apart.
 fn digest(values: &[f32]) -> String {
-    let hash = values.iter().flat_map(|v| v.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = values
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("{hash:016x}")
 }

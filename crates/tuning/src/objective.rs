@@ -7,7 +7,7 @@
 use crate::Example;
 use metaprompt_backbone::forest::{Forest, Packed, Path, pack};
 use metaprompt_backbone::layers::head::{self, Distillation, Label};
-use metaprompt_backbone::model::{KvStore, Model, Outputs, Tape};
+use metaprompt_backbone::model::{KvStore, Model, Outputs, Pass, Tape};
 
 /// One example of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,11 @@ impl Batch {
         let paths: Vec<Path<'_>> = items
             .iter()
             .zip(&runs)
-            .map(|(item, tokens)| Path { parent: None, prompt: item.prompt, tokens })
+            .map(|(item, tokens)| Path {
+                parent: None,
+                prompt: item.prompt,
+                tokens,
+            })
             .collect();
         let mut forest = Forest::new();
         let packed = pack(&mut forest, prompt_lengths, &paths);
@@ -74,11 +78,17 @@ impl Batch {
         let mut labels: Vec<Label> = Vec::with_capacity(targets);
         for (path, item) in items.iter().enumerate() {
             let context = item.example.context.len();
-            labels.extend(item.example.target.iter().enumerate().map(|(i, &token)| Label {
-                row: packed.row(path, context + i - 1),
-                token,
-                weight,
-            }));
+            labels.extend(
+                item.example
+                    .target
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &token)| Label {
+                        row: packed.row(path, context + i - 1),
+                        token,
+                        weight,
+                    }),
+            );
         }
         let mut rows: Vec<usize> = labels.iter().map(|l| l.row).collect();
         rows.sort_unstable();
@@ -86,7 +96,12 @@ impl Batch {
         for label in &mut labels {
             label.row = rows.partition_point(|&r| r < label.row);
         }
-        Batch { forest, packed, rows, labels }
+        Batch {
+            forest,
+            packed,
+            rows,
+            labels,
+        }
     }
 }
 
@@ -104,19 +119,15 @@ pub fn gradients(
     let (mut store, mut tape) = (KvStore::new(), Tape::default());
     let outputs = Outputs::Rows(&batch.rows);
     let x = model.embed(&batch.packed.inputs, prompts);
-    let hidden =
-        model.forward(&batch.forest, &batch.packed.call, x, outputs, &mut store, Some(&mut tape));
+    let pass = Pass {
+        forest: &batch.forest,
+        call: &batch.packed.call,
+        outputs,
+    };
+    let hidden = model.forward(pass, x, &mut store, Some(&mut tape));
     let (losses, d_hidden) = losses(model, &hidden, &batch, items, distillation);
     let soft = batch.packed.soft_rows;
-    let dx = model.backward(
-        &batch.forest,
-        &batch.packed.call,
-        outputs,
-        &store,
-        &mut tape,
-        &d_hidden,
-        soft,
-    );
+    let dx = model.backward(pass, &store, &mut tape, &d_hidden, soft);
     let mut d_prompts: Vec<Vec<f32>> = prompts.iter().map(|p| vec![0.0; p.len()]).collect();
     for (input, dx) in batch.packed.inputs[..soft].iter().zip(dx.chunks_exact(d)) {
         if let metaprompt_backbone::forest::Input::Soft { prompt, index } = *input {
@@ -149,7 +160,10 @@ pub fn hidden_states(model: &Model, prompts: &[&[f32]], items: &[Item<'_>]) -> V
         .iter()
         .map(|item| {
             let of_item = labels.by_ref().take(item.example.target.len());
-            of_item.flat_map(|l| &hidden[l.row * d..(l.row + 1) * d]).copied().collect()
+            of_item
+                .flat_map(|l| &hidden[l.row * d..(l.row + 1) * d])
+                .copied()
+                .collect()
         })
         .collect()
 }
@@ -160,8 +174,12 @@ fn forward_only(model: &Model, prompts: &[&[f32]], items: &[Item<'_>]) -> (Batch
     let batch = Batch::new(items, &lengths);
     let x = model.embed(&batch.packed.inputs, prompts);
     let outputs = Outputs::Rows(&batch.rows);
-    let call = &batch.packed.call;
-    let hidden = model.forward(&batch.forest, call, x, outputs, &mut KvStore::new(), None);
+    let pass = Pass {
+        forest: &batch.forest,
+        call: &batch.packed.call,
+        outputs,
+    };
+    let hidden = model.forward(pass, x, &mut KvStore::new(), None);
     (batch, hidden)
 }
 
@@ -176,7 +194,11 @@ fn losses(
     let d = model.config().hidden_size;
     let labels = &batch.labels;
     let teacher: Vec<f32> = match distillation {
-        Some(_) => items.iter().flat_map(|i| i.teacher.unwrap_or_default()).copied().collect(),
+        Some(_) => items
+            .iter()
+            .flat_map(|i| i.teacher.unwrap_or_default())
+            .copied()
+            .collect(),
         None => Vec::new(),
     };
     let imitate = distillation.map(|l| Distillation {
@@ -185,7 +207,8 @@ fn losses(
         weight: l.logits_weight,
     });
     let mut result = head::loss(model.output(), hidden, labels, imitate);
-    let mean = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / labels.len().max(1) as f64;
+    let mean =
+        |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / labels.len().max(1) as f64;
     let mut losses = Losses {
         task: mean(&result.nll),
         targets: labels.len(),

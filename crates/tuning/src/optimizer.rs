@@ -18,7 +18,12 @@ pub struct AdamW {
 
 impl Default for AdamW {
     fn default() -> Self {
-        AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-5 }
+        AdamW {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 1e-5,
+        }
     }
 }
 
@@ -48,7 +53,12 @@ pub fn clip(parameters: &mut [Parameter], limit: f32) -> f32 {
     let squares: f64 = parameters
         .iter_mut()
         .filter(trained)
-        .map(|p| p.gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>())
+        .map(|p| {
+            p.gradient
+                .iter()
+                .map(|&g| f64::from(g) * f64::from(g))
+                .sum::<f64>()
+        })
         .sum();
     let norm = squares.sqrt() as f32;
     let factor = limit / (norm + 1e-6);

@@ -26,7 +26,11 @@ impl Parameter {
     /// When the number of values is not the shape's.
     #[must_use]
     pub fn new(name: &'static str, shape: Vec<usize>, value: Vec<f32>, learning_rate: f32) -> Self {
-        assert_eq!(shape.iter().product::<usize>(), value.len(), "shape of {name}");
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            value.len(),
+            "shape of {name}"
+        );
         let zero = vec![0.0; value.len()];
         Parameter {
             name,
@@ -42,6 +46,10 @@ impl Parameter {
     /// Numbers that training changes.
     #[must_use]
     pub fn trainable(&self) -> usize {
-        if self.learning_rate > 0.0 { self.value.len() } else { 0 }
+        if self.learning_rate > 0.0 {
+            self.value.len()
+        } else {
+            0
+        }
     }
 }

@@ -28,8 +28,16 @@ mod tests {
 
     #[test]
     fn warms_up_and_decays() {
-        let schedule = Schedule { warmup: 2, total: 10 };
+        let schedule = Schedule {
+            warmup: 2,
+            total: 10,
+        };
         let factors: Vec<f32> = (0..11).map(|s| schedule.factor(s)).collect();
-        assert_eq!(factors, [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]);
+        assert_eq!(
+            factors,
+            [
+                0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0
+            ]
+        );
     }
 }

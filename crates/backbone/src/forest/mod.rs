@@ -69,7 +69,13 @@ impl Forest {
     /// token by token with [`Forest::grow`]).
     pub fn reserve(&mut self, parent: Option<NodeId>, capacity: usize) -> NodeId {
         let position = parent.map_or(0, |p| self.nodes[p.0].position + self.nodes[p.0].len);
-        self.nodes.push(Node { parent, start: self.rows, capacity, len: 0, position });
+        self.nodes.push(Node {
+            parent,
+            start: self.rows,
+            capacity,
+            len: 0,
+            position,
+        });
         self.rows += capacity;
         NodeId(self.nodes.len() - 1)
     }
@@ -126,7 +132,10 @@ impl Forest {
     /// The present size, for [`Forest::truncate`].
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark { nodes: self.nodes.len(), rows: self.rows }
+        Mark {
+            nodes: self.nodes.len(),
+            rows: self.rows,
+        }
     }
 
     /// Forgets every node added after `mark`.
@@ -161,7 +170,11 @@ impl Call {
     pub fn nodes(forest: &Forest, nodes: &[NodeId]) -> Self {
         let spans = nodes
             .iter()
-            .map(|&node| Span { node, offset: 0, len: forest.range(node).len() })
+            .map(|&node| Span {
+                node,
+                offset: 0,
+                len: forest.range(node).len(),
+            })
             .collect();
         Call { spans }
     }

@@ -92,7 +92,13 @@ pub fn pack(forest: &mut Forest, prompt_lengths: &[usize], paths: &[Path<'_>]) -
         paths,
         nodes: Vec::new(),
         inputs: Vec::new(),
-        packed: vec![PackedPath { runs: Vec::new(), leaf: None }; paths.len()],
+        packed: vec![
+            PackedPath {
+                runs: Vec::new(),
+                leaf: None
+            };
+            paths.len()
+        ],
     };
     let groups: Vec<&[usize]> = order
         .chunk_by(|&a, &b| (paths[a].parent, paths[a].prompt) == (paths[b].parent, paths[b].prompt))
@@ -110,7 +116,12 @@ pub fn pack(forest: &mut Forest, prompt_lengths: &[usize], paths: &[Path<'_>]) -
         packer.grow(group, 0, root, &[]);
     }
     let call = Call::nodes(packer.forest, &packer.nodes);
-    Packed { call, inputs: packer.inputs, soft_rows, paths: packer.packed }
+    Packed {
+        call,
+        inputs: packer.inputs,
+        soft_rows,
+        paths: packer.packed,
+    }
 }
 
 struct Packer<'f, 'p> {
@@ -125,14 +136,21 @@ impl Packer<'_, '_> {
     fn soft(&mut self, parent: Option<NodeId>, prompt: usize, len: usize) -> NodeId {
         let node = self.forest.add(parent, len);
         self.nodes.push(node);
-        self.inputs.extend((0..len).map(|index| Input::Soft { prompt, index }));
+        self.inputs
+            .extend((0..len).map(|index| Input::Soft { prompt, index }));
         node
     }
 
     /// Adds the part of `group` (sorted, equal up to `depth`) after `depth`
     /// below `parent`. The recursion is as deep as the number of branchings on
     /// one path, at most the number of sequences.
-    fn grow(&mut self, group: &[usize], depth: usize, parent: Option<NodeId>, runs: &[Range<usize>]) {
+    fn grow(
+        &mut self,
+        group: &[usize],
+        depth: usize,
+        parent: Option<NodeId>,
+        runs: &[Range<usize>],
+    ) {
         let first = self.paths[group[0]].tokens;
         let last = self.paths[group[group.len() - 1]].tokens;
         let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -142,18 +160,25 @@ impl Packer<'_, '_> {
             let node = self.forest.add(parent, common - depth);
             let start = self.inputs.len();
             self.nodes.push(node);
-            self.inputs.extend(first[depth..common].iter().map(|&t| Input::Token(t)));
+            self.inputs
+                .extend(first[depth..common].iter().map(|&t| Input::Token(t)));
             runs.push(start..self.inputs.len());
             parent = Some(node);
         }
         // Sorted order puts the sequences that end here first.
-        let ended = group.iter().take_while(|&&i| self.paths[i].tokens.len() == common).count();
+        let ended = group
+            .iter()
+            .take_while(|&&i| self.paths[i].tokens.len() == common)
+            .count();
         for &path in &group[..ended] {
-            self.packed[path] = PackedPath { runs: runs.clone(), leaf: parent };
+            self.packed[path] = PackedPath {
+                runs: runs.clone(),
+                leaf: parent,
+            };
         }
         let paths = self.paths;
-        for branch in group[ended..]
-            .chunk_by(|&a, &b| paths[a].tokens[common] == paths[b].tokens[common])
+        for branch in
+            group[ended..].chunk_by(|&a, &b| paths[a].tokens[common] == paths[b].tokens[common])
         {
             self.grow(branch, common, parent, &runs);
         }
@@ -165,7 +190,11 @@ mod tests {
     use super::*;
 
     fn path(prompt: Option<usize>, tokens: &[u32]) -> Path<'_> {
-        Path { parent: None, prompt, tokens }
+        Path {
+            parent: None,
+            prompt,
+            tokens,
+        }
     }
 
     #[test]
@@ -185,14 +214,22 @@ mod tests {
                 assert_eq!(positions[row], 3 + j, "position is the depth on the path");
             }
         }
-        assert_eq!(packed.leaf(0), packed.leaf(4), "equal sequences end in one node");
+        assert_eq!(
+            packed.leaf(0),
+            packed.leaf(4),
+            "equal sequences end in one node"
+        );
         assert_eq!(packed.leaf(2).map(|n| forest.end_position(n)), Some(5));
     }
 
     #[test]
     fn sequences_of_different_prompts_share_nothing() {
         let mut forest = Forest::new();
-        let paths = [path(Some(0), &[1, 2]), path(Some(1), &[1, 2]), path(None, &[1, 2])];
+        let paths = [
+            path(Some(0), &[1, 2]),
+            path(Some(1), &[1, 2]),
+            path(None, &[1, 2]),
+        ];
         let packed = pack(&mut forest, &[2, 4], &paths);
         assert_eq!(packed.inputs.len(), 2 + 4 + 3 * 2);
         assert_eq!(packed.soft_rows, 6);
@@ -207,7 +244,11 @@ mod tests {
         let pinned = forest.add(None, 5);
         let mark = forest.mark();
         let tokens = [7, 8];
-        let paths = [Path { parent: Some(pinned), prompt: None, tokens: &tokens }];
+        let paths = [Path {
+            parent: Some(pinned),
+            prompt: None,
+            tokens: &tokens,
+        }];
         let packed = pack(&mut forest, &[], &paths);
         assert_eq!(packed.call.positions(&forest), [5, 6]);
         assert_eq!(packed.call.store_rows(&forest), [5, 6]);

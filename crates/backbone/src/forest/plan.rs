@@ -61,7 +61,10 @@ impl Plan {
                 Some(rows) => {
                     let from = rows.partition_point(|&r| r < rows_of_span.start);
                     let to = rows.partition_point(|&r| r < rows_of_span.end);
-                    rows[from..to].iter().map(|r| r - rows_of_span.start + span.offset).collect()
+                    rows[from..to]
+                        .iter()
+                        .map(|r| r - rows_of_span.start + span.offset)
+                        .collect()
                 }
             };
             if offsets.is_empty() {

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::forest::{Call, NodeId, Path, Span, pack};
 use crate::layers::vector::{dispatch, max};
-use crate::model::Outputs;
+use crate::model::{Outputs, Pass};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use rayon::prelude::*;
 
@@ -87,7 +87,11 @@ impl Session<'_> {
     ) -> Result<Vec<Generated>, TokenizerError> {
         let paths: Vec<Path<'_>> = requests
             .iter()
-            .map(|r| Path { parent: r.parent, prompt: None, tokens: &r.tokens })
+            .map(|r| Path {
+                parent: r.parent,
+                prompt: None,
+                tokens: &r.tokens,
+            })
             .collect();
         let packed = pack(&mut self.forest, &[], &paths);
         let last_rows: Vec<usize> = requests
@@ -100,12 +104,19 @@ impl Session<'_> {
         rows.dedup();
         let x = self.model.embed(&packed.inputs, &[]);
         let outputs = Outputs::Rows(&rows);
-        let hidden = self.model.forward(&self.forest, &packed.call, x, outputs, &mut self.store, None);
+        let pass = Pass {
+            forest: &self.forest,
+            call: &packed.call,
+            outputs,
+        };
+        let hidden = self.model.forward(pass, x, &mut self.store, None);
         let first = self.most_likely(&hidden);
 
         let mut answers: Vec<Answer> = (0..requests.len())
             .map(|path| Answer {
-                node: self.forest.reserve(packed.leaf(path), limits.max_new_tokens),
+                node: self
+                    .forest
+                    .reserve(packed.leaf(path), limits.max_new_tokens),
                 next: first[rows.partition_point(|&r| r < last_rows[path])],
                 tokens: Vec::new(),
                 done: None,
@@ -113,7 +124,11 @@ impl Session<'_> {
             .collect();
         loop {
             let mut running = Vec::new();
-            for (i, answer) in answers.iter_mut().enumerate().filter(|(_, a)| a.done.is_none()) {
+            for (i, answer) in answers
+                .iter_mut()
+                .enumerate()
+                .filter(|(_, a)| a.done.is_none())
+            {
                 answer.accept(tokenizer, limits)?;
                 if answer.done.is_none() {
                     running.push(i);
@@ -127,12 +142,20 @@ impl Session<'_> {
             for &i in &running {
                 let answer = &answers[i];
                 self.forest.grow(answer.node);
-                spans.push(Span { node: answer.node, offset: answer.tokens.len() - 1, len: 1 });
+                spans.push(Span {
+                    node: answer.node,
+                    offset: answer.tokens.len() - 1,
+                    len: 1,
+                });
                 x.extend_from_slice(self.model.embedding(answer.next));
             }
             let call = Call { spans };
-            let hidden =
-                self.model.forward(&self.forest, &call, x, Outputs::All, &mut self.store, None);
+            let pass = Pass {
+                forest: &self.forest,
+                call: &call,
+                outputs: Outputs::All,
+            };
+            let hidden = self.model.forward(pass, x, &mut self.store, None);
             for (&i, next) in running.iter().zip(self.most_likely(&hidden)) {
                 answers[i].next = next;
             }
@@ -140,7 +163,11 @@ impl Session<'_> {
         Ok(answers
             .into_iter()
             .filter_map(|a| {
-                a.done.map(|(text, stop)| Generated { tokens: a.tokens, text, stop })
+                a.done.map(|(text, stop)| Generated {
+                    tokens: a.tokens,
+                    text,
+                    stop,
+                })
             })
             .collect())
     }
@@ -180,7 +207,12 @@ impl Answer {
         self.tokens.push(self.next);
         if !limits.stop.is_empty() {
             let text = tokenizer.decode(&self.tokens)?;
-            if let Some(at) = limits.stop.iter().filter_map(|s| text.find(s.as_str())).min() {
+            if let Some(at) = limits
+                .stop
+                .iter()
+                .filter_map(|s| text.find(s.as_str()))
+                .min()
+            {
                 self.done = Some((text[..at].to_owned(), StopReason::StopString));
             }
         }

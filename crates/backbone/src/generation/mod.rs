@@ -5,7 +5,7 @@ mod greedy;
 mod score;
 
 use crate::forest::{Forest, NodeId, Path, pack};
-use crate::model::{KvStore, Model, Outputs};
+use crate::model::{KvStore, Model, Outputs, Pass};
 
 pub use greedy::{Generated, Limits, Request, StopReason};
 pub use score::{Choices, Likelihood};
@@ -22,7 +22,11 @@ impl<'m> Session<'m> {
     /// A session with an empty cache.
     #[must_use]
     pub fn new(model: &'m Model) -> Self {
-        Session { model, forest: Forest::new(), store: KvStore::new() }
+        Session {
+            model,
+            forest: Forest::new(),
+            store: KvStore::new(),
+        }
     }
 
     /// Computes and keeps a soft prompt (`[m, d]`) and tokens below `parent`;
@@ -34,12 +38,23 @@ impl<'m> Session<'m> {
         tokens: &[u32],
     ) -> Option<NodeId> {
         let length = prompt.map_or(0, |p| p.len() / self.model.config().hidden_size);
-        let path = Path { parent, prompt: prompt.map(|_| 0), tokens };
+        let path = Path {
+            parent,
+            prompt: prompt.map(|_| 0),
+            tokens,
+        };
         let packed = pack(&mut self.forest, &[length], &[path]);
-        let x = self.model.embed(&packed.inputs, &[prompt.unwrap_or_default()]);
+        let x = self
+            .model
+            .embed(&packed.inputs, &[prompt.unwrap_or_default()]);
         if !packed.inputs.is_empty() {
-            let nothing = Outputs::Rows(&[]);
-            let _ = self.model.forward(&self.forest, &packed.call, x, nothing, &mut self.store, None);
+            let outputs = Outputs::Rows(&[]);
+            let pass = Pass {
+                forest: &self.forest,
+                call: &packed.call,
+                outputs,
+            };
+            let _ = self.model.forward(pass, x, &mut self.store, None);
         }
         packed.leaf(0)
     }

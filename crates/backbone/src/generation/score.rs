@@ -3,7 +3,7 @@
 use super::Session;
 use crate::forest::{NodeId, Path, pack};
 use crate::layers::head::{self, Label};
-use crate::model::Outputs;
+use crate::model::{Outputs, Pass};
 
 /// New tokens that one forward pass may hold: enough to fill the products,
 /// little enough to stay in memory.
@@ -67,7 +67,10 @@ impl Session<'_> {
             .iter()
             .flat_map(|e| {
                 e.answers.iter().map(|answer| {
-                    assert!(!e.tokens.is_empty() && !answer.is_empty(), "nothing to score");
+                    assert!(
+                        !e.tokens.is_empty() && !answer.is_empty(),
+                        "nothing to score"
+                    );
                     let run = [e.tokens.as_slice(), &answer[..answer.len() - 1]].concat();
                     (e.parent, run, answer.as_slice())
                 })
@@ -75,7 +78,11 @@ impl Session<'_> {
             .collect();
         let paths: Vec<Path<'_>> = sequences
             .iter()
-            .map(|(parent, tokens, _)| Path { parent: *parent, prompt: None, tokens })
+            .map(|(parent, tokens, _)| Path {
+                parent: *parent,
+                prompt: None,
+                tokens,
+            })
             .collect();
         let packed = pack(&mut self.forest, &[], &paths);
         let mut labels: Vec<Label> = Vec::new();
@@ -92,7 +99,12 @@ impl Session<'_> {
         rows.dedup();
         let x = self.model.embed(&packed.inputs, &[]);
         let outputs = Outputs::Rows(&rows);
-        let hidden = self.model.forward(&self.forest, &packed.call, x, outputs, &mut self.store, None);
+        let pass = Pass {
+            forest: &self.forest,
+            call: &packed.call,
+            outputs,
+        };
+        let hidden = self.model.forward(pass, x, &mut self.store, None);
         self.forest.truncate(mark);
         for label in &mut labels {
             label.row = rows.partition_point(|&r| r < label.row);

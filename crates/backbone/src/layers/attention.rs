@@ -66,7 +66,9 @@ pub(crate) struct Attended {
 /// `softmax(q kᵀ / √h) v` for every tile of the plan.
 pub(crate) fn forward(shape: Shape, plan: &Plan, q: &[Vec<f32>], kv: &KeysValues) -> Attended {
     let h = shape.head_dim;
-    let mut outputs: Vec<Vec<f32>> = (0..shape.heads).map(|_| vec![0.0; plan.queries * h]).collect();
+    let mut outputs: Vec<Vec<f32>> = (0..shape.heads)
+        .map(|_| vec![0.0; plan.queries * h])
+        .collect();
     let mut log_sums: Vec<Vec<f32>> = (0..shape.heads).map(|_| vec![0.0; plan.queries]).collect();
 
     // One task per (head, tile); the outputs are cut to match, so that tasks
@@ -82,26 +84,30 @@ pub(crate) fn forward(shape: Shape, plan: &Plan, q: &[Vec<f32>], kv: &KeysValues
             tasks.push((head, tile, out_tile, sums_tile));
         }
     }
-    tasks.into_par_iter().for_each_init(Vec::new, |scores, (head, tile, out, sums)| {
-        let kv_head = head / shape.group();
-        let q = &q[head][tile.queries.start * h..tile.queries.end * h];
-        score_tile(scores, shape, tile, q, &kv.keys[kv_head]);
-        let width = tile.key_count();
-        dispatch(|| {
-            for ((row, sum), &visible) in
-                scores.chunks_exact_mut(width).zip(sums.iter_mut()).zip(&tile.visible)
-            {
-                let (seen, hidden) = row.split_at_mut(tile.context_len() + visible);
-                let top = max(seen);
-                let total = exp_shifted(seen, top);
-                let inverse = 1.0 / total;
-                seen.iter_mut().for_each(|p| *p *= inverse);
-                hidden.fill(0.0);
-                *sum = top + total.ln();
-            }
+    tasks
+        .into_par_iter()
+        .for_each_init(Vec::new, |scores, (head, tile, out, sums)| {
+            let kv_head = head / shape.group();
+            let q = &q[head][tile.queries.start * h..tile.queries.end * h];
+            score_tile(scores, shape, tile, q, &kv.keys[kv_head]);
+            let width = tile.key_count();
+            dispatch(|| {
+                for ((row, sum), &visible) in scores
+                    .chunks_exact_mut(width)
+                    .zip(sums.iter_mut())
+                    .zip(&tile.visible)
+                {
+                    let (seen, hidden) = row.split_at_mut(tile.context_len() + visible);
+                    let top = max(seen);
+                    let total = exp_shifted(seen, top);
+                    let inverse = 1.0 / total;
+                    seen.iter_mut().for_each(|p| *p *= inverse);
+                    hidden.fill(0.0);
+                    *sum = top + total.ln();
+                }
+            });
+            weigh_values(out, tile, scores, &kv.values[kv_head], h);
         });
-        weigh_values(out, tile, scores, &kv.values[kv_head], h);
-    });
     Attended { outputs, log_sums }
 }
 
@@ -279,7 +285,11 @@ mod tests {
     use crate::finite_difference::{assert_gradient, numbers};
     use crate::forest::{Call, Forest};
 
-    const SHAPE: Shape = Shape { heads: 4, kv_heads: 2, head_dim: 6 };
+    const SHAPE: Shape = Shape {
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+    };
 
     /// A root with two children, one of them with a child: 3 + 4 + 2 + 2 rows.
     fn forest() -> (Forest, Call) {
@@ -293,11 +303,16 @@ mod tests {
     }
 
     fn heads(x: &[f32], heads: usize) -> Vec<Vec<f32>> {
-        x.chunks_exact(x.len() / heads).map(<[f32]>::to_vec).collect()
+        x.chunks_exact(x.len() / heads)
+            .map(<[f32]>::to_vec)
+            .collect()
     }
 
     fn store(keys: &[f32], values: &[f32]) -> KeysValues {
-        KeysValues { keys: heads(keys, SHAPE.kv_heads), values: heads(values, SHAPE.kv_heads) }
+        KeysValues {
+            keys: heads(keys, SHAPE.kv_heads),
+            values: heads(values, SHAPE.kv_heads),
+        }
     }
 
     #[test]
@@ -306,14 +321,24 @@ mod tests {
         let plan = Plan::new(&forest, &call, None);
         let (t, h) = (call.rows(), SHAPE.head_dim);
         let q = heads(&numbers(SHAPE.heads * t * h, 1), SHAPE.heads);
-        let kv = store(&numbers(SHAPE.kv_heads * t * h, 2), &numbers(SHAPE.kv_heads * t * h, 3));
+        let kv = store(
+            &numbers(SHAPE.kv_heads * t * h, 2),
+            &numbers(SHAPE.kv_heads * t * h, 3),
+        );
         let got = forward(SHAPE, &plan, &q, &kv).outputs;
         // Rows seen by each row, written out by hand.
         let seen: [&[usize]; 11] = [
-            &[0], &[0, 1], &[0, 1, 2],
-            &[0, 1, 2, 3], &[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4, 5], &[0, 1, 2, 3, 4, 5, 6],
-            &[0, 1, 2, 7], &[0, 1, 2, 7, 8],
-            &[0, 1, 2, 3, 4, 5, 6, 9], &[0, 1, 2, 3, 4, 5, 6, 9, 10],
+            &[0],
+            &[0, 1],
+            &[0, 1, 2],
+            &[0, 1, 2, 3],
+            &[0, 1, 2, 3, 4],
+            &[0, 1, 2, 3, 4, 5],
+            &[0, 1, 2, 3, 4, 5, 6],
+            &[0, 1, 2, 7],
+            &[0, 1, 2, 7, 8],
+            &[0, 1, 2, 3, 4, 5, 6, 9],
+            &[0, 1, 2, 3, 4, 5, 6, 9, 10],
         ];
         for head in 0..SHAPE.heads {
             let (k, v) = (&kv.keys[head / 2], &kv.values[head / 2]);
@@ -328,8 +353,11 @@ mod tests {
                     .collect();
                 let total: f64 = scores.iter().sum();
                 for i in 0..h {
-                    let want: f64 =
-                        seen.iter().zip(&scores).map(|(&r, s)| s / total * at(v, r, i)).sum();
+                    let want: f64 = seen
+                        .iter()
+                        .zip(&scores)
+                        .map(|(&r, s)| s / total * at(v, r, i))
+                        .sum();
                     assert!((at(&got[head], row, i) - want).abs() < 1e-5);
                 }
             }
@@ -357,17 +385,25 @@ mod tests {
             assert_gradient(&q, &got.queries.concat(), |q| loss(q, &k, &v));
             // Differences of the wanted rows of each head only.
             let cut = |x: &[f32]| -> Vec<f32> {
-                x.chunks_exact(11 * h).flat_map(|x| &x[..wanted * h]).copied().collect()
+                x.chunks_exact(11 * h)
+                    .flat_map(|x| &x[..wanted * h])
+                    .copied()
+                    .collect()
             };
             let put = |x: &[f32], part: &[f32]| -> Vec<f32> {
                 let mut x = x.to_vec();
-                for (x, p) in x.chunks_exact_mut(11 * h).zip(part.chunks_exact(wanted * h)) {
+                for (x, p) in x
+                    .chunks_exact_mut(11 * h)
+                    .zip(part.chunks_exact(wanted * h))
+                {
                     x[..wanted * h].copy_from_slice(p);
                 }
                 x
             };
             assert_gradient(&cut(&k), &got.keys.concat(), |p| loss(&q, &put(&k, p), &v));
-            assert_gradient(&cut(&v), &got.values.concat(), |p| loss(&q, &k, &put(&v, p)));
+            assert_gradient(&cut(&v), &got.values.concat(), |p| {
+                loss(&q, &k, &put(&v, p))
+            });
         }
     }
 }

@@ -62,14 +62,21 @@ pub fn loss(
     let vocabulary = output.outputs();
     let mut result = HeadLoss {
         nll: Vec::with_capacity(labels.len()),
-        divergence: Vec::with_capacity(if distillation.is_some() { labels.len() } else { 0 }),
+        divergence: Vec::with_capacity(if distillation.is_some() {
+            labels.len()
+        } else {
+            0
+        }),
         d_hidden: vec![0.0; hidden.len()],
     };
     for (chunk, labels) in labels.chunks(CHUNK_ROWS).enumerate() {
         let mut logits = output.forward(&gather(hidden, labels.iter().map(|l| l.row), d));
         let teacher = distillation.map(|t| {
             let first = chunk * CHUNK_ROWS * d;
-            (t, output.forward(&t.teacher[first..first + labels.len() * d]))
+            (
+                t,
+                output.forward(&t.teacher[first..first + labels.len() * d]),
+            )
         });
         let losses: Vec<(f32, f32)> = logits
             .par_chunks_exact_mut(vocabulary)
@@ -93,7 +100,10 @@ pub fn loss(
         let mut d_rows = vec![0.0; labels.len() * d];
         output.backward_into(&mut d_rows, &logits, Write::Replace);
         for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
-            super::vector::add(&mut result.d_hidden[label.row * d..(label.row + 1) * d], d_row);
+            super::vector::add(
+                &mut result.d_hidden[label.row * d..(label.row + 1) * d],
+                d_row,
+            );
         }
     }
     result
@@ -123,7 +133,9 @@ pub fn log_likelihood(output: &Linear, hidden: &[f32], labels: &[Label]) -> Vec<
 }
 
 fn gather(hidden: &[f32], rows: impl Iterator<Item = usize>, d: usize) -> Vec<f32> {
-    rows.flat_map(|r| &hidden[r * d..(r + 1) * d]).copied().collect()
+    rows.flat_map(|r| &hidden[r * d..(r + 1) * d])
+        .copied()
+        .collect()
 }
 
 struct Soft<'a> {
@@ -186,7 +198,12 @@ mod tests {
     const D: usize = 5;
 
     fn setup() -> (Linear, Vec<f32>, Vec<Label>) {
-        let output = Linear::new(numbers(23 * D, 1).iter().map(|w| w * 2.0).collect(), None, 23, D);
+        let output = Linear::new(
+            numbers(23 * D, 1).iter().map(|w| w * 2.0).collect(),
+            None,
+            23,
+            D,
+        );
         let labels = [(0, 3, 0.5), (2, 22, 0.25), (2, 0, 1.0), (1, 7, 0.125)]
             .map(|(row, token, weight)| Label { row, token, weight });
         (output, numbers(3 * D, 2), labels.to_vec())
@@ -196,7 +213,11 @@ mod tests {
     fn cross_entropy_and_its_gradient() {
         let (output, hidden, labels) = setup();
         let result = loss(&output, &hidden, &labels, None);
-        for (nll, log_p) in result.nll.iter().zip(log_likelihood(&output, &hidden, &labels)) {
+        for (nll, log_p) in result
+            .nll
+            .iter()
+            .zip(log_likelihood(&output, &hidden, &labels))
+        {
             assert!((nll + log_p).abs() < 1e-5);
         }
         assert_gradient(&hidden, &result.d_hidden, |hidden| {
@@ -210,9 +231,17 @@ mod tests {
         let (output, hidden, labels) = setup();
         let same = gather(&hidden, labels.iter().map(|l| l.row), D);
         let teacher = numbers(labels.len() * D, 9);
-        let with = |teacher| Distillation { teacher, temperature: 2.5, weight: 0.9 };
+        let with = |teacher| Distillation {
+            teacher,
+            temperature: 2.5,
+            weight: 0.9,
+        };
         let zero = loss(&output, &hidden, &labels, Some(with(&same)));
-        assert!(zero.divergence.iter().all(|d| d.abs() < 1e-5), "{:?}", zero.divergence);
+        assert!(
+            zero.divergence.iter().all(|d| d.abs() < 1e-5),
+            "{:?}",
+            zero.divergence
+        );
         let result = loss(&output, &hidden, &labels, Some(with(&teacher)));
         assert!(result.divergence.iter().all(|&d| d > 0.0));
         assert_gradient(&hidden, &result.d_hidden, |hidden| {

@@ -22,7 +22,12 @@ impl Linear {
     pub fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, outputs: usize, inputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs);
         assert!(bias.as_ref().is_none_or(|b| b.len() == outputs));
-        Linear { weight, bias, inputs, outputs }
+        Linear {
+            weight,
+            bias,
+            inputs,
+            outputs,
+        }
     }
 
     /// Output size.
@@ -42,7 +47,13 @@ impl Linear {
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let rows = x.len() / self.inputs;
         let mut y = vec![0.0; rows * self.outputs];
-        matmul(&mut y, Write::Replace, View::new(x, rows, self.inputs), self.view().transpose(), Threads::Pool);
+        matmul(
+            &mut y,
+            Write::Replace,
+            View::new(x, rows, self.inputs),
+            self.view().transpose(),
+            Threads::Pool,
+        );
         self.add_bias(&mut y);
         y
     }
@@ -50,7 +61,13 @@ impl Linear {
     /// `y += x Wᵀ + b`: a layer that ends a residual branch.
     pub fn forward_add(&self, y: &mut [f32], x: &[f32]) {
         let rows = x.len() / self.inputs;
-        matmul(y, Write::Accumulate, View::new(x, rows, self.inputs), self.view().transpose(), Threads::Pool);
+        matmul(
+            y,
+            Write::Accumulate,
+            View::new(x, rows, self.inputs),
+            self.view().transpose(),
+            Threads::Pool,
+        );
         self.add_bias(y);
     }
 
@@ -66,7 +83,13 @@ impl Linear {
     /// Writes or adds the gradient of the input to `dx`.
     pub fn backward_into(&self, dx: &mut [f32], dy: &[f32], write: Write) {
         let rows = dy.len() / self.outputs;
-        matmul(dx, write, View::new(dy, rows, self.outputs), self.view(), Threads::Pool);
+        matmul(
+            dx,
+            write,
+            View::new(dy, rows, self.outputs),
+            self.view(),
+            Threads::Pool,
+        );
     }
 
     /// Row `output` of the weight: for the output head, a token's vector.
@@ -97,8 +120,12 @@ mod tests {
     #[test]
     fn backward_is_the_derivative() {
         let (rows, inputs, outputs) = (4, 6, 5);
-        let layer =
-            Linear::new(numbers(outputs * inputs, 1), Some(numbers(outputs, 2)), outputs, inputs);
+        let layer = Linear::new(
+            numbers(outputs * inputs, 1),
+            Some(numbers(outputs, 2)),
+            outputs,
+            inputs,
+        );
         let x = numbers(rows * inputs, 3);
         let dy = numbers(rows * outputs, 4);
         assert_gradient(&x, &layer.backward(&dy), |x| dot(&layer.forward(x), &dy));

@@ -8,16 +8,18 @@ use rayon::prelude::*;
 pub fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let d = weight.len();
     let task = rows_per_task(d) * d;
-    y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| {
-        dispatch(|| {
-            for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                let scale = inverse_rms(x, eps);
-                for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
-                    *y = x * scale * w;
+    y.par_chunks_mut(task)
+        .zip(x.par_chunks(task))
+        .for_each(|(y, x)| {
+            dispatch(|| {
+                for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+                    let scale = inverse_rms(x, eps);
+                    for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
+                        *y = x * scale * w;
+                    }
                 }
-            }
+            });
         });
-    });
 }
 
 /// Adds the gradient of the input to `dx`, which usually holds the gradient
@@ -26,11 +28,16 @@ pub fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 pub fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: f32) {
     let d = weight.len();
     let task = rows_per_task(d) * d;
-    dx.par_chunks_mut(task).zip(dy.par_chunks(task)).zip(x.par_chunks(task)).for_each(
-        |((dx, dy), x)| {
+    dx.par_chunks_mut(task)
+        .zip(dy.par_chunks(task))
+        .zip(x.par_chunks(task))
+        .for_each(|((dx, dy), x)| {
             let mut g = vec![0.0; d];
             dispatch(|| {
-                let rows = dx.chunks_exact_mut(d).zip(dy.chunks_exact(d)).zip(x.chunks_exact(d));
+                let rows = dx
+                    .chunks_exact_mut(d)
+                    .zip(dy.chunks_exact(d))
+                    .zip(x.chunks_exact(d));
                 for ((dx, dy), x) in rows {
                     let s = inverse_rms(x, eps);
                     for ((g, &dy), &w) in g.iter_mut().zip(dy).zip(weight) {
@@ -42,8 +49,7 @@ pub fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: 
                     }
                 }
             });
-        },
-    );
+        });
 }
 
 #[inline(always)]

@@ -40,9 +40,16 @@ impl Rotation {
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |x: &[f32]| {
-            rows.iter().flat_map(|&r| &x[r * self.half..(r + 1) * self.half]).copied().collect()
+            rows.iter()
+                .flat_map(|&r| &x[r * self.half..(r + 1) * self.half])
+                .copied()
+                .collect()
         };
-        Rotation { cos: pick(&self.cos), sin: pick(&self.sin), half: self.half }
+        Rotation {
+            cos: pick(&self.cos),
+            sin: pick(&self.sin),
+            half: self.half,
+        }
     }
 
     /// Rotates row `row` of one head from `x` to `y` (both `[h]`).
@@ -115,17 +122,24 @@ pub fn split_heads(
 /// Head-major rows back to token-major `x` (all of its rows), with the inverse
 /// rotation when `rotation` is given: the backward of [`split_heads`], and
 /// with `None` also the way of attention's output to its projection.
-pub fn join_heads(x: &mut [f32], heads: &[Vec<f32>], columns: Columns, rotation: Option<&Rotation>) {
+pub fn join_heads(
+    x: &mut [f32],
+    heads: &[Vec<f32>],
+    columns: Columns,
+    rotation: Option<&Rotation>,
+) {
     let h = columns.head_dim;
-    x.par_chunks_mut(columns.stride).enumerate().for_each(|(row, x)| {
-        for (head, y) in heads.iter().enumerate() {
-            let (x, y) = (&mut x[columns.of(0, head)], &y[row * h..(row + 1) * h]);
-            match rotation {
-                Some(rotation) => rotation.turn_back(x, y, row),
-                None => x.copy_from_slice(y),
+    x.par_chunks_mut(columns.stride)
+        .enumerate()
+        .for_each(|(row, x)| {
+            for (head, y) in heads.iter().enumerate() {
+                let (x, y) = (&mut x[columns.of(0, head)], &y[row * h..(row + 1) * h]);
+                match rotation {
+                    Some(rotation) => rotation.turn_back(x, y, row),
+                    None => x.copy_from_slice(y),
+                }
             }
-        }
-    });
+        });
 }
 
 #[cfg(test)]
@@ -136,7 +150,11 @@ mod tests {
 
     #[test]
     fn backward_is_the_derivative_and_the_inverse() {
-        let columns = Columns { stride: 14, first: 2, head_dim: 6 };
+        let columns = Columns {
+            stride: 14,
+            first: 2,
+            head_dim: 6,
+        };
         let rotation = Rotation::new(&[0, 3, 11], &[1.0, 0.3, 0.01]);
         let x = numbers(3 * 14, 1);
         let dy: Vec<Vec<f32>> = (0..2).map(|h| numbers(18, 2 + h)).collect();

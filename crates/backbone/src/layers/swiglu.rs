@@ -12,16 +12,18 @@ use rayon::prelude::*;
 pub fn forward(gate_up: &[f32], f: usize) -> Vec<f32> {
     let mut a = vec![0.0; gate_up.len() / 2];
     let rows = rows_per_task(2 * f);
-    a.par_chunks_mut(rows * f).zip(gate_up.par_chunks(rows * 2 * f)).for_each(|(a, gate_up)| {
-        dispatch(|| {
-            for (a, row) in a.chunks_exact_mut(f).zip(gate_up.chunks_exact(2 * f)) {
-                let (gate, up) = row.split_at(f);
-                for ((a, &g), &u) in a.iter_mut().zip(gate).zip(up) {
-                    *a = g * sigmoid(g) * u;
+    a.par_chunks_mut(rows * f)
+        .zip(gate_up.par_chunks(rows * 2 * f))
+        .for_each(|(a, gate_up)| {
+            dispatch(|| {
+                for (a, row) in a.chunks_exact_mut(f).zip(gate_up.chunks_exact(2 * f)) {
+                    let (gate, up) = row.split_at(f);
+                    for ((a, &g), &u) in a.iter_mut().zip(gate).zip(up) {
+                        *a = g * sigmoid(g) * u;
+                    }
                 }
-            }
+            });
         });
-    });
     a
 }
 
@@ -30,18 +32,21 @@ pub fn forward(gate_up: &[f32], f: usize) -> Vec<f32> {
 /// `dg = da u s (1 + g (1 - s))`, `du = da g s`.
 pub fn backward_in_place(gate_up: &mut [f32], da: &[f32], f: usize) {
     let rows = rows_per_task(2 * f);
-    gate_up.par_chunks_mut(rows * 2 * f).zip(da.par_chunks(rows * f)).for_each(|(gate_up, da)| {
-        dispatch(|| {
-            for (row, da) in gate_up.chunks_exact_mut(2 * f).zip(da.chunks_exact(f)) {
-                let (gate, up) = row.split_at_mut(f);
-                for ((g, u), &da) in gate.iter_mut().zip(up).zip(da) {
-                    let s = sigmoid(*g);
-                    let (dg, du) = (da * *u * s * (1.0 + *g * (1.0 - s)), da * *g * s);
-                    (*g, *u) = (dg, du);
+    gate_up
+        .par_chunks_mut(rows * 2 * f)
+        .zip(da.par_chunks(rows * f))
+        .for_each(|(gate_up, da)| {
+            dispatch(|| {
+                for (row, da) in gate_up.chunks_exact_mut(2 * f).zip(da.chunks_exact(f)) {
+                    let (gate, up) = row.split_at_mut(f);
+                    for ((g, u), &da) in gate.iter_mut().zip(up).zip(da) {
+                        let s = sigmoid(*g);
+                        let (dg, du) = (da * *u * s * (1.0 + *g * (1.0 - s)), da * *g * s);
+                        (*g, *u) = (dg, du);
+                    }
                 }
-            }
+            });
         });
-    });
 }
 
 #[inline(always)]

@@ -1,10 +1,10 @@
 //! The backward pass to the input embeddings. No weight gets a gradient, so
 //! no layer's input is needed except where a function is not linear.
 
-use super::forward::{Outputs, Tape};
+use super::forward::{Outputs, Pass, Tape};
 use super::store::KvStore;
 use super::weights::{Layer, Model};
-use crate::forest::{Call, Forest, Plan};
+use crate::forest::Plan;
 use crate::layers::attention::{self, Gradients};
 use crate::layers::rotary::{Rotation, join_heads, split_heads};
 use crate::layers::vector::add;
@@ -14,8 +14,8 @@ use crate::matmul::Write;
 impl Model {
     /// Gradient of a loss at the input embeddings of call rows `0..wanted`,
     /// `[wanted, d]`, given its gradient at the final hidden states
-    /// (`d_hidden`, `[outputs, d]`). `forest`, `call`, `outputs`, `store` and
-    /// `tape` are those of the forward pass, which must have computed every
+    /// (`d_hidden`, `[outputs, d]`). `pass`, `store` and `tape` are those of the
+    /// forward pass, which must have computed every
     /// row of the store (a training step has no cache). The tape is used up.
     ///
     /// # Panics
@@ -23,18 +23,29 @@ impl Model {
     #[must_use]
     pub fn backward(
         &self,
-        forest: &Forest,
-        call: &Call,
-        outputs: Outputs<'_>,
+        pass: Pass<'_>,
         store: &KvStore,
         tape: &mut Tape,
         d_hidden: &[f32],
         wanted: usize,
     ) -> Vec<f32> {
+        let Pass {
+            forest,
+            call,
+            outputs,
+        } = pass;
         let rows = call.rows();
         let d = self.config.hidden_size;
-        assert_eq!(rows, forest.rows(), "a backward pass covers the whole forest");
-        assert_eq!(tape.layers.len(), self.layers.len(), "the tape of a forward pass");
+        assert_eq!(
+            rows,
+            forest.rows(),
+            "a backward pass covers the whole forest"
+        );
+        assert_eq!(
+            tape.layers.len(),
+            self.layers.len(),
+            "the tape of a forward pass"
+        );
         let rotation = Rotation::new(&call.positions(forest), &self.frequencies);
         let full = Plan::new(forest, call, None);
 
@@ -54,8 +65,9 @@ impl Model {
             let d_attended = self.split(&layer.attention_output.backward(&dx));
             let selection =
                 selected.map(|rows| (Plan::new(forest, call, Some(rows)), rotation.select(rows)));
-            let (plan, query_rotation) =
-                selection.as_ref().map_or((&full, &rotation), |(plan, r)| (plan, r));
+            let (plan, query_rotation) = selection
+                .as_ref()
+                .map_or((&full, &rotation), |(plan, r)| (plan, r));
             let gradients = attention::backward(
                 self.attention_shape(),
                 plan,
@@ -67,8 +79,14 @@ impl Model {
             );
             let query_rows = wanted_queries(selected, wanted);
             dx.truncate(query_rows * d);
-            let d_normed =
-                self.projections_backward(layer, gradients, &rotation, query_rotation, selected, query_rows);
+            let d_normed = self.projections_backward(
+                layer,
+                &gradients,
+                &rotation,
+                query_rotation,
+                selected,
+                query_rows,
+            );
             dx = match selected {
                 None => dx,
                 Some(selected) => scatter_rows(&dx, &selected[..query_rows], wanted, d),
@@ -81,7 +99,13 @@ impl Model {
 
     /// `dx` is the gradient after the MLP's residual sum and becomes the one
     /// before it.
-    fn mlp_backward_add(&self, layer: &Layer, dx: &mut [f32], middle: &[f32], mut gate_up: Vec<f32>) {
+    fn mlp_backward_add(
+        &self,
+        layer: &Layer,
+        dx: &mut [f32],
+        middle: &[f32],
+        mut gate_up: Vec<f32>,
+    ) {
         let d_activated = layer.down.backward(dx);
         swiglu::backward_in_place(&mut gate_up, &d_activated, self.config.intermediate_size);
         let d_normed = layer.gate_up.backward(&gate_up);
@@ -92,7 +116,7 @@ impl Model {
     fn projections_backward(
         &self,
         layer: &Layer,
-        gradients: Gradients,
+        gradients: &Gradients,
         rotation: &Rotation,
         query_rotation: &Rotation,
         selected: Option<&[usize]>,
@@ -110,7 +134,9 @@ impl Model {
         let mut dq = vec![0.0; query_rows * columns.stride];
         join_heads(&mut dq, &gradients.queries, columns, Some(query_rotation));
         match selected {
-            None => layer.query.backward_into(&mut d_normed, &dq, Write::Accumulate),
+            None => layer
+                .query
+                .backward_into(&mut d_normed, &dq, Write::Accumulate),
             Some(selected) => {
                 let part = layer.query.backward(&dq);
                 for (&row, part) in selected[..query_rows].iter().zip(part.chunks_exact(d)) {

@@ -17,6 +17,17 @@ pub enum Outputs<'a> {
     Rows(&'a [usize]),
 }
 
+/// What a forward pass computes, and its backward pass goes back through.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// The forest, which holds every node of the call and their ancestors.
+    pub forest: &'a Forest,
+    /// The rows that are computed.
+    pub call: &'a Call,
+    /// The rows whose final hidden states are wanted.
+    pub outputs: Outputs<'a>,
+}
+
 /// What the backward pass needs, recorded by the forward pass.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
@@ -43,20 +54,23 @@ pub(crate) struct LayerTape {
 }
 
 impl Model {
-    /// Runs the rows of `call` whose input embeddings are `x` (`[T, d]`), adds
+    /// Runs the rows of the pass's call, whose input embeddings are `x` (`[T, d]`), adds
     /// their keys and values to `store` and returns the final hidden states
     /// after the last norm, `[outputs, d]`. With a `tape`, records what
     /// [`Model::backward`] needs.
     #[must_use]
     pub fn forward(
         &self,
-        forest: &Forest,
-        call: &Call,
+        pass: Pass<'_>,
         mut x: Vec<f32>,
-        outputs: Outputs<'_>,
         store: &mut KvStore,
         mut tape: Option<&mut Tape>,
     ) -> Vec<f32> {
+        let Pass {
+            forest,
+            call,
+            outputs,
+        } = pass;
         let c = &self.config;
         store.resize(c.layers, c.kv_heads, forest.rows(), c.head_dim);
         let rotation = Rotation::new(&call.positions(forest), &self.frequencies);
@@ -93,14 +107,24 @@ impl Model {
             let Attended { outputs, log_sums } =
                 attention::forward(self.attention_shape(), plan, &queries, kv);
             let mut middle = residual;
-            layer.attention_output.forward_add(&mut middle, &self.join(&outputs));
+            layer
+                .attention_output
+                .forward_add(&mut middle, &self.join(&outputs));
             let normed = self.norm(&middle, &layer.mlp_norm);
             let gate_up = layer.gate_up.forward(&normed);
             drop(normed);
             let mut next = middle.clone();
-            layer.down.forward_add(&mut next, &swiglu::forward(&gate_up, c.intermediate_size));
+            layer
+                .down
+                .forward_add(&mut next, &swiglu::forward(&gate_up, c.intermediate_size));
             if let Some(tape) = tape.as_deref_mut() {
-                tape.layers.push(LayerTape { input: x, queries, log_sums, middle, gate_up });
+                tape.layers.push(LayerTape {
+                    input: x,
+                    queries,
+                    log_sums,
+                    middle,
+                    gate_up,
+                });
             }
             x = next;
         }
@@ -127,15 +151,25 @@ impl Model {
     ) {
         let kv_rows = layer.key_value.forward(normed);
         let [keys, values] = self.key_value_columns();
-        split_heads(&mut kv.keys, &kv_rows, keys, Some(rotation), |row| store_rows[row]);
-        split_heads(&mut kv.values, &kv_rows, values, None, |row| store_rows[row]);
+        split_heads(&mut kv.keys, &kv_rows, keys, Some(rotation), |row| {
+            store_rows[row]
+        });
+        split_heads(&mut kv.values, &kv_rows, values, None, |row| {
+            store_rows[row]
+        });
     }
 
     fn queries(&self, layer: &Layer, normed: &[f32], rotation: &Rotation) -> Vec<Vec<f32>> {
         let rows = normed.len() / self.config.hidden_size;
         let mut queries = vec![vec![0.0; rows * self.config.head_dim]; self.config.heads];
         let q = layer.query.forward(normed);
-        split_heads(&mut queries, &q, self.query_columns(), Some(rotation), |row| row);
+        split_heads(
+            &mut queries,
+            &q,
+            self.query_columns(),
+            Some(rotation),
+            |row| row,
+        );
         queries
     }
 
@@ -148,13 +182,21 @@ impl Model {
 
     pub(crate) fn query_columns(&self) -> Columns {
         let h = self.config.head_dim;
-        Columns { stride: self.config.heads * h, first: 0, head_dim: h }
+        Columns {
+            stride: self.config.heads * h,
+            first: 0,
+            head_dim: h,
+        }
     }
 
     pub(crate) fn key_value_columns(&self) -> [Columns; 2] {
         let h = self.config.head_dim;
         let width = self.config.kv_heads * h;
-        [0, width].map(|first| Columns { stride: 2 * width, first, head_dim: h })
+        [0, width].map(|first| Columns {
+            stride: 2 * width,
+            first,
+            head_dim: h,
+        })
     }
 }
 
@@ -165,5 +207,8 @@ struct Selection<'a> {
 }
 
 pub(crate) fn gather_rows(x: &[f32], rows: &[usize], d: usize) -> Vec<f32> {
-    rows.iter().flat_map(|&r| &x[r * d..(r + 1) * d]).copied().collect()
+    rows.iter()
+        .flat_map(|&r| &x[r * d..(r + 1) * d])
+        .copied()
+        .collect()
 }

@@ -6,6 +6,6 @@ mod frequencies;
 mod store;
 mod weights;
 
-pub use forward::{Outputs, Tape};
+pub use forward::{Outputs, Pass, Tape};
 pub use store::KvStore;
 pub use weights::Model;

@@ -85,7 +85,10 @@ impl Model {
     /// When the token is outside the vocabulary.
     #[must_use]
     pub fn embedding(&self, token: u32) -> &[f32] {
-        self.embedding.as_ref().unwrap_or(&self.output).row(token as usize)
+        self.embedding
+            .as_ref()
+            .unwrap_or(&self.output)
+            .row(token as usize)
     }
 
     /// Input embeddings of packed rows, `[T, d]`; `prompts[p]` is `[m_p, d]`.
@@ -114,7 +117,10 @@ impl Model {
 impl Layer {
     fn load(config: &Config, source: &dyn TensorSource, layer: usize) -> Result<Self, LoadError> {
         let (d, f) = (config.hidden_size, config.intermediate_size);
-        let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let (q, kv) = (
+            config.heads * config.head_dim,
+            config.kv_heads * config.head_dim,
+        );
         let name = |part: &str| format!("model.layers.{layer}.{part}");
         let norm = |part: &str| source.load_f32(&name(&format!("{part}.weight")), &[d]);
         // Several projections of the same input, one below the other.
@@ -122,7 +128,8 @@ impl Layer {
             let mut weight = Vec::new();
             let mut biases = Vec::new();
             for &(part, outputs) in parts {
-                weight.extend(source.load_f32(&name(&format!("{part}.weight")), &[outputs, inputs])?);
+                weight
+                    .extend(source.load_f32(&name(&format!("{part}.weight")), &[outputs, inputs])?);
                 if bias {
                     biases.extend(source.load_f32(&name(&format!("{part}.bias")), &[outputs])?);
                 }
@@ -134,7 +141,11 @@ impl Layer {
         Ok(Layer {
             attention_norm: norm("input_layernorm")?,
             query: linear(&[("self_attn.q_proj", q)], d, attention)?,
-            key_value: linear(&[("self_attn.k_proj", kv), ("self_attn.v_proj", kv)], d, attention)?,
+            key_value: linear(
+                &[("self_attn.k_proj", kv), ("self_attn.v_proj", kv)],
+                d,
+                attention,
+            )?,
             attention_output: linear(&[("self_attn.o_proj", d)], q, attention)?,
             mlp_norm: norm("post_attention_layernorm")?,
             gate_up: linear(&[("mlp.gate_proj", f), ("mlp.up_proj", f)], d, mlp)?,

@@ -61,7 +61,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let backbone = context.backbone(Some(&study.backbone))?;
     let task = prepare(&study, &backbone, &args.task)?;
-    let stages = Stages { study: &study, backbone: &backbone };
+    let stages = Stages {
+        study: &study,
+        backbone: &backbone,
+    };
     let shots = args.shots.map(|k| k as usize);
     let mut progress = context.progress();
     let stage = match &args.metaprompt {
@@ -70,7 +73,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             let adapter = Adapter::load(path)?;
             adapter.check_backbone(path, &backbone)?;
             let Kind::Multitask(metaprompt) = &adapter.kind else {
-                bail!("{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`", path.display());
+                bail!(
+                    "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
+                    path.display()
+                );
             };
             let from = match args.from {
                 From::Mean => SourceVectors::Mean,
@@ -80,6 +86,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         }
     };
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
-    context.print(&result, &format!("adapter written to {}", stage.path.display()));
+    context.print(
+        &result,
+        &format!("adapter written to {}", stage.path.display()),
+    );
     Ok(())
 }

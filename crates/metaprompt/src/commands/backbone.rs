@@ -84,16 +84,52 @@ fn inspect(path: &Path, context: &Context) -> Result<()> {
         ("layers", c.layers.to_string()),
         ("hidden size", c.hidden_size.to_string()),
         ("intermediate size", c.intermediate_size.to_string()),
-        ("heads", format!("{} query, {} key/value, size {}", c.heads, c.kv_heads, c.head_dim)),
-        ("vocabulary", format!("{} ({} head)", c.vocab_size, if c.tied_embeddings { "tied" } else { "separate" })),
+        (
+            "heads",
+            format!(
+                "{} query, {} key/value, size {}",
+                c.heads, c.kv_heads, c.head_dim
+            ),
+        ),
+        (
+            "vocabulary",
+            format!(
+                "{} ({} head)",
+                c.vocab_size,
+                if c.tied_embeddings {
+                    "tied"
+                } else {
+                    "separate"
+                }
+            ),
+        ),
         ("context", c.max_positions.to_string()),
-        ("rotary", format!("theta {}, scaling {:?}", c.rope.theta, c.rope.scaling)),
-        ("biases", format!("attention {}, MLP {}", c.attention_bias, c.mlp_bias)),
-        ("tensors", dtypes.iter().map(|(t, (n, b))| format!("{n} {t} ({:.1} MB)", *b as f64 / 1e6)).collect::<Vec<_>>().join(", ")),
-        ("in memory (f32)", format!("{:.0} MB", c.parameters() as f64 * 4.0 / 1e6)),
+        (
+            "rotary",
+            format!("theta {}, scaling {:?}", c.rope.theta, c.rope.scaling),
+        ),
+        (
+            "biases",
+            format!("attention {}, MLP {}", c.attention_bias, c.mlp_bias),
+        ),
+        (
+            "tensors",
+            dtypes
+                .iter()
+                .map(|(t, (n, b))| format!("{n} {t} ({:.1} MB)", *b as f64 / 1e6))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        (
+            "in memory (f32)",
+            format!("{:.0} MB", c.parameters() as f64 * 4.0 / 1e6),
+        ),
         ("key/value cache", format!("{kv_bytes} bytes a token")),
     ];
-    let text: String = rows.iter().map(|(name, value)| format!("{name:<18} {value}\n")).collect();
+    let text: String = rows
+        .iter()
+        .map(|(name, value)| format!("{name:<18} {value}\n"))
+        .collect();
     let json = json!({
         "name": c.name, "path": path, "fingerprint": checkpoint.fingerprint,
         "parameters": c.parameters(), "layers": c.layers, "hidden_size": c.hidden_size,
@@ -111,21 +147,33 @@ fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
     let text = std::fs::read_to_string(&args.tokens)
         .with_context(|| format!("{}: can't be read", args.tokens.display()))?;
     let tokens: Vec<u32> = serde_json::from_str(&text).with_context(|| {
-        format!("{}: not a JSON list of token ids such as [1, 2, 3]", args.tokens.display())
+        format!(
+            "{}: not a JSON list of token ids such as [1, 2, 3]",
+            args.tokens.display()
+        )
     })?;
     let d = checkpoint.config.hidden_size;
-    let prompt = args.prompt.as_deref().map(|path| read_prompt(path, d)).transpose()?;
+    let prompt = args
+        .prompt
+        .as_deref()
+        .map(|path| read_prompt(path, d))
+        .transpose()?;
     let model = Model::load(&checkpoint)?;
     let probed = probe(&model, &tokens, args.labels, prompt.as_deref())?;
     write_probe(&args.out, &probed, args.labels, d)?;
-    let json = json!({ "loss": probed.loss, "positions": probed.hidden.len() / d, "out": args.out });
-    context.print(&json, &format!("loss {:.6}, written to {}", probed.loss, args.out.display()));
+    let json =
+        json!({ "loss": probed.loss, "positions": probed.hidden.len() / d, "out": args.out });
+    context.print(
+        &json,
+        &format!("loss {:.6}, written to {}", probed.loss, args.out.display()),
+    );
     Ok(())
 }
 
 fn read_prompt(path: &Path, hidden_size: usize) -> Result<Vec<f32>> {
     const TENSOR: &str = "prompt_embeddings";
-    let bytes = std::fs::read(path).with_context(|| format!("{}: can't be read", path.display()))?;
+    let bytes =
+        std::fs::read(path).with_context(|| format!("{}: can't be read", path.display()))?;
     let file = SafeTensors::deserialize(&bytes)
         .with_context(|| format!("{}: not a safetensors file", path.display()))?;
     let tensor = file
@@ -139,16 +187,28 @@ fn read_prompt(path: &Path, hidden_size: usize) -> Result<Vec<f32>> {
             tensor.dtype()
         );
     }
-    Ok(tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    Ok(tensor
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect())
 }
 
 fn write_probe(path: &Path, probe: &Probe, labels: usize, d: usize) -> Result<()> {
     let loss = [probe.loss];
     let tensors: [(&str, Vec<usize>, &[f32]); 4] = [
         ("hidden", vec![probe.hidden.len() / d, d], &probe.hidden),
-        ("logits", vec![labels, probe.logits.len() / labels], &probe.logits),
+        (
+            "logits",
+            vec![labels, probe.logits.len() / labels],
+            &probe.logits,
+        ),
         ("loss", vec![], &loss),
-        ("input_grad", vec![probe.input_grad.len() / d, d], &probe.input_grad),
+        (
+            "input_grad",
+            vec![probe.input_grad.len() / d, d],
+            &probe.input_grad,
+        ),
     ];
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
@@ -157,7 +217,9 @@ fn write_probe(path: &Path, probe: &Probe, labels: usize, d: usize) -> Result<()
     let views = tensors
         .iter()
         .zip(&bytes)
-        .map(|((name, shape, _), bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|((name, shape, _), bytes)| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+        })
         .collect::<Result<Vec<_>>>()?;
     let file = safetensors::serialize(views, None)?;
     std::fs::write(path, file).with_context(|| format!("{}: can't be written", path.display()))

@@ -38,7 +38,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         let adapter = Adapter::load(path)?;
         adapter.check_backbone(path, &backbone)?;
         let name = adapter.notes.tasks.first().with_context(|| {
-            format!("{}: its metaprompt.json names no task; train it with `metaprompt teach`", path.display())
+            format!(
+                "{}: its metaprompt.json names no task; train it with `metaprompt teach`",
+                path.display()
+            )
         })?;
         sources.push(prepare(&study, &backbone, name)?);
         if args.training.prompt_length.is_none() {
@@ -46,9 +49,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         }
         teachers.push(adapter);
     }
-    let stages = Stages { study: &study, backbone: &backbone };
+    let stages = Stages {
+        study: &study,
+        backbone: &backbone,
+    };
     let stage = stages.distill(&sources, &teachers, &args.out, &mut context.progress())?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
-    context.print(&result, &format!("metaprompt written to {}", stage.path.display()));
+    context.print(
+        &result,
+        &format!("metaprompt written to {}", stage.path.display()),
+    );
     Ok(())
 }

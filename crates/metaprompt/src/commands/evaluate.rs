@@ -45,7 +45,11 @@ pub(crate) fn prompt_of(
         Some(asked) => match names.iter().position(|n| n == asked) {
             Some(index) => index,
             None => asked.parse().with_context(|| {
-                format!("{}: holds no task {asked}; it holds {}", path.display(), names.join(", "))
+                format!(
+                    "{}: holds no task {asked}; it holds {}",
+                    path.display(),
+                    names.join(", ")
+                )
             })?,
         },
     };
@@ -63,11 +67,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             let adapter = Adapter::load(path)?;
             adapter.check_backbone(path, &backbone)?;
             study.chat_template = adapter.notes.chat_template;
-            Some(prompt_of(&adapter, path, args.prompt.as_deref(), &args.task)?)
+            Some(prompt_of(
+                &adapter,
+                path,
+                args.prompt.as_deref(),
+                &args.task,
+            )?)
         }
     };
     let task = prepare(&study, &backbone, &args.task)?;
-    let encoder = Encoder::new(&backbone, Stages { study: &study, backbone: &backbone }.encoding())?;
+    let encoder = Encoder::new(
+        &backbone,
+        Stages {
+            study: &study,
+            backbone: &backbone,
+        }
+        .encoding(),
+    )?;
     let decoding = Decoding {
         batch: study.evaluate.batch,
         max_new_tokens: args.max_new_tokens,
@@ -89,9 +105,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         .zip(answers)
         .map(|(e, answer)| (task.task.gold(&e.example), answer.prediction))
         .collect();
-    let documents: Vec<&str> = task.test.iter().map(|e| e.example.document.as_str()).collect();
-    let scores = score(&Rule::of(&task.task.manifest), &pairs, &documents, &study.evaluate.bootstrap)?;
-    let mut text = format!("{} ({} examples, {} documents)\n", task.name(), scores.examples, scores.documents);
+    let documents: Vec<&str> = task
+        .test
+        .iter()
+        .map(|e| e.example.document.as_str())
+        .collect();
+    let scores = score(
+        &Rule::of(&task.task.manifest),
+        &pairs,
+        &documents,
+        &study.evaluate.bootstrap,
+    )?;
+    let mut text = format!(
+        "{} ({} examples, {} documents)\n",
+        task.name(),
+        scores.examples,
+        scores.documents
+    );
     for s in &scores.scores {
         text += &format!(
             "{:<22} {:>5.1}  ({:.1} – {:.1})\n",

@@ -1,10 +1,10 @@
 //! The commands, one file each.
 
 mod adapt;
-// mod adapter;
+mod adapter;
 mod backbone;
-// mod bench;
-// mod corpus;
+mod bench;
+mod corpus;
 mod distill;
 mod evaluate;
 mod predict;
@@ -38,6 +38,15 @@ pub(crate) enum Command {
     /// Run whole experiments.
     #[command(subcommand)]
     Study(study::Command),
+    /// Check, count and show corpora.
+    #[command(subcommand)]
+    Corpus(corpus::Command),
+    /// Inspect, export and import adapters.
+    #[command(subcommand)]
+    Adapter(adapter::Command),
+    /// Time training and inference on this machine.
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 impl Command {
@@ -51,6 +60,9 @@ impl Command {
             Command::Evaluate(args) => evaluate::run(&args, context),
             Command::Predict(args) => predict::run(&args, context),
             Command::Study(command) => study::run(&command, context),
+            Command::Corpus(command) => corpus::run(&command, context),
+            Command::Adapter(command) => adapter::run(&command, context),
+            Command::Bench(command) => bench::run(&command, context),
         }
     }
 }

@@ -72,7 +72,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     adapter.check_backbone(&args.adapter, &backbone)?;
     study.chat_template = adapter.notes.chat_template;
     let prompt = prompt_of(&adapter, &args.adapter, args.prompt.as_deref(), task.name())?;
-    let encoder = Encoder::new(&backbone, Stages { study: &study, backbone: &backbone }.encoding())?;
+    let encoder = Encoder::new(
+        &backbone,
+        Stages {
+            study: &study,
+            backbone: &backbone,
+        }
+        .encoding(),
+    )?;
     let encoded = encoder.encode(&task, &examples)?;
     if encoded.skipped > 0 {
         bail!(
@@ -87,10 +94,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         max_new_tokens: args.max_new_tokens,
         normalise: study.evaluate.normalise,
     };
-    let answerer =
-        Answerer { backbone: &backbone, encoder: &encoder, prompt: Some(&prompt), decoding: &decoding };
+    let answerer = Answerer {
+        backbone: &backbone,
+        encoder: &encoder,
+        prompt: Some(&prompt),
+        decoding: &decoding,
+    };
     let mut progress = context.progress();
-    progress.begin(&format!("predict {}", task.name()), encoded.examples.len() as u64);
+    progress.begin(
+        &format!("predict {}", task.name()),
+        encoded.examples.len() as u64,
+    );
     let answers = answerer.answer(&task, &encoded.examples, &mut progress)?;
     progress.end("");
     let lines: Vec<serde_json::Value> = encoded
@@ -108,20 +122,35 @@ fn read(args: &Args, task: &Task) -> Result<Vec<Example>> {
     let name = args.input.display();
     let text = if args.input.as_os_str() == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("standard input can't be read as UTF-8")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input can't be read as UTF-8")?;
         text
     } else {
-        std::fs::read_to_string(&args.input).with_context(|| format!("{name}: can't be read as UTF-8"))?
+        std::fs::read_to_string(&args.input)
+            .with_context(|| format!("{name}: can't be read as UTF-8"))?
     };
     let mut examples = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, l)| !l.trim().is_empty())
+    {
         // The parser's own message could quote the text; its place says enough.
         let line: Line = serde_json::from_str(line).map_err(|e| {
-            anyhow::anyhow!("{name}: line {}, column {}: not a JSON object with the fields that --help lists", number + 1, e.column())
+            anyhow::anyhow!(
+                "{name}: line {}, column {}: not a JSON object with the fields that --help lists",
+                number + 1,
+                e.column()
+            )
         })?;
         let id = line.id.clone().unwrap_or_else(|| (number + 1).to_string());
         let record = record(task, line).with_context(|| format!("{name}: line {}", number + 1))?;
-        examples.push(Example { document: id.clone(), id, record });
+        examples.push(Example {
+            document: id.clone(),
+            id,
+            record,
+        });
     }
     if examples.is_empty() {
         bail!("{name}: no texts to answer");
@@ -132,11 +161,21 @@ fn read(args: &Args, task: &Task) -> Result<Vec<Example>> {
 /// A record without its answer.
 fn record(task: &Task, line: Line) -> Result<Record> {
     let field = |value: Option<String>, name: &str| {
-        value.with_context(|| format!("field \"{name}\" is missing; a {:?} task needs it", task.manifest.task_type))
+        value.with_context(|| {
+            format!(
+                "field \"{name}\" is missing; a {:?} task needs it",
+                task.manifest.task_type
+            )
+        })
     };
     Ok(match task.manifest.task_type {
-        TaskType::Ner => Record::Document(Document::new(field(line.text, "text")?, vec![], vec![])?),
-        TaskType::Re => Record::Statement(Statement { text: field(line.text, "text")?, label: String::new() }),
+        TaskType::Ner => {
+            Record::Document(Document::new(field(line.text, "text")?, vec![], vec![])?)
+        }
+        TaskType::Re => Record::Statement(Statement {
+            text: field(line.text, "text")?,
+            label: String::new(),
+        }),
         TaskType::Qa => Record::Question(Question {
             question: field(line.question, "question")?,
             context: line.context.into_iter().collect(),
@@ -148,6 +187,9 @@ fn record(task: &Task, line: Line) -> Result<Record> {
             hypothesis: field(line.hypothesis, "hypothesis")?,
             label: String::new(),
         }),
-        TaskType::Summ => Record::TextPair(TextPair { source: field(line.text, "text")?, target: String::new() }),
+        TaskType::Summ => Record::TextPair(TextPair {
+            source: field(line.text, "text")?,
+            target: String::new(),
+        }),
     })
 }

@@ -87,7 +87,9 @@ impl Setup {
             Some("vocabulary") => study.prompt.init = PromptInit::Vocabulary,
             Some("instruction") => study.prompt.init = PromptInit::Instruction,
             Some("random") => study.prompt.init = PromptInit::Random,
-            Some(path) if Path::new(path).is_dir() => study.prompt.init = PromptInit::Adapter(path.into()),
+            Some(path) if Path::new(path).is_dir() => {
+                study.prompt.init = PromptInit::Adapter(path.into())
+            }
             Some(other) => bail!(
                 "--init {other}: give vocabulary, instruction, random, or the directory of an adapter"
             ),
@@ -103,8 +105,9 @@ impl Setup {
             )* };
         }
         set!(teach, distill, adapt);
-        study.adapt.scratch_learning_rate =
-            training.learning_rate.unwrap_or(study.adapt.scratch_learning_rate);
+        study.adapt.scratch_learning_rate = training
+            .learning_rate
+            .unwrap_or(study.adapt.scratch_learning_rate);
         Ok(study)
     }
 }

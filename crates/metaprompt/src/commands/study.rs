@@ -55,7 +55,10 @@ impl Args {
             study.backbone.clone_from(backbone);
         }
         study.seed = context.global.seed.unwrap_or(study.seed);
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&study.name));
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runs").join(&study.name));
         Ok((study, out))
     }
 }
@@ -69,16 +72,24 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
         Command::Status(args) => {
             let (study, out) = args.load(context)?;
             let status = status(&study, &out);
-            let lines = status.parts.iter().map(|(part, done)| {
-                format!("{} {part}\n", if *done { "done" } else { "    " })
-            });
+            let lines = status
+                .parts
+                .iter()
+                .map(|(part, done)| format!("{} {part}\n", if *done { "done" } else { "    " }));
             context.print(&serde_json::to_value(&status)?, &lines.collect::<String>());
             Ok(())
         }
-        Command::Report { args, markdown: as_markdown } => {
+        Command::Report {
+            args,
+            markdown: as_markdown,
+        } => {
             let (_, out) = args.load(context)?;
             let report = Report::load(&out)?;
-            let text = if *as_markdown { markdown(&report) } else { table(&report) };
+            let text = if *as_markdown {
+                markdown(&report)
+            } else {
+                table(&report)
+            };
             context.print(&serde_json::to_value(&report)?, &text);
             Ok(())
         }

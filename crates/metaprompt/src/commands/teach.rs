@@ -27,9 +27,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let study = args.setup.study(&args.training, context)?;
     let backbone = context.backbone(Some(&study.backbone))?;
     let task = prepare(&study, &backbone, &args.task)?;
-    let stages = Stages { study: &study, backbone: &backbone };
+    let stages = Stages {
+        study: &study,
+        backbone: &backbone,
+    };
     let stage = stages.teach(&task, &args.out, &mut context.progress())?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
-    context.print(&result, &format!("teacher written to {}", stage.path.display()));
+    context.print(
+        &result,
+        &format!("teacher written to {}", stage.path.display()),
+    );
     Ok(())
 }

@@ -46,21 +46,32 @@ pub enum AdapterError {
         problem: String,
     },
     /// The adapter was made for another backbone.
-    #[error("{}: this adapter was made for {adapter} (hidden size {adapter_size}, weights {adapter_fingerprint}), not for {backbone} (hidden size {backbone_size}, weights {backbone_fingerprint}); load that backbone, or train an adapter for this one", path.display())]
+    #[error("{}: this adapter was made for {}, not for {}; load that backbone, or train an adapter for this one", path.display(), backbones.0, backbones.1)]
     OtherBackbone {
         /// The adapter.
         path: PathBuf,
-        /// Name of the adapter's backbone.
-        adapter: String,
-        /// Hidden size of the adapter's backbone.
-        adapter_size: usize,
-        /// Fingerprint of the adapter's backbone ("unknown" where it has none).
-        adapter_fingerprint: String,
-        /// Name of the backbone in use.
-        backbone: String,
-        /// Hidden size of the backbone in use.
-        backbone_size: usize,
-        /// Fingerprint of the backbone in use.
-        backbone_fingerprint: String,
+        /// The adapter's backbone and the one in use.
+        backbones: Box<(BackboneIdentity, BackboneIdentity)>,
     },
+}
+
+/// A backbone as an error message names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackboneIdentity {
+    /// Its name.
+    pub name: String,
+    /// Its hidden size.
+    pub hidden_size: usize,
+    /// Beginning of its fingerprint; `None` for adapters of other tools.
+    pub fingerprint: Option<String>,
+}
+
+impl std::fmt::Display for BackboneIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (hidden size {}", self.name, self.hidden_size)?;
+        match &self.fingerprint {
+            Some(fingerprint) => write!(f, ", weights {fingerprint})"),
+            None => write!(f, ")"),
+        }
+    }
 }

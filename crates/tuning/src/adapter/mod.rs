@@ -11,7 +11,7 @@ mod peft;
 use std::io::Write;
 use std::path::Path;
 
-pub use error::AdapterError;
+pub use error::{AdapterError, BackboneIdentity};
 pub use peft::{Adapter, AdapterNotes, BackboneNote, Kind};
 
 /// Replaces a file by `bytes` so that a crash leaves the old or the new file,

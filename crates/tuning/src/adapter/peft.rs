@@ -1,6 +1,6 @@
 //! Reading and writing PEFT directories.
 
-use super::{AdapterError, write_atomically};
+use super::{AdapterError, BackboneIdentity, write_atomically};
 use crate::prompt::{Decomposed, PromptMethod};
 use metaprompt_backbone::Backbone;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -28,7 +28,7 @@ pub enum Kind {
         hidden_size: usize,
     },
     /// `MULTITASK_PROMPT_TUNING`: a shared prompt and a pair per task.
-    Multitask(Decomposed),
+    Multitask(Box<Decomposed>),
 }
 
 /// Fields of ours, in `metaprompt.json`.
@@ -96,7 +96,10 @@ impl Adapter {
     #[must_use]
     pub fn virtual_tokens(&self) -> usize {
         match &self.kind {
-            Kind::Prompt { prompt, hidden_size } => prompt.len() / hidden_size,
+            Kind::Prompt {
+                prompt,
+                hidden_size,
+            } => prompt.len() / hidden_size,
             Kind::Multitask(prompt) => prompt.parameters()[0].shape[0],
         }
     }
@@ -122,14 +125,19 @@ impl Adapter {
             return Ok(());
         }
         let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
+        let adapters = BackboneIdentity {
+            name: note.map_or_else(|| "an unnamed backbone".into(), |n| n.name.clone()),
+            hidden_size: self.hidden_size(),
+            fingerprint: note.map(|n| short(&n.fingerprint)),
+        };
+        let in_use = BackboneIdentity {
+            name: backbone.name().to_owned(),
+            hidden_size: backbone.hidden_size(),
+            fingerprint: Some(short(&backbone.fingerprint)),
+        };
         Err(AdapterError::OtherBackbone {
             path: path.to_owned(),
-            adapter: note.map_or_else(|| "an unnamed backbone".into(), |n| n.name.clone()),
-            adapter_size: self.hidden_size(),
-            adapter_fingerprint: note.map_or_else(|| "unknown".into(), |n| short(&n.fingerprint)),
-            backbone: backbone.name().to_owned(),
-            backbone_size: backbone.hidden_size(),
-            backbone_fingerprint: short(&backbone.fingerprint),
+            backbones: Box::new((adapters, in_use)),
         })
     }
 
@@ -161,8 +169,15 @@ impl Adapter {
 
     fn tensors(&self, path: &Path) -> Result<Vec<u8>, AdapterError> {
         let tensors: Vec<(&str, Vec<usize>, &[f32])> = match &self.kind {
-            Kind::Prompt { prompt, hidden_size } => {
-                vec![(SHARED, vec![prompt.len() / hidden_size, *hidden_size], prompt)]
+            Kind::Prompt {
+                prompt,
+                hidden_size,
+            } => {
+                vec![(
+                    SHARED,
+                    vec![prompt.len() / hidden_size, *hidden_size],
+                    prompt,
+                )]
             }
             Kind::Multitask(prompt) => prompt
                 .parameters()
@@ -170,7 +185,10 @@ impl Adapter {
                 .map(|p| (p.name, p.shape.clone(), p.value.as_slice()))
                 .collect(),
         };
-        let damaged = |problem: String| AdapterError::Damaged { path: path.to_owned(), problem };
+        let damaged = |problem: String| AdapterError::Damaged {
+            path: path.to_owned(),
+            problem,
+        };
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
             .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -227,14 +245,22 @@ impl Adapter {
     pub fn load(folder: &Path) -> Result<Self, AdapterError> {
         let config_path = folder.join(CONFIG);
         if !config_path.is_file() {
-            return Err(AdapterError::Missing { path: folder.to_owned() });
+            return Err(AdapterError::Missing {
+                path: folder.to_owned(),
+            });
         }
         let config: Value = read_json(&config_path)?;
         let notes_path = folder.join(NOTES);
-        let notes = if notes_path.is_file() { read_json(&notes_path)? } else { AdapterNotes::default() };
+        let notes = if notes_path.is_file() {
+            read_json(&notes_path)?
+        } else {
+            AdapterNotes::default()
+        };
         let model_path = folder.join(MODEL);
-        let bytes = std::fs::read(&model_path)
-            .map_err(|source| AdapterError::File { path: model_path.clone(), source })?;
+        let bytes = std::fs::read(&model_path).map_err(|source| AdapterError::File {
+            path: model_path.clone(),
+            source,
+        })?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| AdapterError::Damaged {
             path: model_path.clone(),
             problem: format!("not a safetensors file ({e})"),
@@ -243,7 +269,10 @@ impl Adapter {
         let (shared_shape, shared) = tensor(SHARED, 2)?;
         let hidden_size = shared_shape[1];
         let kind = match config["peft_type"].as_str() {
-            Some("PROMPT_TUNING") => Kind::Prompt { prompt: shared, hidden_size },
+            Some("PROMPT_TUNING") => Kind::Prompt {
+                prompt: shared,
+                hidden_size,
+            },
             Some("MULTITASK_PROMPT_TUNING") => {
                 let (cols_shape, cols) = tensor(COLS, 3)?;
                 let (rows_shape, rows) = tensor(ROWS, 3)?;
@@ -260,11 +289,20 @@ impl Adapter {
                         });
                     }
                 }
-                Kind::Multitask(Decomposed::from_parts(shared, cols, rows, hidden_size, rank))
+                Kind::Multitask(Box::new(Decomposed::from_parts(
+                    shared,
+                    cols,
+                    rows,
+                    hidden_size,
+                    rank,
+                )))
             }
             other => {
                 let kind = other.unwrap_or("(none)").to_owned();
-                return Err(AdapterError::Kind { path: config_path, kind });
+                return Err(AdapterError::Kind {
+                    path: config_path,
+                    kind,
+                });
             }
         };
         Ok(Adapter { kind, notes })
@@ -285,13 +323,18 @@ fn tensor(
     let tensor = file.tensor(name).map_err(|_| wrong("is missing".into()))?;
     let shape = tensor.shape().to_vec();
     if shape.len() != dimensions || shape.contains(&0) {
-        return Err(wrong(format!("has shape {shape:?}, wanted {dimensions} sizes above 0")));
+        return Err(wrong(format!(
+            "has shape {shape:?}, wanted {dimensions} sizes above 0"
+        )));
     }
     if tensor.dtype() != Dtype::F32 {
         return Err(wrong(format!("is {:?}, wanted F32", tensor.dtype())));
     }
-    let values: Vec<f32> =
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let values: Vec<f32> = tensor
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
     if values.iter().any(|v| !v.is_finite()) {
         return Err(wrong("has values that are not finite".into()));
     }
@@ -299,10 +342,14 @@ fn tensor(
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, AdapterError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| AdapterError::File { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| AdapterError::Damaged { path: path.to_owned(), problem: e.to_string() })
+    let bytes = std::fs::read(path).map_err(|source| AdapterError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_slice(&bytes).map_err(|e| AdapterError::Damaged {
+        path: path.to_owned(),
+        problem: e.to_string(),
+    })
 }
 
 fn pretty(value: &Value) -> String {

@@ -44,7 +44,9 @@ impl Decomposed {
         let length = shared.len() / hidden_size;
         let draw = |index: u64, count: usize, mean: f32, noise: f32| -> Vec<f32> {
             let mut random = generator(seed, "task vectors", index);
-            (0..count).map(|_| mean + noise * normal(&mut random)).collect()
+            (0..count)
+                .map(|_| mean + noise * normal(&mut random))
+                .collect()
         };
         let (mean, noise) = match init {
             // A sum of r products of factors of 1/√r is one.
@@ -75,7 +77,12 @@ impl Decomposed {
             parameters: [
                 Parameter::new("prompt_embeddings", vec![length, hidden_size], shared, 0.0),
                 Parameter::new("prefix_task_cols", vec![tasks, length, rank], cols, 0.0),
-                Parameter::new("prefix_task_rows", vec![tasks, rank, hidden_size], rows, 0.0),
+                Parameter::new(
+                    "prefix_task_rows",
+                    vec![tasks, rank, hidden_size],
+                    rows,
+                    0.0,
+                ),
             ],
             length,
             hidden_size,
@@ -139,14 +146,23 @@ impl Decomposed {
         };
         let cols = mean(&|task| self.vectors(task).0.to_vec());
         let rows = mean(&|task| self.vectors(task).1.to_vec());
-        Self::from_parts(self.shared().to_vec(), cols, rows, self.hidden_size, self.rank)
+        Self::from_parts(
+            self.shared().to_vec(),
+            cols,
+            rows,
+            self.hidden_size,
+            self.rank,
+        )
     }
 
     /// `u v` of a task, `[m, d]`.
     fn scale(&self, task: usize) -> Vec<f32> {
         let (u, v) = self.vectors(task);
         let mut scale = vec![0.0; self.length * self.hidden_size];
-        for (u, row) in u.chunks_exact(self.rank).zip(scale.chunks_exact_mut(self.hidden_size)) {
+        for (u, row) in u
+            .chunks_exact(self.rank)
+            .zip(scale.chunks_exact_mut(self.hidden_size))
+        {
             for (&u, v) in u.iter().zip(v.chunks_exact(self.hidden_size)) {
                 for (s, &v) in row.iter_mut().zip(v) {
                     *s += u * v;
@@ -167,26 +183,43 @@ impl PromptMethod for Decomposed {
     }
 
     fn prompt(&self, task: usize) -> Vec<f32> {
-        self.shared().iter().zip(self.scale(task)).map(|(p, s)| p * s).collect()
+        self.shared()
+            .iter()
+            .zip(self.scale(task))
+            .map(|(p, s)| p * s)
+            .collect()
     }
 
     /// `dP* += dP̂ ∘ (u v)`; with `W = dP̂ ∘ P*`: `du += W vᵀ`, `dv += uᵀ W`.
     fn backward_add(&mut self, task: usize, d_prompt: &[f32]) {
         let (r, d) = (self.rank, self.hidden_size);
         let scale = self.scale(task);
-        let w: Vec<f32> = d_prompt.iter().zip(self.shared()).map(|(g, p)| g * p).collect();
+        let w: Vec<f32> = d_prompt
+            .iter()
+            .zip(self.shared())
+            .map(|(g, p)| g * p)
+            .collect();
         let (u, v) = self.vectors(task);
         let (mut du, mut dv) = (vec![0.0; u.len()], vec![0.0; v.len()]);
         for (i, w) in w.chunks_exact(d).enumerate() {
             for k in 0..r {
-                du[i * r + k] = w.iter().zip(&v[k * d..(k + 1) * d]).map(|(w, v)| w * v).sum();
+                du[i * r + k] = w
+                    .iter()
+                    .zip(&v[k * d..(k + 1) * d])
+                    .map(|(w, v)| w * v)
+                    .sum();
                 for (dv, w) in dv[k * d..(k + 1) * d].iter_mut().zip(w) {
                     *dv += u[i * r + k] * w;
                 }
             }
         }
         let add = |sum: &mut [f32], x: &[f32]| sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
-        for ((sum, g), s) in self.parameters[SHARED].gradient.iter_mut().zip(d_prompt).zip(scale) {
+        for ((sum, g), s) in self.parameters[SHARED]
+            .gradient
+            .iter_mut()
+            .zip(d_prompt)
+            .zip(scale)
+        {
             *sum += g * s;
         }
         add(&mut self.parameters[COLS].gradient[task * du.len()..], &du);
@@ -205,10 +238,17 @@ mod tests {
             let prompt = Decomposed::new(shared.clone(), 4, 2, rank, VectorInit::NearOne(1e-3), 7);
             for task in 0..2 {
                 for (got, want) in prompt.prompt(task).iter().zip(&shared) {
-                    assert!((got - want).abs() < 0.02 * want.abs(), "{got} is not near {want}");
+                    assert!(
+                        (got - want).abs() < 0.02 * want.abs(),
+                        "{got} is not near {want}"
+                    );
                 }
             }
-            assert_ne!(prompt.prompt(0), prompt.prompt(1), "tasks differ by their noise");
+            assert_ne!(
+                prompt.prompt(0),
+                prompt.prompt(1),
+                "tasks differ by their noise"
+            );
         }
         let zero = Decomposed::new(shared, 4, 1, 1, VectorInit::NearZero(1e-3), 7);
         assert!(zero.prompt(0).iter().all(|p| p.abs() < 1e-4));
@@ -221,12 +261,21 @@ mod tests {
             (0..n).map(|_| normal(&mut random)).collect::<Vec<f32>>()
         };
         let (m, d, r) = (3, 5, 2);
-        let mut prompt =
-            Decomposed::from_parts(numbers(m * d, 1), numbers(2 * m * r, 2), numbers(2 * r * d, 3), d, r);
+        let mut prompt = Decomposed::from_parts(
+            numbers(m * d, 1),
+            numbers(2 * m * r, 2),
+            numbers(2 * r * d, 3),
+            d,
+            r,
+        );
         let d_prompt = numbers(m * d, 4);
         prompt.backward_add(1, &d_prompt);
         let loss = |p: &Decomposed| -> f64 {
-            p.prompt(1).iter().zip(&d_prompt).map(|(a, b)| f64::from(a * b)).sum()
+            p.prompt(1)
+                .iter()
+                .zip(&d_prompt)
+                .map(|(a, b)| f64::from(a * b))
+                .sum()
         };
         for which in 0..3 {
             for i in 0..prompt.parameters[which].value.len() {
@@ -236,7 +285,10 @@ mod tests {
                 shifted.parameters[which].value[i] -= 2e-2;
                 let difference = (up - loss(&shifted)) / 2e-2;
                 let gradient = f64::from(prompt.parameters[which].gradient[i]);
-                assert!((difference - gradient).abs() < 2e-3, "{which} {i}: {difference} {gradient}");
+                assert!(
+                    (difference - gradient).abs() < 2e-3,
+                    "{which} {i}: {difference} {gradient}"
+                );
             }
         }
     }

@@ -15,7 +15,14 @@ impl SinglePrompt {
     #[must_use]
     pub fn new(value: Vec<f32>, hidden_size: usize, learning_rate: f32) -> Self {
         let shape = vec![value.len() / hidden_size, hidden_size];
-        SinglePrompt { parameters: [Parameter::new("prompt_embeddings", shape, value, learning_rate)] }
+        SinglePrompt {
+            parameters: [Parameter::new(
+                "prompt_embeddings",
+                shape,
+                value,
+                learning_rate,
+            )],
+        }
     }
 }
 

@@ -54,12 +54,16 @@ pub(crate) fn save(
             add("best", best);
         }
     }
-    let damaged = |problem: String| TrainError::Damaged { path: path.clone(), problem };
+    let damaged = |problem: String| TrainError::Damaged {
+        path: path.clone(),
+        problem,
+    };
     let views: Vec<(String, TensorView<'_>)> = tensors
         .iter()
         .map(|(name, shape, bytes)| {
             let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            view.map(|view| (name.clone(), view)).map_err(|e| damaged(e.to_string()))
+            view.map(|view| (name.clone(), view))
+                .map_err(|e| damaged(e.to_string()))
         })
         .collect::<Result<_, _>>()?;
     let progress = serde_json::to_string(progress).map_err(|e| damaged(e.to_string()))?;
@@ -86,11 +90,16 @@ pub(crate) fn load(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(TrainError::file(&path)(error)),
     };
-    let damaged = |problem: String| TrainError::Damaged { path: path.clone(), problem };
+    let damaged = |problem: String| TrainError::Damaged {
+        path: path.clone(),
+        problem,
+    };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let field = |name: &str| {
-        metadata.get(name).ok_or_else(|| damaged(format!("its field {name} is missing")))
+        metadata
+            .get(name)
+            .ok_or_else(|| damaged(format!("its field {name} is missing")))
     };
     if field(IDENTITY)? != identity {
         let field = first_difference(field(IDENTITY)?, identity);
@@ -100,12 +109,18 @@ pub(crate) fn load(
         serde_json::from_str(field(PROGRESS)?).map_err(|e| damaged(e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let read = |name: String, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
-        let tensor = file.tensor(&name).map_err(|e| damaged(format!("tensor {name}: {e}")))?;
+        let tensor = file
+            .tensor(&name)
+            .map_err(|e| damaged(format!("tensor {name}: {e}")))?;
         if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
-            return Err(damaged(format!("tensor {name} is not f32 of shape {shape:?}")));
+            return Err(damaged(format!(
+                "tensor {name} is not f32 of shape {shape:?}"
+            )));
         }
         let values = tensor.data().chunks_exact(4);
-        Ok(values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        Ok(values
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect())
     };
     best.clear();
     for p in parameters {
@@ -123,7 +138,12 @@ pub(crate) fn load(
 fn first_difference(a: &str, b: &str) -> String {
     let parse = |text| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
     let (a, b) = (parse(a), parse(b));
-    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return "identity".into() };
-    let differing = a.keys().chain(b.keys()).find(|&key| a.get(key) != b.get(key));
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return "identity".into();
+    };
+    let differing = a
+        .keys()
+        .chain(b.keys())
+        .find(|&key| a.get(key) != b.get(key));
     differing.cloned().unwrap_or_else(|| "identity".into())
 }

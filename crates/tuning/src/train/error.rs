@@ -36,7 +36,9 @@ pub enum TrainError {
         task: String,
     },
     /// The loss left the numbers.
-    #[error("step {step}: the loss is not finite; lower the learning rate (the last checkpoint is kept)")]
+    #[error(
+        "step {step}: the loss is not finite; lower the learning rate (the last checkpoint is kept)"
+    )]
     Diverged {
         /// The step.
         step: u64,
@@ -46,6 +48,9 @@ pub enum TrainError {
 impl TrainError {
     /// Wraps an input/output error with its file.
     pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| TrainError::File { path: path.to_owned(), source }
+        move |source| TrainError::File {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -115,7 +115,9 @@ impl Training<'_> {
             let start = Instant::now();
             let losses = self.accumulate(method, &mut sampler, progress.step)?;
             if !losses.total.is_finite() {
-                return Err(TrainError::Diverged { step: progress.step + 1 });
+                return Err(TrainError::Diverged {
+                    step: progress.step + 1,
+                });
             }
             let norm = clip(method.parameters_mut(), settings.clip);
             let factor = schedule.factor(progress.step);
@@ -128,7 +130,11 @@ impl Training<'_> {
                 "rate_factor": factor, "targets": losses.targets, "rows": losses.rows,
                 "seconds": seconds,
             }))?;
-            observe(&Event::Step { step: progress.step, losses, seconds });
+            observe(&Event::Step {
+                step: progress.step,
+                losses,
+                seconds,
+            });
 
             let step = progress.step;
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
@@ -143,13 +149,22 @@ impl Training<'_> {
                     progress.teacher_bytes = teachers.bytes();
                 }
                 metrics.sync()?;
-                checkpoint::save(self.folder, &identity, &progress, method.parameters(), &best)?;
+                checkpoint::save(
+                    self.folder,
+                    &identity,
+                    &progress,
+                    method.parameters(),
+                    &best,
+                )?;
             }
         }
         for (p, best) in method.parameters_mut().iter_mut().zip(best) {
             p.value = best;
         }
-        Ok(Finished { steps: progress.step, best: progress.best })
+        Ok(Finished {
+            steps: progress.step,
+            best: progress.best,
+        })
     }
 
     /// What a checkpoint must have been made with.
@@ -162,7 +177,15 @@ impl Training<'_> {
         let tasks: Vec<_> = self
             .tasks
             .iter()
-            .map(|t| json!([t.name, t.train.len(), t.dev.len(), digest(&t.train), digest(&t.dev)]))
+            .map(|t| {
+                json!([
+                    t.name,
+                    t.train.len(),
+                    t.dev.len(),
+                    digest(&t.train),
+                    digest(&t.dev)
+                ])
+            })
             .collect();
         let mut identity = json!({
             "settings": self.settings, "mixing": self.mixing, "parameters": parameters,
@@ -228,19 +251,29 @@ impl Training<'_> {
         metrics: &mut Metrics,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let Some(loss) = self.development_loss(method) else { return Ok(()) };
+        let Some(loss) = self.development_loss(method) else {
+            return Ok(());
+        };
         let improved = progress.best.is_none_or(|(_, lowest)| loss < lowest);
         if improved {
             progress.best = Some((progress.step, loss));
             progress.stale = 0;
-            *best = method.parameters().iter().map(|p| p.value.clone()).collect();
+            *best = method
+                .parameters()
+                .iter()
+                .map(|p| p.value.clone())
+                .collect();
         } else {
             progress.stale += 1;
             let patience = self.settings.patience;
             progress.stopped = patience > 0 && progress.stale >= patience;
         }
         metrics.line(&json!({ "step": progress.step, "dev_loss": loss, "best": improved }))?;
-        observe(&Event::Evaluated { step: progress.step, loss, best: improved });
+        observe(&Event::Evaluated {
+            step: progress.step,
+            loss,
+            best: improved,
+        });
         Ok(())
     }
 
@@ -255,7 +288,11 @@ impl Training<'_> {
             for chunk in dev.chunks(EVALUATION_BATCH) {
                 let items: Vec<Item<'_>> = chunk
                     .iter()
-                    .map(|example| Item { prompt: Some(0), example, teacher: None })
+                    .map(|example| Item {
+                        prompt: Some(0),
+                        example,
+                        teacher: None,
+                    })
                     .collect();
                 let losses = evaluate(self.model, &[&prompt], &items, None);
                 sum += losses.task * losses.targets as f64;
@@ -289,7 +326,12 @@ fn digest(examples: &[Example]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     let mut mix = |value: u32| hash = (hash ^ u64::from(value)).wrapping_mul(0x0100_0000_01b3);
     for example in examples {
-        example.context.iter().chain(&[u32::MAX]).chain(&example.target).for_each(|&t| mix(t));
+        example
+            .context
+            .iter()
+            .chain(&[u32::MAX])
+            .chain(&example.target)
+            .for_each(|&t| mix(t));
         mix(u32::MAX - 1);
     }
     format!("{hash:016x}")
@@ -318,7 +360,10 @@ impl Metrics {
             .flat_map(|line| [line, "\n"])
             .collect();
         std::fs::write(&path, kept).map_err(TrainError::file(&path))?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(TrainError::file(&path))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(TrainError::file(&path))?;
         Ok(Metrics { path, file })
     }
 

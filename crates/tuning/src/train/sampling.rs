@@ -63,11 +63,18 @@ impl Sampler {
     /// When a task has none.
     pub fn new(tasks: &[TaskData], mixing: Mixing, seed: u64) -> Result<Self, TrainError> {
         if let Some(empty) = tasks.iter().find(|t| t.train.is_empty()) {
-            return Err(TrainError::NoExamples { task: empty.name.clone() });
+            return Err(TrainError::NoExamples {
+                task: empty.name.clone(),
+            });
         }
         let sizes: Vec<usize> = tasks.iter().map(|t| t.train.len()).collect();
         let weights = sizes.iter().map(|&n| mixing.weight(n)).collect();
-        Ok(Sampler { weights, drawn: vec![0; sizes.len()], sizes, seed })
+        Ok(Sampler {
+            weights,
+            drawn: vec![0; sizes.len()],
+            sizes,
+            seed,
+        })
     }
 
     /// The next `batch` examples; `draw` numbers the forward passes from 0.
@@ -76,7 +83,10 @@ impl Sampler {
         let tasks = self.tasks(draw, batch);
         for (i, &task) in tasks.iter().enumerate() {
             let share = batch / tasks.len() + usize::from(i < batch % tasks.len());
-            draws.extend((0..share).map(|_| Draw { task, example: self.next_example(task) }));
+            draws.extend((0..share).map(|_| Draw {
+                task,
+                example: self.next_example(task),
+            }));
         }
         draws
     }
@@ -90,7 +100,11 @@ impl Sampler {
         }
         let mut random = generator(self.seed, "tasks of a step", draw);
         let most = all.min(batch.max(1));
-        let n = if most <= 2 { most } else { random.random_range(2..=most) };
+        let n = if most <= 2 {
+            most
+        } else {
+            random.random_range(2..=most)
+        };
         let mut left: Vec<usize> = (0..all).collect();
         let mut chosen = Vec::with_capacity(n);
         for _ in 0..n {
@@ -115,7 +129,11 @@ impl Sampler {
         let (epoch, at) = (self.drawn[task] / size, self.drawn[task] % size);
         self.drawn[task] += 1;
         let mut order: Vec<usize> = (0..self.sizes[task]).collect();
-        order.shuffle(&mut generator(self.seed ^ ((task as u64) << 32), "epoch", epoch));
+        order.shuffle(&mut generator(
+            self.seed ^ ((task as u64) << 32),
+            "epoch",
+            epoch,
+        ));
         order[at as usize]
     }
 }
@@ -126,17 +144,27 @@ mod tests {
     use crate::Example;
 
     fn tasks(sizes: &[usize]) -> Vec<TaskData> {
-        let example = Example { context: vec![1], target: vec![2] };
+        let example = Example {
+            context: vec![1],
+            target: vec![2],
+        };
         sizes
             .iter()
-            .map(|&n| TaskData { name: "t".into(), train: vec![example.clone(); n], dev: vec![] })
+            .map(|&n| TaskData {
+                name: "t".into(),
+                train: vec![example.clone(); n],
+                dev: vec![],
+            })
             .collect()
     }
 
     #[test]
     fn every_epoch_shows_every_example_once() {
         let mut sampler = Sampler::new(&tasks(&[7]), Mixing::Equal, 3).expect("examples");
-        let mut seen: Vec<usize> = (0..7).flat_map(|s| sampler.batch(s, 1)).map(|d| d.example).collect();
+        let mut seen: Vec<usize> = (0..7)
+            .flat_map(|s| sampler.batch(s, 1))
+            .map(|d| d.example)
+            .collect();
         let order = seen.clone();
         seen.sort_unstable();
         assert_eq!(seen, (0..7).collect::<Vec<_>>());
@@ -147,7 +175,10 @@ mod tests {
     #[test]
     fn batches_mix_tasks_by_their_weights_and_split_evenly() {
         let mut counts = [[0usize; 3]; 3];
-        for (mixing, counts) in [Mixing::Size, Mixing::LogSize, Mixing::Equal].iter().zip(&mut counts) {
+        for (mixing, counts) in [Mixing::Size, Mixing::LogSize, Mixing::Equal]
+            .iter()
+            .zip(&mut counts)
+        {
             let mut sampler = Sampler::new(&tasks(&[1000, 100, 10]), *mixing, 1).expect("examples");
             for draw in 0..2000 {
                 let batch = sampler.batch(draw, 8);

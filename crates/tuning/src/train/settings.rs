@@ -48,12 +48,18 @@ fn one() -> f32 {
 
 impl Settings {
     pub(crate) fn optimizer(&self) -> AdamW {
-        AdamW { weight_decay: self.weight_decay, ..AdamW::default() }
+        AdamW {
+            weight_decay: self.weight_decay,
+            ..AdamW::default()
+        }
     }
 
     pub(crate) fn schedule(&self) -> Schedule {
         let warmup = (self.steps as f64 * self.warmup).ceil() as u64;
-        Schedule { warmup, total: self.steps }
+        Schedule {
+            warmup,
+            total: self.steps,
+        }
     }
 
     pub(crate) fn distillation(&self) -> DistillationLoss {

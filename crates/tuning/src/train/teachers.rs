@@ -8,8 +8,8 @@
 
 use super::TrainError;
 use super::sampling::Draw;
-use crate::objective::{Item, hidden_states};
 use crate::TaskData;
+use crate::objective::{Item, hidden_states};
 use metaprompt_backbone::model::Model;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -28,7 +28,12 @@ impl Teachers {
     /// Teachers with these prompts (`[m, d]` each), in the tasks' order.
     #[must_use]
     pub fn new(prompts: Vec<Vec<f32>>) -> Self {
-        Teachers { prompts, states: HashMap::new(), file: None, bytes: 0 }
+        Teachers {
+            prompts,
+            states: HashMap::new(),
+            file: None,
+            bytes: 0,
+        }
     }
 
     /// The prompts.
@@ -51,21 +56,31 @@ impl Teachers {
     /// Opens the run's file and reads back its first `bytes` bytes; what
     /// follows them is forgotten.
     pub(crate) fn open(&mut self, path: &Path, bytes: u64) -> Result<(), TrainError> {
-        let damaged = |problem: &str| TrainError::Damaged { path: path.to_owned(), problem: problem.into() };
+        let damaged = |problem: &str| TrainError::Damaged {
+            path: path.to_owned(),
+            problem: problem.into(),
+        };
         if bytes > 0 {
             let content = std::fs::read(path).map_err(TrainError::file(path))?;
             let valid = usize::try_from(bytes).ok().and_then(|n| content.get(..n));
-            let mut rest = valid.ok_or_else(|| damaged("it is shorter than its checkpoint says"))?;
+            let mut rest =
+                valid.ok_or_else(|| damaged("it is shorter than its checkpoint says"))?;
             while !rest.is_empty() {
-                let (draw, state, after) = record(rest).ok_or_else(|| damaged("a record is cut off"))?;
+                let (draw, state, after) =
+                    record(rest).ok_or_else(|| damaged("a record is cut off"))?;
                 self.states.insert(draw, state);
                 rest = after;
             }
         }
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path);
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path);
         let mut file = file.map_err(TrainError::file(path))?;
         file.set_len(bytes).map_err(TrainError::file(path))?;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(TrainError::file(path))?;
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0))
+            .map_err(TrainError::file(path))?;
         self.file = Some((path.to_owned(), file));
         self.bytes = bytes;
         Ok(())
@@ -89,8 +104,11 @@ impl Teachers {
         tasks: &[TaskData],
         draws: &[Draw],
     ) -> Result<(), TrainError> {
-        let mut missing: Vec<Draw> =
-            draws.iter().copied().filter(|d| !self.states.contains_key(d)).collect();
+        let mut missing: Vec<Draw> = draws
+            .iter()
+            .copied()
+            .filter(|d| !self.states.contains_key(d))
+            .collect();
         missing.sort_unstable();
         missing.dedup();
         if missing.is_empty() {
@@ -130,6 +148,9 @@ fn record(bytes: &[u8]) -> Option<(Draw, Vec<f32>, &[u8])> {
     };
     let (task, example, count) = (word(0)?, word(1)?, word(2)?);
     let values = bytes.get(12..12 + count.checked_mul(4)?)?;
-    let state = values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let state = values
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
     Some((Draw { task, example }, state, &bytes[12 + 4 * count..]))
 }

@@ -1,0 +1,164 @@
+//! `metaprompt bench`: how fast this machine is.
+
+mod decode;
+mod measure;
+mod step;
+
+use crate::context::Context;
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use measure::{median, report, timed};
+use metaprompt_backbone::Backbone;
+use metaprompt_study::Observer;
+use metaprompt_tuning::prompt::from_vocabulary;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Timings on random text.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Time prompt-tuning steps: forward, backward, update.
+    ///
+    /// Example: metaprompt bench step --batch 8 --length 147 --virtual-tokens 100
+    Step {
+        #[command(flatten)]
+        load: Load,
+        /// Target tokens of each example, at the end of its --length.
+        #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
+        targets: u32,
+        /// Steps that are timed, after one that isn't.
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = positive())]
+        steps: u32,
+    },
+    /// Time the loading of a backbone.
+    ///
+    /// The first load may read the disk, later ones the system's cache.
+    ///
+    /// Example: metaprompt bench load --backbone models/Llama-3.1-8B
+    Load {
+        /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+        #[arg(long, value_name = "PATH")]
+        backbone: Option<PathBuf>,
+        /// How often.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = positive())]
+        repeat: u32,
+    },
+    /// Time greedy generation behind a soft prompt.
+    ///
+    /// Example: metaprompt bench generate --batch 32 --new-tokens 64
+    Generate {
+        #[command(flatten)]
+        load: Load,
+        /// Tokens to generate for each example.
+        #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive())]
+        new_tokens: u32,
+    },
+    /// Time the scoring of a closed set of labels behind a soft prompt.
+    ///
+    /// Example: metaprompt bench score --batch 32 --labels 3
+    Score {
+        #[command(flatten)]
+        load: Load,
+        /// Labels of each example.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = positive())]
+        labels: u32,
+        /// Tokens of each label.
+        #[arg(long, default_value_t = 2, value_name = "N", value_parser = positive())]
+        label_tokens: u32,
+    },
+}
+
+/// What is run.
+#[derive(clap::Args)]
+pub(crate) struct Load {
+    /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+    #[arg(long, value_name = "PATH")]
+    backbone: Option<PathBuf>,
+    /// Examples at once.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
+    batch: u32,
+    /// Tokens of each example.
+    #[arg(long, default_value_t = 147, value_name = "N", value_parser = positive())]
+    length: u32,
+    /// Virtual tokens of the soft prompt.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = positive())]
+    virtual_tokens: u32,
+}
+
+fn positive() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1 << 20)
+}
+
+pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Step { load, targets, steps } => {
+            step::run(load, *targets as usize, *steps, context)
+        }
+        Command::Load { backbone, repeat } => {
+            let path = context.backbone_path(backbone.as_deref())?;
+            let mut progress = context.progress();
+            progress.begin("bench load", (*repeat).into());
+            let mut seconds = Vec::new();
+            for round in 0..*repeat {
+                let (backbone, of_round) = timed(|| Backbone::open(&path));
+                drop(backbone?);
+                seconds.push(of_round);
+                progress.advance(u64::from(round) + 1);
+            }
+            progress.end("");
+            let text = format!(
+                "load {:.3} s (median of {repeat}; the first {:.3} s)",
+                median(&seconds),
+                seconds[0]
+            );
+            report(json!({ "seconds": median(&seconds), "all_seconds": seconds }), text, context);
+            Ok(())
+        }
+        Command::Generate { load, new_tokens } => {
+            decode::generate(load, *new_tokens as usize, context)
+        }
+        Command::Score { load, labels, label_tokens } => {
+            decode::score(load, *labels as usize, *label_tokens as usize, context)
+        }
+    }
+}
+
+/// A loaded backbone with text to run.
+struct Bench {
+    backbone: Backbone,
+    ordinary: Vec<u32>,
+    random: ChaCha8Rng,
+    prompt: Vec<f32>,
+}
+
+impl Bench {
+    fn new(load: &Load, extra: u32, context: &Context) -> Result<Self> {
+        let backbone = context.backbone(load.backbone.as_deref())?;
+        let (needed, most) =
+            (load.virtual_tokens + load.length + extra, backbone.model.config().max_positions);
+        if needed as usize > most {
+            bail!(
+                "{needed} positions are more than the {most} of {}; lower --length",
+                backbone.name()
+            );
+        }
+        let tokenizer = &backbone.tokenizer;
+        let ordinary: Vec<u32> =
+            (0..tokenizer.vocab_size() as u32).filter(|&id| !tokenizer.is_control(id)).collect();
+        if ordinary.is_empty() {
+            bail!("{}: its vocabulary has only control tokens", backbone.name());
+        }
+        let seed = context.global.seed.unwrap_or(0);
+        let prompt =
+            from_vocabulary(&backbone.model, &ordinary, load.virtual_tokens as usize, seed);
+        Ok(Bench { random: ChaCha8Rng::seed_from_u64(seed), backbone, ordinary, prompt })
+    }
+
+    fn tokens(&mut self, count: usize) -> Vec<u32> {
+        (0..count)
+            .map(|_| self.ordinary[self.random.random_range(0..self.ordinary.len())])
+            .collect()
+    }
+}

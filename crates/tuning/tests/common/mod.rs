@@ -1,0 +1,79 @@
+//! Test support: the tiny checkpoint of the backbone's fixtures and tensors of
+//! stored files.
+#![allow(dead_code)]
+
+use metaprompt_backbone::files::Checkpoint;
+use metaprompt_backbone::model::Model;
+use metaprompt_tuning::Example;
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+pub(crate) fn tiny_model() -> Model {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures/llama-gqa");
+    Model::load(&Checkpoint::open(&folder).expect("the fixture opens")).expect("it loads")
+}
+
+pub(crate) struct Tensors(Vec<u8>);
+
+impl Tensors {
+    pub(crate) fn read(path: &Path) -> Self {
+        Tensors(std::fs::read(path).expect("the fixture is there"))
+    }
+
+    pub(crate) fn f32(&self, name: &str) -> Vec<f32> {
+        self.bytes(name)
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().expect("4")))
+            .collect()
+    }
+
+    pub(crate) fn i64(&self, name: &str) -> Vec<usize> {
+        let value = |b: &[u8]| i64::from_le_bytes(b.try_into().expect("8")) as usize;
+        self.bytes(name).chunks_exact(8).map(value).collect()
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        SafeTensors::deserialize(&self.0)
+            .expect("safetensors")
+            .tensor(name)
+            .expect(name)
+            .data()
+            .to_vec()
+    }
+}
+
+/// Reproducible token ids below 160, the fixture's vocabulary.
+pub(crate) fn tokens(count: usize, seed: u32) -> Vec<u32> {
+    (0..count as u32)
+        .map(|i| (i * 37 + seed * 101 + i * i * 7) % 160)
+        .collect()
+}
+
+pub(crate) fn example(context: &[u32], target: &[u32]) -> Example {
+    Example {
+        context: context.to_vec(),
+        target: target.to_vec(),
+    }
+}
+
+/// A prompt of `length` virtual tokens for the fixture (hidden size 48).
+pub(crate) fn prompt(model: &Model, length: usize, seed: u32) -> Vec<f32> {
+    tokens(length, seed)
+        .iter()
+        .flat_map(|&t| model.embedding(t).to_vec())
+        .collect()
+}
+
+/// Largest difference as a share of the largest reference value.
+pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f32 {
+    assert_eq!(got.len(), want.len());
+    let scale = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    got.iter()
+        .zip(want)
+        .fold(0.0f32, |m, (g, w)| m.max((g - w).abs()))
+        / scale
+}

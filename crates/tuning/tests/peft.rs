@@ -1,0 +1,160 @@
+//! Against Hugging Face PEFT: a training trajectory and adapters on disk.
+
+mod common;
+
+use common::{Tensors, fixtures, relative_error, tiny_model};
+use metaprompt_backbone::probe::probe;
+use metaprompt_tuning::adapter::{Adapter, AdapterError, AdapterNotes, Kind};
+use metaprompt_tuning::prompt::{PromptMethod, SinglePrompt};
+use metaprompt_tuning::{AdamW, Example, Item, Schedule, clip, gradients};
+
+#[test]
+fn ten_steps_of_prompt_tuning_follow_peft() {
+    let model = tiny_model();
+    let file = Tensors::read(&fixtures().join("peft-trajectory/trajectory.safetensors"));
+    let tokens = file.i64("tokens");
+    let mut at = 0;
+    let examples: Vec<Example> = file
+        .i64("example_lengths")
+        .iter()
+        .zip(file.i64("target_lengths"))
+        .map(|(&length, targets)| {
+            let ids: Vec<u32> = tokens[at..at + length].iter().map(|&t| t as u32).collect();
+            at += length;
+            let (context, target) = ids.split_at(length - targets);
+            Example {
+                context: context.to_vec(),
+                target: target.to_vec(),
+            }
+        })
+        .collect();
+    let (losses, norms, grads) = (file.f32("loss"), file.f32("grad_norm"), file.f32("grad"));
+    let prompts = file.f32("prompts");
+    let size = 5 * 48;
+    let mut method = SinglePrompt::new(prompts[..size].to_vec(), 48, 0.01);
+    let schedule = Schedule {
+        warmup: 2,
+        total: 10,
+    };
+    let mut first = 0;
+    for (step, &batch) in file.i64("batch_sizes").iter().enumerate() {
+        let items: Vec<Item<'_>> = examples[first..first + batch]
+            .iter()
+            .map(|example| Item {
+                prompt: Some(0),
+                example,
+                teacher: None,
+            })
+            .collect();
+        first += batch;
+        let (loss, d) = gradients(&model, &[&method.prompt(0)], &items, None);
+        assert!(
+            (loss.task as f32 - losses[step]).abs() < 1e-4 * losses[step],
+            "loss of step {step}"
+        );
+        assert!(
+            relative_error(&d[0], &grads[step * size..(step + 1) * size]) < 1e-4,
+            "step {step}"
+        );
+        method.parameters_mut()[0].gradient.fill(0.0);
+        method.backward_add(0, &d[0]);
+        let norm = clip(method.parameters_mut(), 1.0);
+        assert!((norm - norms[step]).abs() < 1e-4 * norms[step]);
+        AdamW::default().update(
+            method.parameters_mut(),
+            step as u64 + 1,
+            schedule.factor(step as u64),
+        );
+        let want = &prompts[(step + 1) * size..(step + 2) * size];
+        assert!(
+            relative_error(&method.prompt(0), want) < 1e-4,
+            "prompt after step {step}"
+        );
+    }
+}
+
+#[test]
+fn adapters_that_peft_wrote_give_its_prompts_and_logits() {
+    let model = tiny_model();
+    for name in ["peft-prompt", "peft-mpt"] {
+        let folder = fixtures().join(name);
+        let adapter = Adapter::load(&folder).expect(name);
+        let expected = Tensors::read(&folder.join("expected.safetensors"));
+        let tokens: Vec<u32> = expected.i64("tokens").iter().map(|&t| t as u32).collect();
+        let prompts = expected.f32("prompts");
+        let logits = expected.f32("logits");
+        let tasks = prompts.len() / (5 * 48);
+        assert!(
+            adapter.prompt(tasks).is_none(),
+            "there is no task after the last"
+        );
+        for task in 0..tasks {
+            let prompt = adapter.prompt(task).expect("the task is there");
+            assert!(relative_error(&prompt, &prompts[task * 240..(task + 1) * 240]) < 1e-6);
+            // The logits that predict tokens 1.. stand at tokens 0..11.
+            let got = probe(&model, &tokens, 11, Some(&prompt))
+                .expect("the prompt fits")
+                .logits;
+            let want = &logits[task * 12 * 160..(task * 12 + 11) * 160];
+            assert!(relative_error(&got, want) < 1e-4, "{name} task {task}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_alike_and_damage_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["peft-prompt", "peft-mpt"] {
+        let path = folder.path().join(name);
+        let adapter = Adapter::load(&fixtures().join(name)).expect(name);
+        let notes = AdapterNotes {
+            tasks: vec!["a".into()],
+            ..AdapterNotes::default()
+        };
+        Adapter {
+            notes: notes.clone(),
+            ..adapter.clone()
+        }
+        .save(&path)
+        .expect("it is written");
+        let again = Adapter::load(&path).expect("it reads back");
+        assert_eq!(again.notes, notes);
+        assert_eq!(again.prompt(0), adapter.prompt(0));
+        // PEFT's own fields are all there with PEFT's values.
+        let read = |folder: &std::path::Path| -> serde_json::Value {
+            let text = std::fs::read_to_string(folder.join("adapter_config.json")).expect("config");
+            serde_json::from_str(&text).expect("JSON")
+        };
+        let (ours, theirs) = (read(&path), read(&fixtures().join(name)));
+        for (key, value) in theirs.as_object().expect("an object") {
+            let ours = ours.get(key);
+            let differs = [
+                "base_model_name_or_path",
+                "num_attention_heads",
+                "num_layers",
+                "peft_version",
+            ];
+            assert!(
+                differs.contains(&key.as_str()) || ours == Some(value),
+                "{key}: {ours:?}"
+            );
+        }
+        let weights = path.join("adapter_model.safetensors");
+        let bytes = std::fs::read(&weights).expect("weights");
+        std::fs::write(&weights, &bytes[..bytes.len() - 4]).expect("cut");
+        let error = Adapter::load(&path).expect_err("a cut file is refused");
+        assert!(matches!(error, AdapterError::Damaged { .. }), "{error}");
+    }
+    let missing = Adapter::load(folder.path()).expect_err("no adapter there");
+    assert!(matches!(missing, AdapterError::Missing { .. }));
+}
+
+#[test]
+fn a_multitask_adapter_holds_each_task() {
+    let adapter = Adapter::load(&fixtures().join("peft-mpt")).expect("the fixture");
+    let Kind::Multitask(prompt) = &adapter.kind else {
+        panic!("not a multitask adapter")
+    };
+    assert_eq!((prompt.tasks(), prompt.rank()), (3, 1));
+    assert_eq!((adapter.virtual_tokens(), adapter.hidden_size()), (5, 48));
+}
