@@ -56,6 +56,13 @@ impl Backbone {
         &self.model.config().name
     }
 
+    /// Gives the backbone another name for people (files name themselves badly).
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.model.config.name);
+        self
+    }
+
     /// Hidden size `d`.
     #[must_use]
     pub fn hidden_size(&self) -> usize {

@@ -7,6 +7,11 @@ use metaprompt_backbone::Backbone;
 use metaprompt_backbone::fetch;
 use std::path::{Path, PathBuf};
 
+/// What stands for the embedded backbone where a path is wanted.
+const EMBEDDED: &str = "embedded";
+/// Its name; the GGUF file calls itself by the name of a training run.
+const EMBEDDED_NAME: &str = "SmolLM2-135M-Instruct";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
@@ -67,8 +72,12 @@ impl Context {
     /// Loads a backbone; `embedded` (or nothing) means SmolLM2-135M-Instruct,
     /// fetched when it isn't there yet.
     pub(crate) fn backbone(&self, path: Option<&Path>) -> Result<Backbone> {
+        let embedded = path.is_none_or(|path| path == Path::new(EMBEDDED));
         let path = self.backbone_path(path)?;
-        let backbone = Backbone::open(&path)?;
+        let mut backbone = Backbone::open(&path)?;
+        if embedded && std::env::var_os(fetch::VARIABLE).is_none() {
+            backbone = backbone.named(EMBEDDED_NAME);
+        }
         if !self.global.quiet {
             let config = backbone.model.config();
             eprintln!(
@@ -84,7 +93,7 @@ impl Context {
     /// Where a backbone lies, fetching the embedded one if need be.
     pub(crate) fn backbone_path(&self, path: Option<&Path>) -> Result<PathBuf> {
         match path {
-            Some(path) if path != Path::new("embedded") => Ok(path.to_owned()),
+            Some(path) if path != Path::new(EMBEDDED) => Ok(path.to_owned()),
             _ => {
                 let quiet = self.global.quiet;
                 let mut report = |progress: fetch::Progress| {

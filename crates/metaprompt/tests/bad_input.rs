@@ -3,137 +3,11 @@
 
 mod common;
 
-use common::{
-    adapter_fixture, backbone_fixture, copy, read_json, refuse, root, run, tiny_backbone,
-    write_json,
-};
+use common::{Desk, GOOD, adapter_fixture, copy, read_json, refuse, root, run, write_json};
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Stands in a note and may stand in no message.
 const SECRET: &str = "Quetzalcoatl";
-
-/// A folder to make mistakes in.
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        Desk(TempDir::new().expect("folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
-        std::fs::write(&path, content).expect("file");
-        self.text(name)
-    }
-
-    /// Probes a backbone that is a fixture unless it is named.
-    fn probe(&self, backbone: Option<&str>, tokens: &str, labels: &str, parts: &[&str]) {
-        let fixture = backbone_fixture("llama-gqa").display().to_string();
-        let backbone = backbone.unwrap_or(&fixture);
-        let out = self.text("out.safetensors");
-        refuse(
-            &["backbone", "probe", backbone, "--tokens", tokens, "--labels", labels, "--out", &out],
-            parts,
-        );
-        assert!(!self.path("out.safetensors").exists());
-    }
-
-    fn tiny(&self) -> String {
-        tiny_backbone(&self.path("tiny"));
-        self.text("tiny")
-    }
-
-    /// A corpus of one NLI task, whose manifest and training file can be
-    /// changed.
-    fn corpus(&self, more: &str, train: &str) -> String {
-        let file = "premise,hypothesis,label\na b,c d,yes\ne f,g h,no\n";
-        self.write("data/train.csv", train);
-        self.write("data/dev.csv", file);
-        self.write("data/test.csv", file);
-        let manifest = format!(
-            "name = \"t\"\ntype = \"nli\"\nrole = \"source\"\nlicence = \"none\"\n\
-             metric = \"accuracy\"\ninstruction = \"Yes or no?\"\n{more}\n[reader]\nformat = \"csv\"\n\
-             [files]\ntrain = \"train.csv\"\ndev = \"dev.csv\"\ntest = \"test.csv\"\n\
-             [fields]\npremise = \"premise\"\nhypothesis = \"hypothesis\"\nlabel = \"label\"\n\
-             [[labels]]\nname = \"yes\"\n[[labels]]\nname = \"no\"\n"
-        );
-        self.write("tasks/t.toml", manifest)
-    }
-}
-
-const GOOD: &str = "premise,hypothesis,label\ni j,k l,yes\nm n,o p,no\n";
-
-#[test]
-fn a_missing_or_truncated_backbone() {
-    let desk = Desk::new();
-    let tokens = desk.write("ids.json", "[3, 4, 5]");
-    let missing = desk.text("nowhere");
-    desk.probe(Some(&missing), &tokens, "1", &["nowhere"]);
-    refuse(&["backbone", "inspect", &missing], &["nowhere"]);
-
-    copy(&backbone_fixture("llama-gqa"), &desk.path("cut"));
-    let weights = desk.path("cut/model.safetensors");
-    let bytes = std::fs::read(&weights).expect("file");
-    for length in [bytes.len() - 100, bytes.len() / 2, 20, 3] {
-        std::fs::write(&weights, &bytes[..length]).expect("file");
-        desk.probe(Some(&desk.text("cut")), &tokens, "1", &["model.safetensors"]);
-    }
-}
-
-#[test]
-fn a_tensor_of_another_shape() {
-    let desk = Desk::new();
-    let tokens = desk.write("ids.json", "[3, 4, 5]");
-    copy(&backbone_fixture("llama-gqa"), &desk.path("other"));
-    let path = desk.path("other/config.json");
-    let mut config = read_json(&path);
-    config["intermediate_size"] = json!(96);
-    write_json(&path, &config);
-    desk.probe(Some(&desk.text("other")), &tokens, "1", &["model.safetensors", "mlp.", "[96, 48]"]);
-}
-
-#[test]
-fn ids_and_labels_that_do_not_fit() {
-    let desk = Desk::new();
-    let tokens = desk.write("ids.json", "[3, 4, 160]");
-    desk.probe(None, &tokens, "1", &["token 2", "160"]);
-    let tokens = desk.write("ids.json", "[3, 4, 5]");
-    desk.probe(None, &tokens, "0", &["0 labels", "1 to 2"]);
-    desk.probe(None, &tokens, "3", &["3 labels", "1 to 2"]);
-    let tokens = desk.write("ids.json", "[3, -4]");
-    desk.probe(None, &tokens, "1", &["ids.json"]);
-    let tokens = desk.write("ids.json", "[]");
-    desk.probe(None, &tokens, "1", &["labels"]);
-    desk.probe(None, &desk.text("none.json"), "1", &["none.json"]);
-}
-
-#[test]
-fn prompts_that_do_not_fit() {
-    let desk = Desk::new();
-    let tokens = desk.write("ids.json", "[3, 4, 5]");
-    let backbone = backbone_fixture("llama-gqa").display().to_string();
-    let out = desk.text("out.safetensors");
-    let probe = |prompt: &str, parts: &[&str]| {
-        let args =
-            ["backbone", "probe", &backbone, "--tokens", &tokens, "--labels", "1", "--prompt"];
-        refuse(&[&args[..], &[prompt, "--out", &out]].concat(), parts);
-    };
-    // A safetensors file without the tensor, and no safetensors file.
-    let weights = backbone_fixture("llama-gqa").join("model.safetensors").display().to_string();
-    probe(&weights, &["model.safetensors", "prompt_embeddings"]);
-    probe(&tokens, &["ids.json"]);
-}
 
 #[test]
 fn an_unknown_study_key() {
@@ -141,8 +15,14 @@ fn an_unknown_study_key() {
     let study = "name = \"s\"\ntasks = \"tasks\"\ndata = \"data\"\nsources = [\"t\"]\n\
                  targets = []\n[teach]\nlerning_rate = 0.1\n";
     let file = desk.write("study.toml", study);
-    refuse(&["study", "run", &file, "--out", &desk.text("run")], &["study.toml", "lerning_rate"]);
-    refuse(&["teach", "t", "--study", &file, "--out", &desk.text("run")], &["lerning_rate"]);
+    refuse(
+        &["study", "run", &file, "--out", &desk.text("run")],
+        &["study.toml", "lerning_rate"],
+    );
+    refuse(
+        &["teach", "t", "--study", &file, "--out", &desk.text("run")],
+        &["lerning_rate"],
+    );
 }
 
 #[test]
@@ -150,14 +30,27 @@ fn an_unknown_manifest_key_after_all_is_reported() {
     let desk = Desk::new();
     desk.corpus("", GOOD);
     let bad = std::fs::read_to_string(desk.path("tasks/t.toml")).expect("file");
-    desk.write("tasks/bad.toml", bad.replace("role =", "rolle =").replace("\"t\"", "\"bad\""));
+    desk.write(
+        "tasks/bad.toml",
+        bad.replace("role =", "rolle =").replace("\"t\"", "\"bad\""),
+    );
     let (tasks, data) = (desk.text("tasks"), desk.text("data"));
-    let checked = refuse(&["corpus", "check", "--tasks", &tasks, "--data", &data], &["1 of 2"]);
+    let checked = refuse(
+        &["corpus", "check", "--tasks", &tasks, "--data", &data],
+        &["1 of 2"],
+    );
     assert!(checked.stdout.contains("bad.toml") && checked.stdout.contains("rolle"));
-    assert!(checked.stdout.contains("gold to text to gold: 6 of 6"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("gold to text to gold: 6 of 6"),
+        "{}",
+        checked.stdout
+    );
     let args = ["corpus", "show", "bad", "--tasks", &tasks, "--data", &data];
     refuse(&args, &["bad.toml", "rolle"]);
-    refuse(&["corpus", "show", "x", "--tasks", &tasks, "--data", &data], &["`x`", "bad, t"]);
+    refuse(
+        &["corpus", "show", "x", "--tasks", &tasks, "--data", &data],
+        &["`x`", "bad, t"],
+    );
 }
 
 #[test]
@@ -169,18 +62,28 @@ fn corpora_that_do_not_parse_are_named_without_their_text() {
         let run = run(&args);
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         for part in parts {
-            assert!(run.stdout.contains(part), "{part:?} isn't in: {}", run.stdout);
+            assert!(
+                run.stdout.contains(part),
+                "{part:?} isn't in: {}",
+                run.stdout
+            );
         }
         assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET));
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
     };
     let header = "premise,hypothesis,label\n";
     check(&format!("{header}a,{SECRET}\n"), &["train.csv"]);
-    check(&format!("{header}a b,{SECRET},yes\na,b,maybe\n"), &["train.csv", "maybe"]);
-    check(&format!("premise,label\n{SECRET},yes\n"), &["train.csv", "hypothesis"]);
+    check(
+        &format!("{header}a b,{SECRET},yes\na,b,maybe\n"),
+        &["train.csv", "maybe"],
+    );
+    check(
+        &format!("premise,label\n{SECRET},yes\n"),
+        &["train.csv", "hypothesis"],
+    );
     check(header, &["train"]);
+    let manifest = desk.corpus("", GOOD);
     std::fs::remove_file(desk.path("data/dev.csv")).expect("file");
-    let manifest = desk.text("tasks/t.toml");
     let run = run(&["corpus", "check", &manifest, "--data", &desk.text("data")]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("dev.csv"), "{}", run.stdout);
@@ -197,20 +100,42 @@ fn an_adapter_of_another_backbone_is_refused_with_both_names() {
         "backbone": { "name": "Elsewhere-7B", "fingerprint": "ab".repeat(32), "layers": 3, "heads": 6 },
     });
     write_json(&desk.path("adapter/metaprompt.json"), &notes);
-    let name =
-        read_json(&desk.path("tiny/config.json"))["_name_or_path"].as_str().map(str::to_owned);
+    let name = read_json(&desk.path("tiny/config.json"))["_name_or_path"]
+        .as_str()
+        .map(str::to_owned);
     let name = name.unwrap_or_else(|| "tiny".into());
     let both = ["Elsewhere-7B", &name, "adapter"];
     let manifest = desk.corpus("", GOOD);
     let data = desk.text("data");
-    refuse(&["adapter", "inspect", &adapter, "--backbone", &backbone], &both);
+    refuse(
+        &["adapter", "inspect", &adapter, "--backbone", &backbone],
+        &both,
+    );
     let at = ["--backbone", &backbone, "--data", &data];
-    refuse(&[&["evaluate", &manifest, "--adapter", &adapter], &at[..]].concat(), &both);
+    refuse(
+        &[&["evaluate", &manifest, "--adapter", &adapter], &at[..]].concat(),
+        &both,
+    );
     let input = desk.write("in.jsonl", "{\"premise\": \"a\", \"hypothesis\": \"b\"}\n");
-    let predict = ["predict", &manifest, "--adapter", &adapter, "--input", &input];
+    let predict = [
+        "predict",
+        &manifest,
+        "--adapter",
+        &adapter,
+        "--input",
+        &input,
+    ];
     refuse(&[&predict, &at[..]].concat(), &both);
     let out = desk.text("imported");
-    let import = ["adapter", "import", &adapter, "--backbone", &backbone, "--out", &out];
+    let import = [
+        "adapter",
+        "import",
+        &adapter,
+        "--backbone",
+        &backbone,
+        "--out",
+        &out,
+    ];
     refuse(&import, &both);
     let distill = ["distill", &adapter, &adapter, "--out", &out];
     refuse(&[&distill, &at[..]].concat(), &both);
@@ -222,9 +147,19 @@ fn an_adapter_of_another_backbone_is_refused_with_both_names() {
     let mut config = read_json(&path);
     config["num_layers"] = json!(32);
     write_json(&path, &config);
-    let import =
-        ["adapter", "import", &desk.text("foreign"), "--backbone", &backbone, "--out", &out];
-    refuse(&import, &["adapter_config.json", "num_layers is 32", "3", "llama-gqa"]);
+    let import = [
+        "adapter",
+        "import",
+        &desk.text("foreign"),
+        "--backbone",
+        &backbone,
+        "--out",
+        &out,
+    ];
+    refuse(
+        &import,
+        &["adapter_config.json", "num_layers is 32", "3", "llama-gqa"],
+    );
 }
 
 #[test]
@@ -243,8 +178,11 @@ fn damaged_adapters() {
     inspect(&["adapter_model.safetensors"]);
     std::fs::remove_file(&model).expect("file");
     inspect(&["adapter_model.safetensors"]);
-    std::fs::copy(adapter_fixture("peft-prompt").join("adapter_model.safetensors"), &model)
-        .expect("file");
+    std::fs::copy(
+        adapter_fixture("peft-prompt").join("adapter_model.safetensors"),
+        &model,
+    )
+    .expect("file");
     inspect(&["adapter_model.safetensors", "prefix_task_cols"]);
     let path = desk.path("adapter/adapter_config.json");
     let mut config = read_json(&path);
@@ -253,19 +191,6 @@ fn damaged_adapters() {
     inspect(&["adapter_config.json", "IA3"]);
     std::fs::write(&path, "{").expect("file");
     inspect(&["adapter_config.json"]);
-}
-
-#[test]
-fn a_tokenizer_that_does_not_match_the_vocabulary() {
-    let desk = Desk::new();
-    let backbone = desk.tiny();
-    let path = desk.path("tiny/tokenizer.json");
-    let mut tokenizer = read_json(&path);
-    tokenizer["model"]["vocab"]["zz"] = json!(160);
-    write_json(&path, &tokenizer);
-    refuse(&["bench", "load", "--backbone", &backbone], &["tokenizer.json", "160"]);
-    std::fs::remove_file(&path).expect("file");
-    refuse(&["bench", "load", "--backbone", &backbone], &["tokenizer.json"]);
 }
 
 #[test]
@@ -278,13 +203,24 @@ fn lines_to_predict_are_named_without_their_text() {
         format!("{{\"premise\": \"{SECRET}\"}}"),
         format!("{{\"premise\": \"{SECRET}\", \"hypothesis\": 3}}"),
         format!("{{\"premise\": \"{SECRET}\", \"hypothesis\": \"b\", \"{SECRET}\": 1}}"),
-        format!("{SECRET}"),
+        SECRET.to_owned(),
         String::new(),
     ] {
         let input = desk.write("in.jsonl", format!("{line}\n"));
-        let args = ["predict", &manifest, "--adapter", &adapter, "--backbone", &backbone];
+        let args = [
+            "predict",
+            &manifest,
+            "--adapter",
+            &adapter,
+            "--backbone",
+            &backbone,
+        ];
         let run = refuse(&[&args[..], &["--input", &input]].concat(), &["in.jsonl"]);
-        assert!(!run.stderr.contains(SECRET) && !run.stdout.contains(SECRET), "{}", run.stderr);
+        assert!(
+            !run.stderr.contains(SECRET) && !run.stdout.contains(SECRET),
+            "{}",
+            run.stderr
+        );
     }
 }
 
@@ -301,5 +237,5 @@ fn the_study_of_the_repository_parses_until_a_letter_changes() {
     let both = text.replace("targets = [", "targets = [\"qs-visit-qa\", ");
     let file = desk.write("study.toml", both);
     refuse(&["study", "status", &file], &["qs-visit-qa"]);
-    assert!(!Path::new(&desk.text("run")).exists());
+    assert!(!desk.path("run").exists());
 }

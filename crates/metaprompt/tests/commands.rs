@@ -1,26 +1,32 @@
-//! `corpus`, `adapter` and `bench` on the quickstart's corpora, PEFT's own
-//! adapters and a tiny backbone.
+//! `corpus` and `bench` on the quickstart's corpora and a tiny backbone.
 
 mod common;
 
-use common::{adapter_fixture, read_json, refuse, result, root, succeed, tensor, tiny_backbone};
+use common::{Desk, refuse, result, root, succeed};
 use serde_json::json;
-use tempfile::TempDir;
 
 /// Where the quickstart's manifests and corpora lie.
 fn quickstart() -> [String; 4] {
-    let path = |name: &str| root().join("examples/quickstart").join(name).display().to_string();
-    ["--tasks".into(), path("tasks"), "--data".into(), path("corpora")]
+    let path = |name: &str| {
+        root()
+            .join("examples/quickstart")
+            .join(name)
+            .display()
+            .to_string()
+    };
+    [
+        "--tasks".into(),
+        path("tasks"),
+        "--data".into(),
+        path("corpora"),
+    ]
 }
 
 fn with<'a>(args: &[&'a str], more: &'a [String]) -> Vec<&'a str> {
-    args.iter().copied().chain(more.iter().map(String::as_str)).collect()
-}
-
-fn tiny(folder: &TempDir) -> String {
-    let path = folder.path().join("tiny");
-    tiny_backbone(&path);
-    path.display().to_string()
+    args.iter()
+        .copied()
+        .chain(more.iter().map(String::as_str))
+        .collect()
 }
 
 #[test]
@@ -32,7 +38,11 @@ fn corpus_check_counts_the_quickstart_and_loses_no_answer() {
     assert_eq!(tasks.len(), 7);
     for task in tasks {
         for (split, examples) in [("train", 400), ("dev", 80), ("test", 200)] {
-            assert_eq!(task["counts"][split]["examples"], examples, "{}", task["task"]);
+            assert_eq!(
+                task["counts"][split]["examples"], examples,
+                "{}",
+                task["task"]
+            );
         }
         assert_eq!(task["round_trip"]["share"], 1.0, "{}", task["task"]);
     }
@@ -41,13 +51,19 @@ fn corpus_check_counts_the_quickstart_and_loses_no_answer() {
     assert_eq!(counts["documents"], 40);
     assert!(counts["entities"].as_u64() > Some(100), "{counts}");
     let text = succeed(&with(&["corpus", "check", "qs-adverse-event"], &places)).stdout;
-    assert!(text.contains("qs-adverse-event (re, source)") && text.contains("(100.00%)"), "{text}");
+    assert!(
+        text.contains("qs-adverse-event (re, source)") && text.contains("(100.00%)"),
+        "{text}"
+    );
 }
 
 #[test]
 fn corpus_show_marks_entities_at_their_bytes() {
     let places = quickstart();
-    let args = with(&["corpus", "show", "qs-problem-ner", "--split", "dev"], &places);
+    let args = with(
+        &["corpus", "show", "qs-problem-ner", "--split", "dev"],
+        &places,
+    );
     let shown = result(&args);
     let entities = shown["entities"].as_array().expect("entities");
     let input = shown["input"].as_str().expect("input");
@@ -57,30 +73,60 @@ fn corpus_show_marks_entities_at_their_bytes() {
         let (start, end) = (&entity["spans"][0]["start"], &entity["spans"][0]["end"]);
         let kind = entity["type"].as_str().expect("type");
         let surface = entity["text"].as_str().expect("text");
-        assert!(text.contains(&format!("[{surface}]⟨{kind} {start}..{end}⟩")), "{text}");
-        let document = text.split("byte offsets ==\n").nth(1).expect("the marked text");
+        assert!(
+            text.contains(&format!("[{surface}]⟨{kind} {start}..{end}⟩")),
+            "{text}"
+        );
+        let document = text
+            .split("byte offsets ==\n")
+            .nth(1)
+            .expect("the marked text");
         assert!(
             document.contains(surface)
                 && shown["target"].as_str().expect("target").contains(surface)
         );
     }
     let id = shown["id"].as_str().expect("id");
-    let by_id = with(&["corpus", "show", "qs-problem-ner", "--split", "dev", "--id", id], &places);
+    let by_id = with(
+        &[
+            "corpus",
+            "show",
+            "qs-problem-ner",
+            "--split",
+            "dev",
+            "--id",
+            id,
+        ],
+        &places,
+    );
     assert_eq!(result(&by_id), shown);
-    let args = with(&["corpus", "show", "qs-problem-ner", "--example", "201"], &places);
+    let args = with(
+        &["corpus", "show", "qs-problem-ner", "--example", "201"],
+        &places,
+    );
     refuse(&args, &["qs-problem-ner", "test", "200"]);
     refuse(
-        &with(&["corpus", "show", "qs-problem-ner", "--example", "0"], &places),
+        &with(
+            &["corpus", "show", "qs-problem-ner", "--example", "0"],
+            &places,
+        ),
         &["counted from 1"],
     );
 }
 
 #[test]
 fn corpus_stats_measures_tokens_of_the_backbone() {
-    let folder = TempDir::new().expect("folder");
-    let backbone = tiny(&folder);
+    let desk = Desk::new();
+    let backbone = desk.tiny();
     let places = quickstart();
-    let args = ["corpus", "stats", "qs-adverse-event", "--backbone", &backbone, "--max-tokens"];
+    let args = [
+        "corpus",
+        "stats",
+        "qs-adverse-event",
+        "--backbone",
+        &backbone,
+        "--max-tokens",
+    ];
     let stats = |limit: &'static str| result(&with(&[&args[..], &[limit]].concat(), &places));
     let rows = stats("1024");
     let rows = rows["rows"].as_array().expect("rows");
@@ -96,90 +142,38 @@ fn corpus_stats_measures_tokens_of_the_backbone() {
     assert_eq!(train["over"], 0.0);
     assert_eq!(stats("3")["rows"][0]["over"], 1.0);
     let text = succeed(&with(&[&args[..], &["1024"]].concat(), &places)).stdout;
-    assert!(text.contains("0 200, 1 200") && text.contains("over 1024"), "{text}");
-}
-
-#[test]
-fn adapters_of_peft_are_inspected_exported_and_imported() {
-    let folder = TempDir::new().expect("folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let backbone = tiny(&folder);
-    let fixture = adapter_fixture("peft-mpt").display().to_string();
-    let expected = tensor(&adapter_fixture("peft-mpt").join("expected.safetensors"), "prompts");
-
-    let json = result(&["adapter", "inspect", &fixture, "--backbone", &backbone]);
-    assert_eq!(json["kind"], "MULTITASK_PROMPT_TUNING");
-    assert_eq!(
-        (&json["virtual_tokens"], &json["hidden_size"], &json["rank"]),
-        (&json!(5), &json!(48), &json!(1))
+    assert!(
+        text.contains("0 200, 1 200") && text.contains("over 1024"),
+        "{text}"
     );
-    // 5·48 shared, and 5 + 48 for each of three tasks.
-    assert_eq!((&json["values"], &json["fits"]), (&json!(399), &json!(true)));
-    let prompts = json["prompts"].as_array().expect("prompts");
-    assert_eq!(prompts.len(), 4, "the shared prompt and three tasks'");
-    for (task, prompt) in expected.chunks_exact(5 * 48).enumerate() {
-        let norm = prompt.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        let got = prompts[task + 1]["norm"].as_f64().expect("norm");
-        assert!((got - norm).abs() < 1e-4 * norm, "{got} {norm}");
-    }
-
-    let imported = path("imported");
-    let import = ["adapter", "import", &fixture, "--backbone", &backbone, "--out", &imported];
-    refuse(&[&import[..], &["--task", "a"]].concat(), &["3 tasks"]);
-    let names = ["--task", "a", "--task", "b", "--task", "c"];
-    let json = result(&[&import[..], &names].concat());
-    assert_eq!(json["tasks"], json!(["a", "b", "c"]));
-    refuse(&[&import[..], &names].concat(), &["already"]);
-    let notes = read_json(&folder.path().join("imported/metaprompt.json"));
-    assert_eq!(notes["backbone"]["fingerprint"].as_str().map(str::len), Some(64));
-
-    // By name and by number; as a PEFT directory and as one tensor.
-    for (task, form) in [("b", "prompt"), ("1", "prompt"), ("b", "prompt-embeds")] {
-        let out = path(&format!("out-{task}-{form}"));
-        let export = ["adapter", "export", &imported, "--task", task, "--to", form, "--out", &out];
-        succeed(&export);
-        let (file, name) = match form {
-            "prompt" => ("adapter_model.safetensors", "prompt_embeddings"),
-            _ => ("", "prompt_embeds"),
-        };
-        let file = folder.path().join(&out).join(file);
-        let file = if form == "prompt" { file } else { out.clone().into() };
-        let got = tensor(&file, name);
-        let want = &expected[5 * 48..2 * 5 * 48];
-        assert_eq!(got.len(), want.len());
-        assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6), "{task} {form}");
-    }
-    let json = result(&["adapter", "inspect", &path("out-b-prompt"), "--backbone", &backbone]);
-    assert_eq!(
-        (&json["kind"], &json["tasks"], &json["fits"]),
-        (&json!("PROMPT_TUNING"), &json!(["b"]), &json!(true))
-    );
-
-    let shared = path("shared");
-    let export = |task: &str, out: &str| {
-        ["adapter", "export", &imported, "--task", task, "--out", out].map(str::to_owned)
-    };
-    succeed(&export("shared", &shared));
-    let got = tensor(&folder.path().join("shared/adapter_model.safetensors"), "prompt_embeddings");
-    assert_eq!(
-        got,
-        tensor(&folder.path().join("imported/adapter_model.safetensors"), "prompt_embeddings")
-    );
-    refuse(&export("d", &path("d")), &["imported", "a, b, c"]);
-    refuse(&export("3", &path("d")), &["imported", "3"]);
-    refuse(&["adapter", "export", &imported, "--out", &path("d")], &["--task"]);
 }
 
 #[test]
 fn bench_reports_times_that_hold_together() {
-    let folder = TempDir::new().expect("folder");
-    let backbone = tiny(&folder);
-    let shape =
-        ["--batch", "3", "--length", "20", "--virtual-tokens", "4", "--backbone", &backbone];
+    let desk = Desk::new();
+    let backbone = desk.tiny();
+    let shape = [
+        "--batch",
+        "3",
+        "--length",
+        "20",
+        "--virtual-tokens",
+        "4",
+        "--backbone",
+        &backbone,
+    ];
     let number = |json: &serde_json::Value, field: &str| {
-        json[field].as_f64().unwrap_or_else(|| panic!("{field} in {json}"))
+        json[field]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{field} in {json}"))
     };
-    let step = result(&[&["bench", "step", "--targets", "5", "--steps", "2"], &shape[..]].concat());
+    let step = result(
+        &[
+            &["bench", "step", "--targets", "5", "--steps", "2"],
+            &shape[..],
+        ]
+        .concat(),
+    );
     // The prompt once, and each example without its last token.
     assert_eq!(step["packed_tokens"], 4 + 3 * 19);
     assert_eq!(step["targets"], 15);
@@ -195,8 +189,13 @@ fn bench_reports_times_that_hold_together() {
     if cfg!(target_os = "linux") {
         assert!(number(&step, "peak_memory_bytes") > 1e6);
     }
-    let again =
-        result(&[&["bench", "step", "--targets", "5", "--steps", "2"], &shape[..]].concat());
+    let again = result(
+        &[
+            &["bench", "step", "--targets", "5", "--steps", "2"],
+            &shape[..],
+        ]
+        .concat(),
+    );
     assert_eq!(again["loss"], step["loss"], "the same seed, the same text");
 
     let generate = result(&[&["bench", "generate", "--new-tokens", "6"], &shape[..]].concat());
@@ -209,6 +208,13 @@ fn bench_reports_times_that_hold_together() {
         &[&["bench", "step", "--targets", "20"], &shape[..]].concat(),
         &["--targets 20", "--length"],
     );
-    let long = ["bench", "score", "--length", "4000", "--backbone", &backbone];
+    let long = [
+        "bench",
+        "score",
+        "--length",
+        "4000",
+        "--backbone",
+        &backbone,
+    ];
     refuse(&long, &["2048", "--length"]);
 }

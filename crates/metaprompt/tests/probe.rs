@@ -32,7 +32,11 @@ fn probe(variant: &str, prompted: bool, out: &Path) {
     let folder = backbone_fixture(variant);
     let path = |p: &Path| p.display().to_string();
     let mut args: Vec<String> = ["backbone", "probe"].map(String::from).into();
-    args.extend([path(&folder), "--tokens".into(), path(&folder.join("tokens.json"))]);
+    args.extend([
+        path(&folder),
+        "--tokens".into(),
+        path(&folder.join("tokens.json")),
+    ]);
     args.extend(["--labels".into(), "6".into(), "--out".into(), path(out)]);
     if prompted {
         args.extend(["--prompt".into(), path(&folder.join("prompt.safetensors"))]);

@@ -58,11 +58,18 @@ impl Lab {
             kill_after(lines, &self.args(stage, &broken), &broken);
         }
         let last = succeed(&self.args(stage, &broken));
-        assert!(last.stderr.contains("continuing after step"), "{}", last.stderr);
+        assert!(
+            last.stderr.contains("continuing after step"),
+            "{}",
+            last.stderr
+        );
         let adapter = |run: &Path| {
             std::fs::read(run.join("adapter/adapter_model.safetensors")).expect("adapter")
         };
-        assert!(adapter(&whole) == adapter(&broken), "{name}: the adapters differ");
+        assert!(
+            adapter(&whole) == adapter(&broken),
+            "{name}: the adapters differ"
+        );
         assert_eq!(metrics(&whole), metrics(&broken), "{name}");
         broken.join("adapter")
     }
@@ -71,8 +78,12 @@ impl Lab {
 /// Starts the program and kills it (SIGKILL) as soon as the run in `out` has
 /// `lines` lines of metrics.
 fn kill_after(lines: usize, args: &[String], out: &Path) {
-    let mut child =
-        program().args(args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts");
+    let mut child = program()
+        .args(args)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("starts");
     let start = Instant::now();
     loop {
         let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
@@ -80,14 +91,23 @@ fn kill_after(lines: usize, args: &[String], out: &Path) {
             break;
         }
         let ended = child.try_wait().expect("a child");
-        assert!(ended.is_none(), "ended by itself before {lines} lines: {ended:?}");
-        assert!(start.elapsed() < Duration::from_secs(60), "no {lines} lines in a minute");
+        assert!(
+            ended.is_none(),
+            "ended by itself before {lines} lines: {ended:?}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no {lines} lines in a minute"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().expect("kill");
     let status = child.wait().expect("status");
     assert!(!status.success(), "it was done before it could be killed");
-    assert!(!out.join("adapter/adapter_config.json").exists(), "it was done already");
+    assert!(
+        !out.join("adapter/adapter_config.json").exists(),
+        "it was done already"
+    );
 }
 
 /// Metrics without how long things took.
@@ -95,7 +115,10 @@ fn metrics(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
     let lines = text.lines().map(|line| {
         let mut value: Value = serde_json::from_str(line).expect("a JSON line");
-        value.as_object_mut().expect("an object").shift_remove("seconds");
+        value
+            .as_object_mut()
+            .expect("an object")
+            .shift_remove("seconds");
         value
     });
     lines.collect()
@@ -121,7 +144,11 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     lab.kill_and_compare("adapt", &adapt);
     // Started again when it is done, a stage does nothing.
     let adapter = lab.path("adapt-whole/adapter/adapter_model.safetensors");
-    let modified = || std::fs::metadata(&adapter).and_then(|m| m.modified()).expect("time");
+    let modified = || {
+        std::fs::metadata(&adapter)
+            .and_then(|m| m.modified())
+            .expect("time")
+    };
     let before = modified();
     let again = succeed(&lab.args(&adapt, &lab.path("adapt-whole")));
     assert!(again.stderr.contains("done before"), "{}", again.stderr);

@@ -168,13 +168,16 @@ pub struct Stages<'a> {
 const NEAREST_EXAMPLES: usize = 16;
 
 impl Stages<'_> {
-    /// The encoding that the study asks for.
+    /// The encoding that the study asks for, within what the backbone's context
+    /// leaves beside the soft prompt and a generated answer.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         let study = self.study;
+        let beside = study.prompt.length + study.evaluate.max_new_tokens;
+        let room = self.backbone.model.config().max_positions.saturating_sub(beside);
         Encoding {
             chat_template: study.chat_template,
-            max_tokens: study.limits.max_tokens,
+            max_tokens: study.limits.max_tokens.min(room),
         }
     }
 

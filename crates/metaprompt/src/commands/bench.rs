@@ -93,9 +93,11 @@ fn positive() -> clap::builder::RangedI64ValueParser<u32> {
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
-        Command::Step { load, targets, steps } => {
-            step::run(load, *targets as usize, *steps, context)
-        }
+        Command::Step {
+            load,
+            targets,
+            steps,
+        } => step::run(load, *targets as usize, *steps, context),
         Command::Load { backbone, repeat } => {
             let path = context.backbone_path(backbone.as_deref())?;
             let mut progress = context.progress();
@@ -113,15 +115,21 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
                 median(&seconds),
                 seconds[0]
             );
-            report(json!({ "seconds": median(&seconds), "all_seconds": seconds }), text, context);
+            report(
+                json!({ "seconds": median(&seconds), "all_seconds": seconds }),
+                text,
+                context,
+            );
             Ok(())
         }
         Command::Generate { load, new_tokens } => {
             decode::generate(load, *new_tokens as usize, context)
         }
-        Command::Score { load, labels, label_tokens } => {
-            decode::score(load, *labels as usize, *label_tokens as usize, context)
-        }
+        Command::Score {
+            load,
+            labels,
+            label_tokens,
+        } => decode::score(load, *labels as usize, *label_tokens as usize, context),
     }
 }
 
@@ -136,8 +144,10 @@ struct Bench {
 impl Bench {
     fn new(load: &Load, extra: u32, context: &Context) -> Result<Self> {
         let backbone = context.backbone(load.backbone.as_deref())?;
-        let (needed, most) =
-            (load.virtual_tokens + load.length + extra, backbone.model.config().max_positions);
+        let (needed, most) = (
+            load.virtual_tokens + load.length + extra,
+            backbone.model.config().max_positions,
+        );
         if needed as usize > most {
             bail!(
                 "{needed} positions are more than the {most} of {}; lower --length",
@@ -145,15 +155,28 @@ impl Bench {
             );
         }
         let tokenizer = &backbone.tokenizer;
-        let ordinary: Vec<u32> =
-            (0..tokenizer.vocab_size() as u32).filter(|&id| !tokenizer.is_control(id)).collect();
+        let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
+            .filter(|&id| !tokenizer.is_control(id))
+            .collect();
         if ordinary.is_empty() {
-            bail!("{}: its vocabulary has only control tokens", backbone.name());
+            bail!(
+                "{}: its vocabulary has only control tokens",
+                backbone.name()
+            );
         }
         let seed = context.global.seed.unwrap_or(0);
-        let prompt =
-            from_vocabulary(&backbone.model, &ordinary, load.virtual_tokens as usize, seed);
-        Ok(Bench { random: ChaCha8Rng::seed_from_u64(seed), backbone, ordinary, prompt })
+        let prompt = from_vocabulary(
+            &backbone.model,
+            &ordinary,
+            load.virtual_tokens as usize,
+            seed,
+        );
+        Ok(Bench {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            backbone,
+            ordinary,
+            prompt,
+        })
     }
 
     fn tokens(&mut self, count: usize) -> Vec<u32> {

@@ -54,7 +54,12 @@ pub(crate) struct Folders {
     #[arg(long, default_value = "tasks", value_name = "DIR")]
     tasks: PathBuf,
     /// Folder of the corpora.
-    #[arg(long, env = "METAPROMPT_DATA", default_value = "target/data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "METAPROMPT_DATA",
+        default_value = "target/data",
+        value_name = "DIR"
+    )]
     data: PathBuf,
 }
 
@@ -76,11 +81,18 @@ impl Place {
             }
         }
         if paths.is_empty() {
-            bail!("{}: holds no task manifest (*.toml); give --tasks", folder.display());
+            bail!(
+                "{}: holds no task manifest (*.toml); give --tasks",
+                folder.display()
+            );
         }
         paths.sort();
         let load = |path: PathBuf| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             (name, Task::load(&path).map_err(Into::into))
         };
         Ok(paths.into_iter().map(load).collect())

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tempfile::TempDir;
 
 /// What a run of the program left.
 pub(crate) struct Run {
@@ -27,7 +28,11 @@ pub(crate) fn program() -> Command {
 pub(crate) fn run<S: AsRef<OsStr>>(args: &[S]) -> Run {
     let output = program().args(args).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8 output");
-    Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Run {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }
 
 /// Runs the program, which has to succeed.
@@ -49,7 +54,13 @@ pub(crate) fn result<S: AsRef<OsStr>>(args: &[S]) -> Value {
 pub(crate) fn refuse<S: AsRef<OsStr>>(args: &[S], parts: &[&str]) -> Run {
     let run = run(args);
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
-    assert_eq!(run.code, Some(1), "stdout {}\nstderr {}", run.stdout, run.stderr);
+    assert_eq!(
+        run.code,
+        Some(1),
+        "stdout {}\nstderr {}",
+        run.stdout,
+        run.stderr
+    );
     let message = run.stderr.find("error: ").map(|at| &run.stderr[at..]);
     let message = message.unwrap_or_else(|| panic!("no error in: {}", run.stderr));
     for part in parts {
@@ -97,7 +108,9 @@ pub(crate) fn tensor(path: &Path, name: &str) -> Vec<f32> {
     let tensor = file.tensor(name).expect(name);
     assert_eq!(tensor.dtype(), safetensors::Dtype::F32, "{name}");
     let values = tensor.data().chunks_exact(4);
-    values.map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+    values
+        .map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")))
+        .collect()
 }
 
 /// `llama-gqa` with a tokenizer of its 160 ids and room for whole examples:
@@ -121,12 +134,20 @@ fn tokenizer() -> Value {
     tokens.extend(["Ġ", "Ċ"].map(String::from));
     let merges: Vec<[&str; 2]> = MERGES
         .split(',')
-        .map(|pair| pair.trim().split_once(' ').map(<[&str; 2]>::from).expect("a pair"))
+        .map(|pair| {
+            pair.trim()
+                .split_once(' ')
+                .map(<[&str; 2]>::from)
+                .expect("a pair")
+        })
         .collect();
     tokens.extend(merges.iter().map(|pair| pair.concat()));
     assert!(tokens.len() <= 160, "{} ids", tokens.len());
-    let vocab: Map<String, Value> =
-        tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
+    let vocab: Map<String, Value> = tokens
+        .iter()
+        .enumerate()
+        .map(|(id, token)| (token.clone(), json!(id)))
+        .collect();
     let added: Vec<Value> = tokens[..3]
         .iter()
         .enumerate()
@@ -148,3 +169,52 @@ fn tokenizer() -> Value {
         },
     })
 }
+
+/// A folder to make mistakes in.
+pub(crate) struct Desk(pub(crate) TempDir);
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Desk(TempDir::new().expect("folder"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        std::fs::write(&path, content).expect("file");
+        self.text(name)
+    }
+
+    pub(crate) fn tiny(&self) -> String {
+        tiny_backbone(&self.path("tiny"));
+        self.text("tiny")
+    }
+
+    /// A corpus of one NLI task, whose manifest and training file can be
+    /// changed.
+    pub(crate) fn corpus(&self, more: &str, train: &str) -> String {
+        let file = "premise,hypothesis,label\na b,c d,yes\ne f,g h,no\n";
+        self.write("data/train.csv", train);
+        self.write("data/dev.csv", file);
+        self.write("data/test.csv", file);
+        let manifest = format!(
+            "name = \"t\"\ntype = \"nli\"\nrole = \"source\"\nlicence = \"none\"\n\
+             metric = \"accuracy\"\ninstruction = \"Yes or no?\"\n{more}\n[reader]\nformat = \"csv\"\n\
+             [files]\ntrain = \"train.csv\"\ndev = \"dev.csv\"\ntest = \"test.csv\"\n\
+             [fields]\npremise = \"premise\"\nhypothesis = \"hypothesis\"\nlabel = \"label\"\n\
+             [[labels]]\nname = \"yes\"\n[[labels]]\nname = \"no\"\n"
+        );
+        self.write("tasks/t.toml", manifest)
+    }
+}
+
+/// A training file for [`Desk::corpus`].
+pub(crate) const GOOD: &str = "premise,hypothesis,label\ni j,k l,yes\nm n,o p,no\n";

@@ -58,19 +58,32 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             let prompt = prompt_of(&adapter, path, asked, "")?;
             let index =
                 asked.and_then(|a| names.iter().position(|n| n == a).or_else(|| a.parse().ok()));
-            (prompt, names.get(index.unwrap_or(0)).cloned().into_iter().collect())
+            (
+                prompt,
+                names.get(index.unwrap_or(0)).cloned().into_iter().collect(),
+            )
         }
     };
     let (m, d) = (adapter.virtual_tokens(), adapter.hidden_size());
     match args.to {
         Form::Prompt => {
             if Adapter::exists(out) {
-                bail!("{}: holds an adapter already; give another --out", out.display());
+                bail!(
+                    "{}: holds an adapter already; give another --out",
+                    out.display()
+                );
             }
             let mut notes = adapter.notes.clone();
             notes.made = json!({ "stage": "export", "from": notes.made, "tasks": names });
             notes.tasks = tasks;
-            Adapter { kind: Kind::Prompt { prompt, hidden_size: d }, notes }.save(out)?;
+            Adapter {
+                kind: Kind::Prompt {
+                    prompt,
+                    hidden_size: d,
+                },
+                notes,
+            }
+            .save(out)?;
         }
         Form::PromptEmbeds => {
             let bytes: Vec<u8> = prompt.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -87,6 +100,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         }
     }
     let json = json!({ "out": out, "virtual_tokens": m, "hidden_size": d });
-    context.print(&json, &format!("{m} virtual tokens of {d} values written to {}", out.display()));
+    context.print(
+        &json,
+        &format!(
+            "{m} virtual tokens of {d} values written to {}",
+            out.display()
+        ),
+    );
     Ok(())
 }

@@ -34,7 +34,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     adapter.check_backbone(path, &backbone)?;
     check_config(path, &adapter, &backbone)?;
     if Adapter::exists(out) {
-        bail!("{}: holds an adapter already; give another --out", out.display());
+        bail!(
+            "{}: holds an adapter already; give another --out",
+            out.display()
+        );
     }
     let count = match &adapter.kind {
         Kind::Prompt { .. } => 1,
@@ -65,7 +68,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let json = json!({ "out": out, "tasks": tasks, "backbone": backbone.name() });
     context.print(
         &json,
-        &format!("{} (for {}) written to {}", tasks.join(", "), backbone.name(), out.display()),
+        &format!(
+            "{} (for {}) written to {}",
+            tasks.join(", "),
+            backbone.name(),
+            out.display()
+        ),
     );
     Ok(())
 }
@@ -84,13 +92,19 @@ fn check_config(path: &Path, adapter: &Adapter, backbone: &Backbone) -> Result<(
         ("num_attention_heads", model.heads, backbone.name()),
         ("token_dim", model.hidden_size, backbone.name()),
         ("num_transformer_submodules", 1, "a decoder"),
-        ("num_virtual_tokens", adapter.virtual_tokens(), "its tensors"),
+        (
+            "num_virtual_tokens",
+            adapter.virtual_tokens(),
+            "its tensors",
+        ),
     ] {
         // Tools leave out what they don't know.
         if let Some(found) = config[field].as_u64()
             && found != wanted as u64
         {
-            let made_for = config["base_model_name_or_path"].as_str().unwrap_or("an unnamed model");
+            let made_for = config["base_model_name_or_path"]
+                .as_str()
+                .unwrap_or("an unnamed model");
             bail!(
                 "{}: {field} is {found}, but {wanted} in {of}; it was made for {made_for}, so import it with that backbone",
                 file.display()

@@ -17,12 +17,20 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
         Kind::Multitask(prompt) => {
             let vectors = prompt.vectors(0);
             let pairs = prompt.tasks() * (vectors.0.len() + vectors.1.len());
-            ("MULTITASK_PROMPT_TUNING", Some(prompt.rank()), prompt.shared().len() + pairs)
+            (
+                "MULTITASK_PROMPT_TUNING",
+                Some(prompt.rank()),
+                prompt.shared().len() + pairs,
+            )
         }
     };
     // What training changed may be less than what is stored.
-    let trained = notes.made["trainable_parameters"].as_u64().unwrap_or(values as u64);
-    let share = backbone.as_ref().map(|b| trained as f64 / b.model.config().parameters() as f64);
+    let trained = notes.made["trainable_parameters"]
+        .as_u64()
+        .unwrap_or(values as u64);
+    let share = backbone
+        .as_ref()
+        .map(|b| trained as f64 / b.model.config().parameters() as f64);
     let prompts = prompts(&adapter);
     let fits = verdict.as_ref().map(Result::is_ok);
 
@@ -41,13 +49,19 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
                 None => "not noted".into(),
             },
         ),
-        ("chat template", if notes.chat_template { "yes" } else { "no" }.into()),
+        (
+            "chat template",
+            if notes.chat_template { "yes" } else { "no" }.into(),
+        ),
         ("stored values", values.to_string()),
         (
             "trained",
             match share {
                 Some(share) => {
-                    format!("{trained} parameters, {:.4}% of the backbone's", 100.0 * share)
+                    format!(
+                        "{trained} parameters, {:.4}% of the backbone's",
+                        100.0 * share
+                    )
                 }
                 None => format!("{trained} parameters"),
             },
@@ -56,8 +70,10 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
     if let Some(fits) = fits {
         rows.push(("fits the backbone", if fits { "yes" } else { "no" }.into()));
     }
-    let mut text: String =
-        rows.iter().map(|(name, value)| format!("{name:<18} {value}\n")).collect();
+    let mut text: String = rows
+        .iter()
+        .map(|(name, value)| format!("{name:<18} {value}\n"))
+        .collect();
     for p in &prompts {
         text += &format!(
             "prompt {:<24} norm {:>9.3}, of a virtual token {:>8.3} (mean)\n",
@@ -89,7 +105,11 @@ impl PromptNorm {
         let norm = |x: &[f32]| x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let rows = prompt.chunks_exact(hidden_size);
         let mean_row_norm = rows.clone().map(norm).sum::<f64>() / rows.len() as f64;
-        PromptNorm { name, norm: norm(prompt), mean_row_norm }
+        PromptNorm {
+            name,
+            norm: norm(prompt),
+            mean_row_norm,
+        }
     }
 
     fn json(&self) -> Value {
@@ -108,7 +128,11 @@ fn prompts(adapter: &Adapter) -> Vec<PromptNorm> {
             break;
         };
         let name = adapter.notes.tasks.get(index).cloned();
-        norms.push(PromptNorm::of(name.unwrap_or_else(|| index.to_string()), &prompt, d));
+        norms.push(PromptNorm::of(
+            name.unwrap_or_else(|| index.to_string()),
+            &prompt,
+            d,
+        ));
     }
     norms
 }

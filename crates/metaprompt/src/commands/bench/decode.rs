@@ -10,14 +10,21 @@ use serde_json::json;
 
 pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Result<()> {
     let mut bench = Bench::new(load, new_tokens as u32, context)?;
-    let texts: Vec<Vec<u32>> =
-        (0..load.batch).map(|_| bench.tokens(load.length as usize)).collect();
+    let texts: Vec<Vec<u32>> = (0..load.batch)
+        .map(|_| bench.tokens(load.length as usize))
+        .collect();
     let mut session = Session::new(&bench.backbone.model);
     let (parent, pin) = timed(|| session.pin(None, Some(&bench.prompt), &[]));
-    let requests: Vec<Request> =
-        texts.into_iter().map(|tokens| Request { parent, tokens }).collect();
+    let requests: Vec<Request> = texts
+        .into_iter()
+        .map(|tokens| Request { parent, tokens })
+        .collect();
     let mut run = |max_new_tokens: usize| -> Result<(usize, f64)> {
-        let limits = Limits { max_new_tokens, stop: Vec::new(), batch: requests.len() };
+        let limits = Limits {
+            max_new_tokens,
+            stop: Vec::new(),
+            batch: requests.len(),
+        };
         let (answers, seconds) =
             timed(|| session.generate(&requests, &bench.backbone.tokenizer, &limits));
         Ok((answers?.iter().map(|a| a.tokens.len()).sum(), seconds))
@@ -53,22 +60,33 @@ pub(super) fn score(
 ) -> Result<()> {
     let mut bench = Bench::new(load, label_tokens as u32, context)?;
     let answers: Vec<Vec<u32>> = (0..labels).map(|_| bench.tokens(label_tokens)).collect();
-    let texts: Vec<Vec<u32>> =
-        (0..load.batch).map(|_| bench.tokens(load.length as usize)).collect();
+    let texts: Vec<Vec<u32>> = (0..load.batch)
+        .map(|_| bench.tokens(load.length as usize))
+        .collect();
     let mut session = Session::new(&bench.backbone.model);
     let parent: Option<NodeId> = session.pin(None, Some(&bench.prompt), &[]);
     let examples: Vec<Choices> = texts
         .into_iter()
-        .map(|tokens| Choices { parent, tokens, answers: answers.clone() })
+        .map(|tokens| Choices {
+            parent,
+            tokens,
+            answers: answers.clone(),
+        })
         .collect();
     drop(session.score(&examples));
-    let seconds: Vec<f64> = (0..3).map(|_| timed(|| session.score(&examples)).1).collect();
+    let seconds: Vec<f64> = (0..3)
+        .map(|_| timed(|| session.score(&examples)).1)
+        .collect();
     let rate = f64::from(load.batch) / median(&seconds);
     let text = format!(
         "{} examples with {labels} labels in {:.3} s (median of 3): {rate:.1} examples/s",
         load.batch,
         median(&seconds)
     );
-    report(json!({ "seconds": median(&seconds), "examples_per_second": rate }), text, context);
+    report(
+        json!({ "seconds": median(&seconds), "examples_per_second": rate }),
+        text,
+        context,
+    );
     Ok(())
 }

@@ -8,8 +8,12 @@ use std::time::Instant;
 /// Parameters outside the embedding table and the output head.
 pub(super) fn body_parameters(config: &Config) -> u64 {
     let tables = ["model.embed_tokens.weight", "lm_head.weight"];
-    let body = config.tensors().into_iter().filter(|(name, _)| !tables.contains(&name.as_str()));
-    body.map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>()).sum()
+    let body = config
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| !tables.contains(&name.as_str()));
+    body.map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
+        .sum()
 }
 
 pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
@@ -28,7 +32,9 @@ pub(super) fn median(values: &[f64]) -> f64 {
 /// Most memory that this process has held, in bytes, where the system says so.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 

@@ -12,17 +12,29 @@ use std::time::Instant;
 
 pub(super) fn run(load: &Load, targets: usize, steps: u32, context: &Context) -> Result<()> {
     let mut bench = Bench::new(load, 0, context)?;
-    let Some(inputs) = (load.length as usize).checked_sub(targets).filter(|&n| n > 0) else {
+    let Some(inputs) = (load.length as usize)
+        .checked_sub(targets)
+        .filter(|&n| n > 0)
+    else {
         bail!(
             "--targets {targets} leaves no context in --length {}; raise the length",
             load.length
         );
     };
     let examples: Vec<Example> = (0..load.batch)
-        .map(|_| Example { context: bench.tokens(inputs), target: bench.tokens(targets) })
+        .map(|_| Example {
+            context: bench.tokens(inputs),
+            target: bench.tokens(targets),
+        })
         .collect();
-    let items: Vec<Item<'_>> =
-        examples.iter().map(|example| Item { prompt: Some(0), example, teacher: None }).collect();
+    let items: Vec<Item<'_>> = examples
+        .iter()
+        .map(|example| Item {
+            prompt: Some(0),
+            example,
+            teacher: None,
+        })
+        .collect();
     let model = &bench.backbone.model;
     let mut method = SinglePrompt::new(bench.prompt.clone(), model.config().hidden_size, 0.01);
     let mut progress = context.progress();
@@ -33,7 +45,10 @@ pub(super) fn run(load: &Load, targets: usize, steps: u32, context: &Context) ->
         let start = Instant::now();
         let prompt = method.prompt(0);
         let (of_step, d_prompts) = gradients(model, &[&prompt], &items, None);
-        method.parameters_mut().iter_mut().for_each(|p| p.gradient.fill(0.0));
+        method
+            .parameters_mut()
+            .iter_mut()
+            .for_each(|p| p.gradient.fill(0.0));
         d_prompts.iter().for_each(|d| method.backward_add(0, d));
         clip(method.parameters_mut(), 1.0);
         AdamW::default().update(method.parameters_mut(), done + 1, 1.0);

@@ -94,13 +94,21 @@ fn round_trip(task: &Task, data: &Dataset) -> RoundTrip {
 
 fn describe(task: &Task, data: &Dataset, trip: &RoundTrip) -> String {
     let manifest = &task.manifest;
-    let mut text = format!("{} ({}, {})\n", task.name(), manifest.task_type, manifest.role);
+    let mut text = format!(
+        "{} ({}, {})\n",
+        task.name(),
+        manifest.task_type,
+        manifest.role
+    );
     for (split, counts) in &data.counts {
         text += &format!(
             "    {split:<6} {:>6} examples, {:>6} documents",
             counts.examples, counts.documents
         );
-        for (count, what) in [(counts.entities, "entities"), (counts.relations, "relations")] {
+        for (count, what) in [
+            (counts.entities, "entities"),
+            (counts.relations, "relations"),
+        ] {
             if count > 0 {
                 text += &format!(", {count:>6} {what}");
             }
@@ -125,14 +133,20 @@ fn result(task: &Task, data: &Dataset, trip: &RoundTrip) -> Value {
 
 impl RoundTrip {
     fn share(&self) -> f64 {
-        if self.all == 0 { 1.0 } else { self.same as f64 / self.all as f64 }
+        if self.all == 0 {
+            1.0
+        } else {
+            self.same as f64 / self.all as f64
+        }
     }
 
     fn sentence(&self) -> String {
         // Rounded down: 100% means all.
         let percent = (1e4 * self.share()).floor() / 100.0;
-        let mut text =
-            format!("gold to text to gold: {} of {} ({percent:.2}%)", self.same, self.all);
+        let mut text = format!(
+            "gold to text to gold: {} of {} ({percent:.2}%)",
+            self.same, self.all
+        );
         for (reason, count) in &self.lost {
             text += &format!(", {count} {reason}");
         }

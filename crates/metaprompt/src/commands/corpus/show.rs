@@ -63,14 +63,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         example.document
     );
     if rendered.cut > 0 {
-        text += &format!("the manifest's length rule cut {} characters\n", rendered.cut);
+        text += &format!(
+            "the manifest's length rule cut {} characters\n",
+            rendered.cut
+        );
     }
     for (title, part) in [
         ("instruction", &rendered.instruction),
         ("input", &rendered.input),
         ("target", &rendered.target),
     ] {
-        text += &format!("\n{}\n{}\n", marks.title(title), part.trim_end_matches('\n'));
+        text += &format!(
+            "\n{}\n{}\n",
+            marks.title(title),
+            part.trim_end_matches('\n')
+        );
     }
     if let Some(document) = document {
         let title = marks.title("entities, with byte offsets");
@@ -129,10 +136,18 @@ impl Marks {
         if colour {
             let [open, close] = ["\x1b[1;36m", "\x1b[0m"];
             Marks {
-                open, close, label: ["\x1b[2m⟨", "⟩\x1b[0m"], title: ["\x1b[1m", "\x1b[0m"]
+                open,
+                close,
+                label: ["\x1b[2m⟨", "⟩\x1b[0m"],
+                title: ["\x1b[1m", "\x1b[0m"],
             }
         } else {
-            Marks { open: "[", close: "]", label: ["⟨", "⟩"], title: ["== ", " =="] }
+            Marks {
+                open: "[",
+                close: "]",
+                label: ["⟨", "⟩"],
+                title: ["== ", " =="],
+            }
         }
     }
 
@@ -188,13 +203,23 @@ mod tests {
         let entity = |id: &str, kind: &str, spans: &[(usize, usize)]| Entity {
             id: id.into(),
             kind: kind.into(),
-            spans: spans.iter().map(|&(start, end)| Span { start, end }).collect(),
+            spans: spans
+                .iter()
+                .map(|&(start, end)| Span { start, end })
+                .collect(),
         };
         let text = "µ alpha and beta blockers";
-        let entities =
-            vec![entity("a", "drug", &[(3, 8), (18, 26)]), entity("b", "class", &[(13, 26)])];
+        let entities = vec![
+            entity("a", "drug", &[(3, 8), (18, 26)]),
+            entity("b", "class", &[(13, 26)]),
+        ];
         let document = Document::new(text.into(), entities, vec![]).expect("valid");
-        let marks = Marks { open: "[", close: "]", label: ["<", ">"], title: ["", ""] };
+        let marks = Marks {
+            open: "[",
+            close: "]",
+            label: ["<", ">"],
+            title: ["", ""],
+        };
         assert_eq!(
             marked(&document, &marks),
             "µ [alpha]<drug 3..8> and [beta [blockers]<drug 18..26>]<class 13..26>"

@@ -55,12 +55,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let tasks = args.place.tasks()?;
     let backbone = context.backbone(args.backbone.as_deref())?;
     // Without a limit nothing is cut, so lengths are the examples' own.
-    let encoding = Encoding { chat_template: args.chat_template, max_tokens: usize::MAX };
+    let encoding = Encoding {
+        chat_template: args.chat_template,
+        max_tokens: usize::MAX,
+    };
     let encoder = Encoder::new(&backbone, encoding)?;
     let mut rows = Vec::new();
     for (name, task) in tasks {
         let task = task.with_context(|| format!("task {name}"))?;
-        let data = task.read(&args.place.folders.data).with_context(|| format!("task {name}"))?;
+        let data = task
+            .read(&args.place.folders.data)
+            .with_context(|| format!("task {name}"))?;
         rows.extend(measure(&task, &data, &encoder, args.max_tokens, context)?);
     }
     let json = json!({ "backbone": backbone.name(), "max_tokens": args.max_tokens, "rows": rows });
@@ -76,7 +81,10 @@ fn measure(
     context: &Context,
 ) -> Result<Vec<Row>> {
     let mut progress = context.progress();
-    let total: usize = Split::ALL.iter().map(|&split| data.split(split).len()).sum();
+    let total: usize = Split::ALL
+        .iter()
+        .map(|&split| data.split(split).len())
+        .sum();
     progress.begin(&format!("tokens of {}", task.name()), total as u64);
     let mut done = 0;
     let mut rows = Vec::new();
@@ -115,7 +123,11 @@ impl Lengths {
         lengths.sort_unstable();
         let rank = |percent: usize| (lengths.len() * percent).div_ceil(100).max(1) - 1;
         let at = |index: usize| lengths.get(index).copied().unwrap_or_default();
-        Lengths { median: at(rank(50)), p95: at(rank(95)), max: at(rank(100)) }
+        Lengths {
+            median: at(rank(50)),
+            p95: at(rank(95)),
+            max: at(rank(100)),
+        }
     }
 
     fn cell(self) -> String {
@@ -125,7 +137,9 @@ impl Lengths {
 
 fn table(rows: &[Row], max_tokens: usize) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
         "task".to_owned(),
         "split".to_owned(),
@@ -138,7 +152,11 @@ fn table(rows: &[Row], max_tokens: usize) -> String {
     let mut last = "";
     for row in rows {
         let labels: Vec<String> = row.labels.iter().map(|(l, n)| format!("{l} {n}")).collect();
-        let name = if row.task == last { String::new() } else { row.task.clone() };
+        let name = if row.task == last {
+            String::new()
+        } else {
+            row.task.clone()
+        };
         last = &row.task;
         table.add_row([
             name,
