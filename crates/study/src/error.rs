@@ -37,7 +37,7 @@ pub enum StudyError {
         problem: String,
     },
     /// The run folder belongs to another study.
-    #[error("{}: this folder holds a run of another study ({field} differs); give another --out, or delete it", path.display())]
+    #[error("{}: this folder holds a run with other settings, data or task ({field} differs); give another --out, or delete it", path.display())]
     OtherStudy {
         /// The folder.
         path: PathBuf,
@@ -95,6 +95,18 @@ pub enum StudyError {
         "the prompt's initial text has no tokens; give [prompt] init a text, \"vocabulary\" or \"random\""
     )]
     EmptyInit,
+    /// A prompt has another length than the study's.
+    #[error(
+        "{what} has {found} virtual tokens, but [prompt] length is {wanted}; make them equal (or set [distill] shared_init = \"prompt\")"
+    )]
+    PromptLength {
+        /// Whose prompt.
+        what: &'static str,
+        /// Its virtual tokens.
+        found: usize,
+        /// The study's.
+        wanted: usize,
+    },
     /// An adapter lacks the task that is asked for.
     #[error("{}: {problem}", path.display())]
     AdapterTask {

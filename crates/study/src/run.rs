@@ -155,7 +155,7 @@ fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result<(), StudyE
 }
 
 /// Path of the first field in which two JSON values differ.
-fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
+pub(crate) fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
     match (a.as_object(), b.as_object()) {
         (Some(x), Some(y)) => x.keys().chain(y.keys()).find_map(|key| {
             let at = if at.is_empty() {

@@ -348,12 +348,24 @@ impl Study {
         };
         let study: Study =
             toml::from_str(text).map_err(|e| wrong(e.to_string().trim_end().into()))?;
-        study.check().map_err(wrong)?;
+        study.check(path)?;
         Ok(study)
     }
 
+    /// Checks what the fields must satisfy together; `path` is only for
+    /// messages. A study that was changed after loading is checked again.
+    ///
+    /// # Errors
+    /// [`StudyError::Spec`] with the field and what to do.
+    pub fn check(&self, path: &Path) -> Result<(), StudyError> {
+        self.contradiction().map_err(|problem| StudyError::Spec {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
     /// What is contradictory in it, in words.
-    fn check(&self) -> Result<(), String> {
+    fn contradiction(&self) -> Result<(), String> {
         if self.sources.is_empty() {
             return Err(
                 "sources is empty; name the tasks that the metaprompt is learnt from".into(),
@@ -400,10 +412,8 @@ impl Study {
                 self.adapt.scratch_learning_rate,
             ),
         ];
-        if let Some((field, rate)) = rates.iter().find(|(_, r)| !r.is_finite() || *r < 0.0) {
-            return Err(format!(
-                "{field} is {rate}; give a number that is not negative"
-            ));
+        if let Some((field, rate)) = rates.iter().find(|(_, r)| !(0.0..=100.0).contains(r)) {
+            return Err(format!("{field} is {rate}; give a number from 0 to 100"));
         }
         if !(self.distill.temperature.is_finite() && self.distill.temperature > 0.0) {
             return Err("[distill] temperature must be above 0".into());

@@ -2,6 +2,7 @@
 //! checkpoint and, when it is done, its adapter.
 
 use crate::encode::{EncodedExample, Encoder, Encoding};
+use crate::run::difference;
 use crate::spec::{PromptInit, SharedInit, Study, Vectors};
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
@@ -174,7 +175,12 @@ impl Stages<'_> {
     pub fn encoding(&self) -> Encoding {
         let study = self.study;
         let beside = study.prompt.length + study.evaluate.max_new_tokens;
-        let room = self.backbone.model.config().max_positions.saturating_sub(beside);
+        let room = self
+            .backbone
+            .model
+            .config()
+            .max_positions
+            .saturating_sub(beside);
         Encoding {
             chat_template: study.chat_template,
             max_tokens: study.limits.max_tokens.min(room),
@@ -223,11 +229,19 @@ impl Stages<'_> {
         let distill = &self.study.distill;
         let hidden_size = self.backbone.hidden_size();
         let prompts: Vec<Vec<f32>> = teachers.iter().filter_map(|t| t.prompt(0)).collect();
-        let values = self.study.prompt.length * hidden_size;
-        let mean_possible = prompts.iter().all(|p| p.len() == values);
+        let length = self.study.prompt.length;
         let shared = match distill.shared_init {
-            SharedInit::Teachers if mean_possible => mean(&prompts),
-            SharedInit::Teachers | SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,
+            SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,
+            SharedInit::Teachers => {
+                if let Some(other) = prompts.iter().find(|p| p.len() != length * hidden_size) {
+                    return Err(StudyError::PromptLength {
+                        what: "a teacher",
+                        found: other.len() / hidden_size,
+                        wanted: length,
+                    });
+                }
+                mean(&prompts)
+            }
         };
         let init = match distill.vectors {
             Vectors::NearOne => VectorInit::NearOne(distill.vector_noise),
@@ -397,6 +411,15 @@ impl Stages<'_> {
             PromptInit::Adapter(path) => {
                 let adapter = Adapter::load(path)?;
                 adapter.check_backbone(path, self.backbone)?;
+                let found = adapter.virtual_tokens();
+                if found != length {
+                    let what = "the adapter of [prompt] init";
+                    return Err(StudyError::PromptLength {
+                        what,
+                        found,
+                        wanted: length,
+                    });
+                }
                 adapter.prompt(0).ok_or_else(|| StudyError::AdapterTask {
                     path: path.clone(),
                     problem: "it holds no task".into(),
@@ -414,20 +437,16 @@ impl Stages<'_> {
     ) -> Result<Stage, StudyError> {
         let path = run.folder.join("adapter");
         observer.begin(&run.label, run.settings.steps);
-        if Adapter::exists(&path) {
-            let adapter = Adapter::load(&path)?;
-            adapter.check_backbone(&path, self.backbone)?;
-            observer.end("done before");
-            return Ok(Stage {
-                adapter,
-                path,
-                finished: None,
-            });
-        }
         let initial: Vec<_> = method
             .parameters()
             .iter()
             .map(|p| digest(&p.value))
+            .collect();
+        let taught: Vec<_> = run
+            .teachers
+            .iter()
+            .flat_map(Teachers::prompts)
+            .map(|p| digest(p))
             .collect();
         let training = Training {
             model: &self.backbone.model,
@@ -440,8 +459,27 @@ impl Stages<'_> {
                 "backbone": self.backbone.fingerprint,
                 "stage": run.stage,
                 "initial": initial,
+                "teachers": taught,
             }),
         };
+        let identity = training.identity(&method);
+        if Adapter::exists(&path) {
+            let adapter = Adapter::load(&path)?;
+            adapter.check_backbone(&path, self.backbone)?;
+            let found = &adapter.notes.made["identity"];
+            if let Some(field) = difference(found, &identity, "") {
+                return Err(StudyError::OtherStudy {
+                    path: run.folder.to_owned(),
+                    field,
+                });
+            }
+            observer.end("done before");
+            return Ok(Stage {
+                adapter,
+                path,
+                finished: None,
+            });
+        }
         let finished = training.run(&mut method, &mut |event| observer.event(event))?;
         let notes = AdapterNotes {
             tasks: run.tasks.iter().map(|t| t.name.clone()).collect(),
@@ -453,6 +491,7 @@ impl Stages<'_> {
                 "steps": finished.steps,
                 "best": finished.best.map(|(step, loss)| json!({"step": step, "dev_loss": loss})),
                 "trainable_parameters": method.trainable(),
+                "identity": identity,
             }),
         };
         let adapter = Adapter {

@@ -16,17 +16,23 @@ fn problem(text: &str) -> String {
     }
 }
 
-const GOOD: &str = "name = \"s\"\ntasks = \"t\"\ndata = \"d\"\nsources = [\"a\", \"b\"]\ntargets = [\"c\"]\n";
+const GOOD: &str =
+    "name = \"s\"\ntasks = \"t\"\ndata = \"d\"\nsources = [\"a\", \"b\"]\ntargets = [\"c\"]\n";
 
 #[test]
 fn every_study_of_the_repository_loads_and_its_tasks_have_the_right_roles() {
     let studies = std::fs::read_dir(root().join("studies")).expect("the folder");
-    let mut files: Vec<PathBuf> = studies.map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = studies
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.push(root().join("examples/quickstart/study.toml"));
     assert!(files.len() >= 2);
     for file in files {
         let study = Study::load(&file).expect("it loads");
-        for (names, role) in [(&study.sources, Role::Source), (&study.targets, Role::Target)] {
+        for (names, role) in [
+            (&study.sources, Role::Source),
+            (&study.targets, Role::Target),
+        ] {
             for name in names {
                 let task = Task::find(&study.tasks, name).expect("its manifest loads");
                 assert_eq!(task.manifest.role, role, "{name} in {}", file.display());
@@ -40,8 +46,18 @@ fn every_study_of_the_repository_loads_and_its_tasks_have_the_right_roles() {
 #[test]
 fn defaults_are_the_papers_where_it_has_them() {
     let study = Study::parse(GOOD, Path::new("s.toml")).expect("it is enough");
-    assert_eq!((study.prompt.length, study.distill.rank, study.distill.lambda), (100, 1, 0.9));
-    assert_eq!((study.teach.batch, study.teach.clip, study.teach.warmup), (32, 1.0, 0.1));
+    assert_eq!(
+        (
+            study.prompt.length,
+            study.distill.rank,
+            study.distill.lambda
+        ),
+        (100, 1, 0.9)
+    );
+    assert_eq!(
+        (study.teach.batch, study.teach.clip, study.teach.warmup),
+        (32, 1.0, 0.1)
+    );
     assert!((study.distill.weight_decay - 1e-5).abs() < 1e-12);
     assert_eq!(study.adapt.shots[0], Shots::Count(16));
 }
@@ -51,18 +67,33 @@ fn wrong_studies_say_what_is_wrong() {
     for (text, words) in [
         (format!("{GOOD}colour = 1\n"), "colour"),
         (format!("{GOOD}[teach]\nstep = 1\n"), "step"),
-        (GOOD.replace("\"c\"", "\"a\""), "a is both a source and a target"),
+        (
+            GOOD.replace("\"c\"", "\"a\""),
+            "a is both a source and a target",
+        ),
         (GOOD.replace("\"b\"", "\"a\""), "a is named twice"),
         (GOOD.replace("[\"a\", \"b\"]", "[]"), "sources is empty"),
-        (format!("{GOOD}[prompt]\nlength = 0\n"), "[prompt] length is 0"),
-        (format!("{GOOD}[teach]\nlearning_rate = -0.1\n"), "[teach] learning_rate"),
-        (format!("{GOOD}[distill]\ntemperature = 0.0\n"), "temperature"),
+        (
+            format!("{GOOD}[prompt]\nlength = 0\n"),
+            "[prompt] length is 0",
+        ),
+        (
+            format!("{GOOD}[teach]\nlearning_rate = -0.1\n"),
+            "[teach] learning_rate",
+        ),
+        (
+            format!("{GOOD}[distill]\ntemperature = 0.0\n"),
+            "temperature",
+        ),
         (format!("{GOOD}[adapt]\nshots = [0]\n"), "zero-shot"),
         (format!("{GOOD}[adapt]\nshots = [\"most\"]\n"), "shots"),
         (format!("{GOOD}[prompt]\ninit = \"zeros\"\n"), "zeros"),
         ("name = ".into(), "some.toml"),
     ] {
         let problem = problem(&text);
-        assert!(problem.contains("some.toml") && problem.contains(words), "{problem}");
+        assert!(
+            problem.contains("some.toml") && problem.contains(words),
+            "{problem}"
+        );
     }
 }

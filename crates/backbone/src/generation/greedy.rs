@@ -116,7 +116,7 @@ impl Session<'_> {
             .map(|path| Answer {
                 node: self
                     .forest
-                    .reserve(packed.leaf(path), limits.max_new_tokens),
+                    .reserve(packed.leaf(path), limits.max_new_tokens.max(1)),
                 next: first[rows.partition_point(|&r| r < last_rows[path])],
                 tokens: Vec::new(),
                 done: None,
@@ -200,10 +200,6 @@ impl Answer {
             self.done = Some((tokenizer.decode(&self.tokens)?, StopReason::EndToken));
             return Ok(());
         }
-        if self.tokens.len() == limits.max_new_tokens {
-            self.done = Some((tokenizer.decode(&self.tokens)?, StopReason::Length));
-            return Ok(());
-        }
         self.tokens.push(self.next);
         if !limits.stop.is_empty() {
             let text = tokenizer.decode(&self.tokens)?;
@@ -214,7 +210,11 @@ impl Answer {
                 .min()
             {
                 self.done = Some((text[..at].to_owned(), StopReason::StopString));
+                return Ok(());
             }
+        }
+        if self.tokens.len() >= limits.max_new_tokens {
+            self.done = Some((tokenizer.decode(&self.tokens)?, StopReason::Length));
         }
         Ok(())
     }

@@ -60,6 +60,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         study.adapt.learning_rate = 0.0;
     }
     let backbone = context.backbone(Some(&study.backbone))?;
+    let metaprompt = match &args.metaprompt {
+        None => None,
+        Some(path) => {
+            let adapter = Adapter::load(path)?;
+            adapter.check_backbone(path, &backbone)?;
+            // A prompt is used as it was trained.
+            study.chat_template = adapter.notes.chat_template;
+            study.prompt.length = adapter.virtual_tokens();
+            let Kind::Multitask(metaprompt) = adapter.kind else {
+                bail!(
+                    "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
+                    path.display()
+                );
+            };
+            Some(metaprompt)
+        }
+    };
     let task = prepare(&study, &backbone, &args.task)?;
     let stages = Stages {
         study: &study,
@@ -67,17 +84,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let shots = args.shots.map(|k| k as usize);
     let mut progress = context.progress();
-    let stage = match &args.metaprompt {
+    let stage = match &metaprompt {
         None => stages.scratch(&task, shots, &args.out, &mut progress)?,
-        Some(path) => {
-            let adapter = Adapter::load(path)?;
-            adapter.check_backbone(path, &backbone)?;
-            let Kind::Multitask(metaprompt) = &adapter.kind else {
-                bail!(
-                    "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
-                    path.display()
-                );
-            };
+        Some(metaprompt) => {
             let from = match args.from {
                 From::Mean => SourceVectors::Mean,
                 From::Nearest => SourceVectors::Nearest,

@@ -159,7 +159,8 @@ fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
         .map(|path| read_prompt(path, d))
         .transpose()?;
     let model = Model::load(&checkpoint)?;
-    let probed = probe(&model, &tokens, args.labels, prompt.as_deref())?;
+    let probed = probe(&model, &tokens, args.labels, prompt.as_deref())
+        .with_context(|| args.tokens.display().to_string())?;
     write_probe(&args.out, &probed, args.labels, d)?;
     let json =
         json!({ "loss": probed.loss, "positions": probed.hidden.len() / d, "out": args.out });

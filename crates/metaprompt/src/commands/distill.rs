@@ -2,7 +2,7 @@
 
 use super::setup::{Setup, TrainingOptions, prepare};
 use crate::context::Context;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use metaprompt_study::Stages;
 use metaprompt_tuning::adapter::Adapter;
 use serde_json::json;
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let backbone = context.backbone(Some(&study.backbone))?;
     let mut teachers = Vec::new();
     let mut sources = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for path in &args.teachers {
         let adapter = Adapter::load(path)?;
         adapter.check_backbone(path, &backbone)?;
@@ -43,6 +44,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
                 path.display()
             )
         })?;
+        if let Some(twice) = names.iter().find(|n| *n == name) {
+            bail!(
+                "{}: a second teacher of {twice}; give one for each task",
+                path.display()
+            );
+        }
+        if adapter.notes.chat_template != study.chat_template {
+            if !teachers.is_empty() {
+                bail!(
+                    "{}: the teachers differ in their use of the chat template",
+                    path.display()
+                );
+            }
+            study.chat_template = adapter.notes.chat_template;
+        }
+        names.push(name.clone());
         sources.push(prepare(&study, &backbone, name)?);
         if args.training.prompt_length.is_none() {
             study.prompt.length = adapter.virtual_tokens();

@@ -1,12 +1,12 @@
 //! `metaprompt evaluate`: scores of an adapter on a task.
 
-use super::setup::{Setup, TrainingOptions, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare};
 use crate::context::Context;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::Prediction;
 use metaprompt_scoring::{Rule, score};
 use metaprompt_study::{Answerer, Decoding, Encoder, Observer, Stages};
-use metaprompt_tuning::adapter::Adapter;
+use metaprompt_tuning::adapter::{Adapter, Kind};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -21,18 +21,19 @@ pub(crate) struct Args {
     /// Adapter directory.
     #[arg(long, value_name = "ADAPTER")]
     adapter: Option<PathBuf>,
-    /// Which task's prompt of a multitask adapter to use: its name or number
-    /// [default: this task's, else the first].
+    /// Which task's prompt of the adapter to use: its name or number [default:
+    /// this task's own, else the shared metaprompt].
     #[arg(long, value_name = "TASK", requires = "adapter")]
     prompt: Option<String>,
     /// Longest generated answer in tokens.
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    max_new_tokens: usize,
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_new_tokens: u16,
     #[command(flatten)]
     setup: Setup,
 }
 
-/// The prompt of an adapter that belongs to a task.
+/// The prompt of an adapter for a task: that task's own, the shared metaprompt
+/// for a task that a multitask adapter hasn't seen, or the one asked for.
 pub(crate) fn prompt_of(
     adapter: &Adapter,
     path: &Path,
@@ -40,9 +41,9 @@ pub(crate) fn prompt_of(
     task: &str,
 ) -> Result<Vec<f32>> {
     let names = &adapter.notes.tasks;
-    let index = match asked {
-        None => names.iter().position(|n| n == task).unwrap_or(0),
-        Some(asked) => match names.iter().position(|n| n == asked) {
+    let place = |name: &str| names.iter().position(|n| n == name);
+    let index = match (asked, place(task)) {
+        (Some(asked), _) => match place(asked) {
             Some(index) => index,
             None => asked.parse().with_context(|| {
                 format!(
@@ -51,6 +52,18 @@ pub(crate) fn prompt_of(
                     names.join(", ")
                 )
             })?,
+        },
+        (None, Some(index)) => index,
+        (None, None) => match &adapter.kind {
+            Kind::Multitask(prompt) if prompt.tasks() > 1 => return Ok(prompt.shared().to_vec()),
+            // Adapters of other tools don't say what they are for.
+            _ if names.is_empty() => 0,
+            _ => bail!(
+                "{}: made for {}, not for {task}; give --prompt {} to use it all the same",
+                path.display(),
+                names.join(", "),
+                names[0]
+            ),
         },
     };
     adapter
@@ -67,11 +80,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             let adapter = Adapter::load(path)?;
             adapter.check_backbone(path, &backbone)?;
             study.chat_template = adapter.notes.chat_template;
+            let task = find_task(&study, &args.task)?;
             Some(prompt_of(
                 &adapter,
                 path,
                 args.prompt.as_deref(),
-                &args.task,
+                task.name(),
             )?)
         }
     };
@@ -86,7 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     )?;
     let decoding = Decoding {
         batch: study.evaluate.batch,
-        max_new_tokens: args.max_new_tokens,
+        max_new_tokens: args.max_new_tokens.into(),
         normalise: study.evaluate.normalise,
     };
     let answerer = Answerer {

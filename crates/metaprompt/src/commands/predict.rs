@@ -37,8 +37,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "-", value_name = "FILE")]
     input: PathBuf,
     /// Longest generated answer in tokens.
-    #[arg(long, default_value_t = 128, value_name = "N")]
-    max_new_tokens: usize,
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_new_tokens: u16,
     #[command(flatten)]
     setup: Setup,
 }
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let decoding = Decoding {
         batch: study.evaluate.batch,
-        max_new_tokens: args.max_new_tokens,
+        max_new_tokens: args.max_new_tokens.into(),
         normalise: study.evaluate.normalise,
     };
     let answerer = Answerer {

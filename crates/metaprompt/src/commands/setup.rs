@@ -88,7 +88,7 @@ impl Setup {
             Some("instruction") => study.prompt.init = PromptInit::Instruction,
             Some("random") => study.prompt.init = PromptInit::Random,
             Some(path) if Path::new(path).is_dir() => {
-                study.prompt.init = PromptInit::Adapter(path.into())
+                study.prompt.init = PromptInit::Adapter(path.into());
             }
             Some(other) => bail!(
                 "--init {other}: give vocabulary, instruction, random, or the directory of an adapter"
@@ -108,6 +108,7 @@ impl Setup {
         study.adapt.scratch_learning_rate = training
             .learning_rate
             .unwrap_or(study.adapt.scratch_learning_rate);
+        study.check(self.study.as_deref().unwrap_or(Path::new("command line")))?;
         Ok(study)
     }
 }

@@ -104,12 +104,21 @@ impl Adapter {
         }
     }
 
+    /// Tasks that it holds.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        match &self.kind {
+            Kind::Prompt { .. } => 1,
+            Kind::Multitask(prompt) => prompt.tasks(),
+        }
+    }
+
     /// The soft prompt of task `task` (`[m, d]`), if the adapter has it.
     #[must_use]
     pub fn prompt(&self, task: usize) -> Option<Vec<f32>> {
         match &self.kind {
             Kind::Prompt { prompt, .. } => (task == 0).then(|| prompt.clone()),
-            Kind::Multitask(prompt) => (task < prompt.tasks()).then(|| prompt.prompt(task)),
+            Kind::Multitask(prompt) => (task < self.tasks()).then(|| prompt.prompt(task)),
         }
     }
 
@@ -305,7 +314,31 @@ impl Adapter {
                 });
             }
         };
-        Ok(Adapter { kind, notes })
+        let adapter = Adapter { kind, notes };
+        for (field, found) in [
+            ("num_virtual_tokens", adapter.virtual_tokens()),
+            ("token_dim", hidden_size),
+        ] {
+            if config[field]
+                .as_u64()
+                .is_some_and(|said| said != found as u64)
+            {
+                let problem = format!("{field} is {}, but the tensors have {found}", config[field]);
+                return Err(AdapterError::Damaged {
+                    path: config_path,
+                    problem,
+                });
+            }
+        }
+        let (named, held) = (adapter.notes.tasks.len(), adapter.tasks());
+        if named != 0 && named != held {
+            let problem = format!("it names {named} tasks, but the adapter holds {held}");
+            return Err(AdapterError::Damaged {
+                path: notes_path,
+                problem,
+            });
+        }
+        Ok(adapter)
     }
 }
 

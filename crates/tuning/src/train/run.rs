@@ -90,7 +90,7 @@ impl Training<'_> {
         let settings = self.settings;
         std::fs::create_dir_all(self.folder).map_err(TrainError::file(self.folder))?;
         let mut sampler = Sampler::new(self.tasks, self.mixing, settings.seed)?;
-        let identity = self.identity(method);
+        let identity = self.identity(method).to_string();
         let mut best: Vec<Vec<f32>> = Vec::new();
         let resumed = checkpoint::load(self.folder, &identity, method.parameters_mut(), &mut best)?;
         let mut progress = resumed.unwrap_or_else(|| Progress {
@@ -167,8 +167,10 @@ impl Training<'_> {
         })
     }
 
-    /// What a checkpoint must have been made with.
-    fn identity(&self, method: &dyn PromptMethod) -> String {
+    /// What a checkpoint of this run must have been made with: settings, data,
+    /// parameters and what the caller adds, as a JSON object.
+    #[must_use]
+    pub fn identity(&self, method: &dyn PromptMethod) -> serde_json::Value {
         let parameters: Vec<_> = method
             .parameters()
             .iter()
@@ -194,7 +196,7 @@ impl Training<'_> {
         if let (Some(all), Some(more)) = (identity.as_object_mut(), self.identity.as_object()) {
             all.extend(more.clone());
         }
-        identity.to_string()
+        identity
     }
 
     /// Fills the gradients of one step.
