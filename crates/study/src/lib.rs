@@ -3,9 +3,12 @@
 //! stopped at any moment.
 
 mod answer;
+mod cells;
 mod encode;
 mod error;
+mod folder;
 mod observer;
+mod prepare;
 mod report;
 mod run;
 mod spec;
@@ -14,11 +17,13 @@ mod stages;
 pub use answer::{Answered, Answerer, Decoding};
 pub use encode::{Encoded, EncodedExample, Encoder, Encoding};
 pub use error::StudyError;
+pub use folder::{Status, status};
 pub use observer::{Observer, Silent};
+pub use prepare::Prepared;
 pub use report::{Report, Row, markdown, table};
-pub use run::{Status, run, status};
+pub use run::run;
 pub use spec::{
     Adapt, Distill, Evaluate, Full, Limits, PromptInit, PromptSpec, SharedInit, Shots, Study,
     Teach, Vectors,
 };
-pub use stages::{Prepared, SourceVectors, Stage, Stages};
+pub use stages::{SourceVectors, Stage, Stages};

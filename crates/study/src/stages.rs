@@ -1,138 +1,20 @@
 //! The three trained stages, each in a folder of its own that holds metrics,
 //! checkpoint and, when it is done, its adapter.
 
-use crate::encode::{EncodedExample, Encoder, Encoding};
-use crate::run::difference;
+use crate::encode::Encoding;
+use crate::folder::difference;
+use crate::prepare::Prepared;
 use crate::spec::{PromptInit, SharedInit, Study, Vectors};
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
-use metaprompt_corpus::{Dataset, Example, Split, Task, few_shot};
+use metaprompt_corpus::Task;
 use metaprompt_tuning::adapter::{Adapter, AdapterNotes, BackboneNote, Kind};
 use metaprompt_tuning::prompt::{self, Decomposed, PromptMethod, SinglePrompt, VectorInit};
 use metaprompt_tuning::train::{Finished, Mixing, Settings, Teachers, Training};
-use metaprompt_tuning::{Item, TaskData, evaluate};
+use metaprompt_tuning::{Digest, Item, TaskData, evaluate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-
-/// A task's usable examples under a study's limits.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    /// The task.
-    pub task: Task,
-    /// Training examples.
-    pub train: Vec<EncodedExample>,
-    /// Development examples.
-    pub dev: Vec<EncodedExample>,
-    /// Test examples.
-    pub test: Vec<EncodedExample>,
-    /// Examples of the corpus per split (train, dev, test), before limits.
-    pub available: [usize; 3],
-    /// Examples cut and skipped for their length, in all splits.
-    pub cut: usize,
-    /// See `cut`.
-    pub skipped: usize,
-}
-
-impl Prepared {
-    /// Reads a task's corpus and encodes what the study uses of it.
-    ///
-    /// # Errors
-    /// When the corpus can't be read or a split has no usable example.
-    pub fn load(study: &Study, encoder: &Encoder<'_>, task: &Task) -> Result<Self, StudyError> {
-        let data: Dataset = task.read(&study.data)?;
-        for warning in &data.warnings {
-            tracing::info!(task = task.name(), "{warning}");
-        }
-        let (mut cut, mut skipped) = (0, 0);
-        let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
-            let chosen = sample(data.split(split), most, study.seed);
-            let encoded = encoder.encode(task, &chosen)?;
-            cut += encoded.cut;
-            skipped += encoded.skipped;
-            if encoded.examples.is_empty() && split != Split::Dev {
-                return Err(StudyError::NoExamples {
-                    task: task.name().to_owned(),
-                    split: format!("{split:?}").to_lowercase(),
-                    skipped: encoded.skipped,
-                    limit: encoder.encoding().max_tokens,
-                });
-            }
-            Ok(encoded.examples)
-        };
-        let limits = &study.limits;
-        let train = split(Split::Train, limits.train)?;
-        let dev = split(Split::Dev, limits.dev)?;
-        let test = split(Split::Test, limits.test)?;
-        let available = [data.train.len(), data.dev.len(), data.test.len()];
-        Ok(Prepared {
-            task: task.clone(),
-            train,
-            dev,
-            test,
-            available,
-            cut,
-            skipped,
-        })
-    }
-
-    /// The task's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.task.name()
-    }
-
-    /// The trainer's view; `shots` limits the training examples (label-balanced)
-    /// and then leaves no development examples, which few-shot users don't have.
-    fn data(&self, shots: Option<(usize, u64)>) -> TaskData {
-        let tokens =
-            |examples: &[EncodedExample]| examples.iter().map(|e| e.tokens.clone()).collect();
-        match shots {
-            None => TaskData {
-                name: self.name().to_owned(),
-                train: tokens(&self.train),
-                dev: tokens(&self.dev),
-            },
-            Some((k, seed)) => {
-                let records: Vec<Example> = self.train.iter().map(|e| e.example.clone()).collect();
-                let chosen = few_shot(&records, k, seed);
-                let train = chosen
-                    .into_iter()
-                    .map(|i| self.train[i].tokens.clone())
-                    .collect();
-                TaskData {
-                    name: self.name().to_owned(),
-                    train,
-                    dev: Vec::new(),
-                }
-            }
-        }
-    }
-}
-
-/// A seeded choice of `most` examples (0: all), in the corpus's order.
-fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
-    if most == 0 || examples.len() <= most {
-        return examples.to_vec();
-    }
-    // FNV-1a of seed and place: the order it gives has nothing to do with the
-    // corpus's.
-    let rank = |at: usize| {
-        let bytes = seed
-            .to_le_bytes()
-            .into_iter()
-            .chain((at as u64).to_le_bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        hash ^ (hash >> 32)
-    };
-    let mut order: Vec<usize> = (0..examples.len()).collect();
-    order.sort_by_key(|&at| (rank(at), at));
-    order.truncate(most);
-    order.sort_unstable();
-    order.into_iter().map(|at| examples[at].clone()).collect()
-}
 
 /// Which source vectors a new task starts from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -440,13 +322,13 @@ impl Stages<'_> {
         let initial: Vec<_> = method
             .parameters()
             .iter()
-            .map(|p| digest(&p.value))
+            .map(|p| Digest::default().values(&p.value).hex())
             .collect();
         let taught: Vec<_> = run
             .teachers
             .iter()
             .flat_map(Teachers::prompts)
-            .map(|p| digest(p))
+            .map(|p| Digest::default().values(p).hex())
             .collect();
         let training = Training {
             model: &self.backbone.model,
@@ -528,15 +410,4 @@ fn mean(prompts: &[Vec<f32>]) -> Vec<f32> {
         sum.iter_mut().zip(prompt).for_each(|(s, p)| *s += p);
     }
     sum.iter().map(|s| s / prompts.len() as f32).collect()
-}
-
-/// FNV-1a of values: tells initial values apart.
-fn digest(values: &[f32]) -> String {
-    let hash = values
-        .iter()
-        .flat_map(|v| v.to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
-    format!("{hash:016x}")
 }

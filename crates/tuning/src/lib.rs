@@ -7,6 +7,7 @@
 //! applied to clinical text by arXiv 2604.06650.
 
 pub mod adapter;
+mod digest;
 mod example;
 mod objective;
 mod optimizer;
@@ -16,6 +17,7 @@ mod random;
 mod schedule;
 pub mod train;
 
+pub use digest::Digest;
 pub use example::{Example, TaskData};
 pub use objective::{DistillationLoss, Item, Losses, evaluate, gradients, hidden_states};
 pub use optimizer::{AdamW, clip};

@@ -1,17 +1,13 @@
 //! Random numbers that depend on nothing but a seed and a purpose, so that a
 //! resumed run draws what the first one would have drawn.
 
+use crate::Digest;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// The generator for `purpose` (a name) and `index` (a step, a task, an epoch).
 pub(crate) fn generator(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
-    // FNV-1a: any fixed mixing of the name does.
-    let name = purpose
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let name = Digest::default().bytes(purpose.bytes()).number();
     let mut bytes = [0; 32];
     for (part, value) in bytes.chunks_exact_mut(8).zip([seed, name, index, 0]) {
         part.copy_from_slice(&value.to_le_bytes());

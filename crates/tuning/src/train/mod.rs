@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod error;
+mod metrics;
 mod run;
 mod sampling;
 mod settings;

@@ -1,16 +1,15 @@
 //! The training loop.
 
 use super::checkpoint::{self, Progress};
+use super::metrics::Metrics;
 use super::sampling::Draw;
 use super::{Mixing, Sampler, Settings, Teachers, TrainError};
 use crate::objective::{Item, Losses, evaluate, gradients};
 use crate::optimizer::clip;
 use crate::prompt::PromptMethod;
-use crate::{DistillationLoss, Example, TaskData};
+use crate::{Digest, DistillationLoss, Example, TaskData};
 use metaprompt_backbone::model::Model;
 use serde_json::json;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -67,8 +66,6 @@ pub struct Finished {
     pub best: Option<(u64, f64)>,
 }
 
-/// Name of the metrics file in a run's folder.
-const METRICS: &str = "metrics.jsonl";
 /// Name of the teacher-state file in a run's folder.
 const TEACHER_STATES: &str = "teacher_states.bin";
 /// Development examples that one forward pass takes.
@@ -323,57 +320,16 @@ fn prompts_of(
     (used, prompts)
 }
 
-/// FNV-1a over token ids: tells data sets apart, nothing more.
+/// Tells data sets apart.
 fn digest(examples: &[Example]) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut mix = |value: u32| hash = (hash ^ u64::from(value)).wrapping_mul(0x0100_0000_01b3);
-    for example in examples {
-        example
-            .context
-            .iter()
-            .chain(&[u32::MAX])
-            .chain(&example.target)
-            .for_each(|&t| mix(t));
-        mix(u32::MAX - 1);
-    }
-    format!("{hash:016x}")
-}
-
-/// Metrics as JSON lines; lines after the checkpoint are dropped on resuming.
-struct Metrics {
-    path: std::path::PathBuf,
-    file: std::fs::File,
-}
-
-impl Metrics {
-    fn open(folder: &Path, step: u64) -> Result<Self, TrainError> {
-        let path = folder.join(METRICS);
-        let old = match std::fs::read_to_string(&path) {
-            Ok(old) => old,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(TrainError::file(&path)(error)),
-        };
-        let kept: String = old
-            .lines()
-            .filter(|line| {
-                let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-                value["step"].as_u64().is_some_and(|s| s <= step)
-            })
-            .flat_map(|line| [line, "\n"])
-            .collect();
-        std::fs::write(&path, kept).map_err(TrainError::file(&path))?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(TrainError::file(&path))?;
-        Ok(Metrics { path, file })
-    }
-
-    fn line(&mut self, value: &serde_json::Value) -> Result<(), TrainError> {
-        writeln!(self.file, "{value}").map_err(TrainError::file(&self.path))
-    }
-
-    fn sync(&self) -> Result<(), TrainError> {
-        self.file.sync_data().map_err(TrainError::file(&self.path))
-    }
+    let end: &[u32] = &[u32::MAX];
+    examples
+        .iter()
+        .fold(Digest::default(), |all, e| {
+            all.tokens(&e.context)
+                .tokens(end)
+                .tokens(&e.target)
+                .tokens(end)
+        })
+        .hex()
 }

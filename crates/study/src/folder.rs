@@ -1,0 +1,96 @@
+//! The run folder: whose it is, and how much of it is done.
+
+use crate::StudyError;
+use crate::spec::Study;
+use metaprompt_backbone::Backbone;
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// Parts (stages and evaluations) and whether each is done.
+    pub parts: Vec<(String, bool)>,
+}
+
+/// What of a study is done in `folder`.
+#[must_use]
+pub fn status(study: &Study, folder: &Path) -> Status {
+    let mut parts = Vec::new();
+    let mut stage = |path: PathBuf| {
+        let done = folder
+            .join(&path)
+            .join("adapter/adapter_config.json")
+            .is_file();
+        parts.push((path.display().to_string(), done));
+    };
+    for source in &study.sources {
+        stage(Path::new("teach").join(source));
+    }
+    stage("distill".into());
+    for target in &study.targets {
+        for shots in &study.adapt.shots {
+            for method in ["adapt", "scratch"] {
+                stage(Path::new(method).join(target).join(shots.name()));
+            }
+        }
+    }
+    parts.push(("report.json".into(), folder.join("report.json").is_file()));
+    Status { parts }
+}
+
+/// Makes the folder this study's, or checks that it is.
+pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result<(), StudyError> {
+    std::fs::create_dir_all(folder).map_err(StudyError::file(folder))?;
+    let path = folder.join("study.json");
+    let mine = json!({ "study": study, "backbone": backbone.fingerprint });
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let found: serde_json::Value =
+                serde_json::from_slice(&bytes).map_err(|e| StudyError::Damaged {
+                    path: path.clone(),
+                    problem: e.to_string(),
+                })?;
+            if found != mine {
+                let field = difference(&found, &mine, "").unwrap_or_else(|| "a field".into());
+                return Err(StudyError::OtherStudy {
+                    path: folder.to_owned(),
+                    field,
+                });
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&path, format!("{mine:#}\n")).map_err(StudyError::file(&path))?;
+        }
+        Err(error) => return Err(StudyError::file(&path)(error)),
+    }
+    let path = folder.join("environment.json");
+    let environment = json!({
+        "metaprompt": env!("CARGO_PKG_VERSION"),
+        "system": std::env::consts::OS,
+        "architecture": std::env::consts::ARCH,
+        "threads": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "backbone": backbone.name(),
+    });
+    std::fs::write(&path, format!("{environment:#}\n")).map_err(StudyError::file(&path))
+}
+
+/// Path of the first field in which two JSON values differ.
+pub(crate) fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
+    match (a.as_object(), b.as_object()) {
+        (Some(x), Some(y)) => x.keys().chain(y.keys()).find_map(|key| {
+            let at = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            difference(
+                x.get(key).unwrap_or_default(),
+                y.get(key).unwrap_or_default(),
+                &at,
+            )
+        }),
+        _ => (a != b).then(|| at.to_owned()),
+    }
+}

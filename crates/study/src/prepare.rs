@@ -1,0 +1,122 @@
+//! A task's corpus under a study's limits, ready for the trainer and the tests.
+
+use crate::StudyError;
+use crate::encode::{EncodedExample, Encoder};
+use crate::spec::Study;
+use metaprompt_corpus::{Dataset, Example, Split, Task, few_shot};
+use metaprompt_tuning::{Digest, TaskData};
+
+/// A task's usable examples under a study's limits.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The task.
+    pub task: Task,
+    /// Training examples.
+    pub train: Vec<EncodedExample>,
+    /// Development examples.
+    pub dev: Vec<EncodedExample>,
+    /// Test examples.
+    pub test: Vec<EncodedExample>,
+    /// Examples of the corpus per split (train, dev, test), before limits.
+    pub available: [usize; 3],
+    /// Examples cut and skipped for their length, in all splits.
+    pub cut: usize,
+    /// See `cut`.
+    pub skipped: usize,
+}
+
+impl Prepared {
+    /// Reads a task's corpus and encodes what the study uses of it.
+    ///
+    /// # Errors
+    /// When the corpus can't be read or a split has no usable example.
+    pub fn load(study: &Study, encoder: &Encoder<'_>, task: &Task) -> Result<Self, StudyError> {
+        let data: Dataset = task.read(&study.data)?;
+        for warning in &data.warnings {
+            tracing::info!(task = task.name(), "{warning}");
+        }
+        let (mut cut, mut skipped) = (0, 0);
+        let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
+            let chosen = sample(data.split(split), most, study.seed);
+            let encoded = encoder.encode(task, &chosen)?;
+            cut += encoded.cut;
+            skipped += encoded.skipped;
+            if encoded.examples.is_empty() && split != Split::Dev {
+                return Err(StudyError::NoExamples {
+                    task: task.name().to_owned(),
+                    split: format!("{split:?}").to_lowercase(),
+                    skipped: encoded.skipped,
+                    limit: encoder.encoding().max_tokens,
+                });
+            }
+            Ok(encoded.examples)
+        };
+        let limits = &study.limits;
+        let train = split(Split::Train, limits.train)?;
+        let dev = split(Split::Dev, limits.dev)?;
+        let test = split(Split::Test, limits.test)?;
+        let available = [data.train.len(), data.dev.len(), data.test.len()];
+        Ok(Prepared {
+            task: task.clone(),
+            train,
+            dev,
+            test,
+            available,
+            cut,
+            skipped,
+        })
+    }
+
+    /// The task's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.task.name()
+    }
+
+    /// The trainer's view; `shots` limits the training examples (label-balanced)
+    /// and then leaves no development examples, which few-shot users don't have.
+    pub(crate) fn data(&self, shots: Option<(usize, u64)>) -> TaskData {
+        let tokens =
+            |examples: &[EncodedExample]| examples.iter().map(|e| e.tokens.clone()).collect();
+        match shots {
+            None => TaskData {
+                name: self.name().to_owned(),
+                train: tokens(&self.train),
+                dev: tokens(&self.dev),
+            },
+            Some((k, seed)) => {
+                let records: Vec<Example> = self.train.iter().map(|e| e.example.clone()).collect();
+                let chosen = few_shot(&records, k, seed);
+                let train = chosen
+                    .into_iter()
+                    .map(|i| self.train[i].tokens.clone())
+                    .collect();
+                TaskData {
+                    name: self.name().to_owned(),
+                    train,
+                    dev: Vec::new(),
+                }
+            }
+        }
+    }
+}
+
+/// A seeded choice of `most` examples (0: all), in the corpus's order.
+fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
+    if most == 0 || examples.len() <= most {
+        return examples.to_vec();
+    }
+    let rank = |at: usize| {
+        let place = (at as u64).to_le_bytes();
+        Digest::default()
+            .bytes(seed.to_le_bytes())
+            .bytes(place)
+            .number()
+            .rotate_left(32)
+    };
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|&at| (rank(at), at));
+    order.truncate(most);
+    order.sort_unstable();
+    order.into_iter().map(|at| examples[at].clone()).collect()
+}
