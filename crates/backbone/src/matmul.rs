@@ -40,6 +40,12 @@ impl Threads {
     }
 }
 
+/// Threads of the current pool.
+#[must_use]
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// A row-major view of `rows × cols` values whose rows start `stride` apart.
 #[derive(Clone, Copy)]
 pub struct View<'a> {

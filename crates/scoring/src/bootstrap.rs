@@ -12,7 +12,7 @@ use crate::measure::{Measure, Sums};
 
 /// How intervals are made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct BootstrapOptions {
     /// How many times the documents are drawn again.
     pub draws: usize,

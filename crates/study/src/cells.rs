@@ -9,7 +9,8 @@ use crate::spec::Study;
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::Prediction;
-use metaprompt_scoring::{Rule, Scores, compare, score, trivial};
+use metaprompt_scoring::{BootstrapOptions, Rule, Scores, compare, score, trivial};
+use metaprompt_tuning::{Digest, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;
@@ -53,7 +54,7 @@ impl Cells<'_> {
         let rule = Rule::of(&task.task.manifest);
         let gold = gold(task);
         let documents = documents(&task.test);
-        let options = &self.study.evaluate.bootstrap;
+        let options = &self.bootstrap();
         let gain = compare(
             &rule,
             &gold,
@@ -77,6 +78,15 @@ impl Cells<'_> {
             seconds: cell.seconds,
             scores: cell.scores.clone(),
         })
+    }
+
+    /// The study's seed moves the bootstrap's draws too.
+    fn bootstrap(&self) -> BootstrapOptions {
+        let options = self.study.evaluate.bootstrap;
+        BootstrapOptions {
+            seed: options.seed.wrapping_add(self.study.seed),
+            ..options
+        }
     }
 
     /// The best answer that needs no model.
@@ -110,7 +120,7 @@ impl Cells<'_> {
             &rule,
             &pairs,
             &documents(&task.test),
-            &self.study.evaluate.bootstrap,
+            &self.bootstrap(),
         )?)
     }
 
@@ -157,8 +167,9 @@ impl Cells<'_> {
         write_lines(&lines_path, &task.test, &answered)?;
         let answers: Vec<Prediction> = answered.into_iter().map(|a| a.prediction).collect();
         let scores = self.score(task, &answers)?;
-        let cell = json!({ "scores": scores, "seconds": seconds });
-        std::fs::write(&cell_path, format!("{cell:#}\n")).map_err(StudyError::file(&cell_path))?;
+        let cell = json!({ "scores": scores, "seconds": seconds, "examples": digest(task) });
+        write_atomically(&cell_path, format!("{cell:#}\n").as_bytes())
+            .map_err(StudyError::file(&cell_path))?;
         observer.end(&match scores.primary() {
             Some(s) => format!("{} {:.1}", s.name, 100.0 * s.value),
             None => String::new(),
@@ -176,6 +187,17 @@ fn gold(task: &Prepared) -> Vec<Prediction> {
         .iter()
         .map(|e| task.task.gold(&e.example))
         .collect()
+}
+
+/// Tells sets of test examples apart, by what the model is shown.
+fn digest(task: &Prepared) -> String {
+    let end: &[u32] = &[u32::MAX];
+    let examples = task.test.iter();
+    examples
+        .fold(Digest::default(), |all, e| {
+            all.tokens(&e.tokens.context).tokens(end)
+        })
+        .hex()
 }
 
 fn documents(examples: &[EncodedExample]) -> Vec<&str> {
@@ -200,7 +222,7 @@ fn write_lines(
         text += &json!(line).to_string();
         text.push('\n');
     }
-    std::fs::write(path, text).map_err(StudyError::file(path))
+    write_atomically(path, text.as_bytes()).map_err(StudyError::file(path))
 }
 
 /// Answers of an earlier run, parsed again, and how long they took.
@@ -232,5 +254,8 @@ fn read_back(
     let bytes = std::fs::read(cell).map_err(StudyError::file(cell))?;
     let value: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|_| damaged(cell, "it is not JSON"))?;
+    if value["examples"] != digest(task) {
+        return Err(damaged(cell, "it was made with other test examples"));
+    }
     Ok((answers, value["seconds"].as_f64().unwrap_or(0.0)))
 }

@@ -13,6 +13,8 @@ pub struct EncodedExample {
     pub example: Example,
     /// Tokens before the answer and of the gold answer (with its end token).
     pub tokens: tuning::Example,
+    /// Whether its text was shortened to the token limit.
+    pub cut: bool,
 }
 
 /// The usable examples of a split.
@@ -106,6 +108,7 @@ impl<'b> Encoder<'b> {
                     encoded.examples.push(EncodedExample {
                         example: example.clone(),
                         tokens,
+                        cut,
                     });
                 }
                 None => encoded.skipped += 1,

@@ -21,7 +21,7 @@ pub enum StudyError {
         problem: String,
     },
     /// A file of the run can't be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: can't be read or written", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -106,6 +106,26 @@ pub enum StudyError {
         found: usize,
         /// The study's.
         wanted: usize,
+    },
+    /// Soft prompt and answer fill the backbone's context.
+    #[error(
+        "a soft prompt of {prompt} virtual tokens and answers of up to {answer} tokens leave no room in a context of {context}; shorten [prompt] length or [evaluate] max_new_tokens"
+    )]
+    NoRoom {
+        /// Virtual tokens.
+        prompt: usize,
+        /// Longest answer.
+        answer: usize,
+        /// The backbone's context.
+        context: usize,
+    },
+    /// A teacher that is not a single task's.
+    #[error(
+        "a teacher holds {tasks} tasks; give adapters of one task each, as `metaprompt teach` writes them"
+    )]
+    TeacherTasks {
+        /// Its tasks.
+        tasks: usize,
     },
     /// An adapter lacks the task that is asked for.
     #[error("{}: {problem}", path.display())]

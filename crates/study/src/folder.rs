@@ -3,6 +3,7 @@
 use crate::StudyError;
 use crate::spec::Study;
 use metaprompt_backbone::Backbone;
+use metaprompt_tuning::write_atomically;
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,18 @@ pub fn status(study: &Study, folder: &Path) -> Status {
             }
         }
     }
+    for target in &study.targets {
+        let trained = study.adapt.shots.iter().flat_map(|shots| {
+            ["adapt", "scratch"].map(|method| format!("{method}-{}", shots.name()))
+        });
+        let cells = ["instruction".to_owned(), "zero-shot".to_owned()];
+        for cell in cells.into_iter().chain(trained) {
+            let path = Path::new("evaluate")
+                .join(target)
+                .join(format!("{cell}.json"));
+            parts.push((path.display().to_string(), folder.join(&path).is_file()));
+        }
+    }
     parts.push(("report.json".into(), folder.join("report.json").is_file()));
     Status { parts }
 }
@@ -52,8 +65,7 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
                     path: path.clone(),
                     problem: e.to_string(),
                 })?;
-            if found != mine {
-                let field = difference(&found, &mine, "").unwrap_or_else(|| "a field".into());
+            if let Some(field) = difference(&without_paths(found), &without_paths(mine), "") {
                 return Err(StudyError::OtherStudy {
                     path: folder.to_owned(),
                     field,
@@ -61,7 +73,8 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(&path, format!("{mine:#}\n")).map_err(StudyError::file(&path))?;
+            write_atomically(&path, format!("{mine:#}\n").as_bytes())
+                .map_err(StudyError::file(&path))?;
         }
         Err(error) => return Err(StudyError::file(&path)(error)),
     }
@@ -70,10 +83,25 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
         "metaprompt": env!("CARGO_PKG_VERSION"),
         "system": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
-        "threads": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "threads": metaprompt_backbone::matmul::threads(),
         "backbone": backbone.name(),
     });
-    std::fs::write(&path, format!("{environment:#}\n")).map_err(StudyError::file(&path))
+    write_atomically(&path, format!("{environment:#}\n").as_bytes())
+        .map_err(StudyError::file(&path))
+}
+
+/// A study without the places of its files: the same corpora and weights may
+/// be reached by another path. What they hold is compared by its digests.
+fn without_paths(mut value: serde_json::Value) -> serde_json::Value {
+    if let Some(study) = value["study"].as_object_mut() {
+        for place in ["tasks", "data", "backbone"] {
+            study.remove(place);
+        }
+    }
+    if let Some(init) = value["study"]["prompt"]["init"].as_object_mut() {
+        init.remove("adapter");
+    }
+    value
 }
 
 /// Path of the first field in which two JSON values differ.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod cells;
+mod check;
 mod encode;
 mod error;
 mod folder;

@@ -23,6 +23,8 @@ pub struct Prepared {
     pub cut: usize,
     /// See `cut`.
     pub skipped: usize,
+    /// Records that the reader remarked on (see `metaprompt corpus check`).
+    pub remarks: usize,
 }
 
 impl Prepared {
@@ -64,7 +66,34 @@ impl Prepared {
             available,
             cut,
             skipped,
+            remarks: data.warnings.iter().map(|w| w.count).sum(),
         })
+    }
+
+    /// Its sizes in one line, with what was cut, skipped and remarked on.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let [train, dev, test] = self.available;
+        let mut text = format!(
+            "{}: {} of {train} train, {} of {dev} dev, {} of {test} test examples",
+            self.name(),
+            self.train.len(),
+            self.dev.len(),
+            self.test.len()
+        );
+        if self.cut + self.skipped > 0 {
+            text += &format!(
+                "; {} cut, {} skipped for their length",
+                self.cut, self.skipped
+            );
+        }
+        if self.remarks > 0 {
+            text += &format!(
+                "; {} remarks of the reader (`metaprompt corpus check`)",
+                self.remarks
+            );
+        }
+        text
     }
 
     /// The task's name.
@@ -108,11 +137,11 @@ fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
     }
     let rank = |at: usize| {
         let place = (at as u64).to_le_bytes();
-        Digest::default()
+        let hash = Digest::default()
             .bytes(seed.to_le_bytes())
             .bytes(place)
-            .number()
-            .rotate_left(32)
+            .number();
+        hash ^ (hash >> 32)
     };
     let mut order: Vec<usize> = (0..examples.len()).collect();
     order.sort_by_key(|&at| (rank(at), at));

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::TaskType;
 use metaprompt_scoring::{Score, Scores};
+use metaprompt_tuning::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -68,9 +69,9 @@ impl Report {
     pub(crate) fn save(&self, folder: &Path) -> Result<(), StudyError> {
         let path = folder.join(FILE);
         let text = format!("{:#}\n", serde_json::json!(self));
-        std::fs::write(&path, text).map_err(StudyError::file(&path))?;
+        write_atomically(&path, text.as_bytes()).map_err(StudyError::file(&path))?;
         let path = folder.join("report.md");
-        std::fs::write(&path, markdown(self)).map_err(StudyError::file(&path))
+        write_atomically(&path, markdown(self).as_bytes()).map_err(StudyError::file(&path))
     }
 
     /// Reads the report of a finished run.

@@ -28,7 +28,7 @@ pub fn run(
 ) -> Result<Report, StudyError> {
     claim(study, backbone, folder)?;
     let stages = Stages { study, backbone };
-    let encoder = Encoder::new(backbone, stages.encoding())?;
+    let encoder = Encoder::new(backbone, stages.encoding()?)?;
     let load = |names: &[String]| -> Result<Vec<Prepared>, StudyError> {
         let tasks = names.iter().map(|name| Ok(Task::find(&study.tasks, name)?));
         let tasks: Vec<Task> = tasks.collect::<Result<_, StudyError>>()?;
@@ -40,7 +40,7 @@ pub fn run(
     let sources = load(&study.sources)?;
     let targets = load(&study.targets)?;
     for task in sources.iter().chain(&targets) {
-        observer.note(&describe(task));
+        observer.note(&task.describe());
     }
 
     let mut teachers = Vec::with_capacity(sources.len());
@@ -84,24 +84,6 @@ pub fn run(
     }
     report.save(folder)?;
     Ok(report)
-}
-
-fn describe(task: &Prepared) -> String {
-    let [train, dev, test] = task.available;
-    let mut text = format!(
-        "{}: {} of {train} train, {} of {dev} dev, {} of {test} test examples",
-        task.name(),
-        task.train.len(),
-        task.dev.len(),
-        task.test.len()
-    );
-    if task.cut + task.skipped > 0 {
-        text += &format!(
-            "; {} cut, {} skipped for their length",
-            task.cut, task.skipped
-        );
-    }
-    text
 }
 
 struct Runner<'a> {

@@ -358,71 +358,9 @@ impl Study {
     /// # Errors
     /// [`StudyError::Spec`] with the field and what to do.
     pub fn check(&self, path: &Path) -> Result<(), StudyError> {
-        self.contradiction().map_err(|problem| StudyError::Spec {
+        crate::check::contradiction(self).map_err(|problem| StudyError::Spec {
             path: path.to_owned(),
             problem,
         })
-    }
-
-    /// What is contradictory in it, in words.
-    fn contradiction(&self) -> Result<(), String> {
-        if self.sources.is_empty() {
-            return Err(
-                "sources is empty; name the tasks that the metaprompt is learnt from".into(),
-            );
-        }
-        if let Some(both) = self.sources.iter().find(|s| self.targets.contains(s)) {
-            return Err(format!(
-                "{both} is both a source and a target; a target must be unseen"
-            ));
-        }
-        let mut names: Vec<&String> = self.sources.iter().chain(&self.targets).collect();
-        names.sort();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("{} is named twice", twice[0]));
-        }
-        let counts = [
-            ("[prompt] length", self.prompt.length),
-            ("[limits] max_tokens", self.limits.max_tokens),
-            ("[teach] batch", self.teach.batch),
-            ("[distill] batch", self.distill.batch),
-            ("[distill] rank", self.distill.rank),
-            ("[adapt] batch", self.adapt.batch),
-            ("[evaluate] batch", self.evaluate.batch),
-            ("[evaluate] max_new_tokens", self.evaluate.max_new_tokens),
-        ];
-        if let Some((field, _)) = counts.iter().find(|(_, n)| *n == 0) {
-            return Err(format!("{field} is 0; give at least 1"));
-        }
-        let rates = [
-            ("[teach] learning_rate", self.teach.learning_rate),
-            ("[distill] learning_rate", self.distill.learning_rate),
-            (
-                "[distill] vector_learning_rate",
-                self.distill.vector_learning_rate,
-            ),
-            ("[distill] lambda", self.distill.lambda),
-            ("[adapt] learning_rate", self.adapt.learning_rate),
-            (
-                "[adapt] vector_learning_rate",
-                self.adapt.vector_learning_rate,
-            ),
-            (
-                "[adapt] scratch_learning_rate",
-                self.adapt.scratch_learning_rate,
-            ),
-        ];
-        if let Some((field, rate)) = rates.iter().find(|(_, r)| !(0.0..=100.0).contains(r)) {
-            return Err(format!("{field} is {rate}; give a number from 0 to 100"));
-        }
-        if !(self.distill.temperature.is_finite() && self.distill.temperature > 0.0) {
-            return Err("[distill] temperature must be above 0".into());
-        }
-        if self.adapt.shots.contains(&Shots::Count(0)) {
-            return Err(
-                "[adapt] shots has a 0; the zero-shot rows are always there, leave it out".into(),
-            );
-        }
-        Ok(())
     }
 }

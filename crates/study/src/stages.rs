@@ -53,20 +53,25 @@ const NEAREST_EXAMPLES: usize = 16;
 impl Stages<'_> {
     /// The encoding that the study asks for, within what the backbone's context
     /// leaves beside the soft prompt and a generated answer.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
+    ///
+    /// # Errors
+    /// When they leave nothing.
+    pub fn encoding(&self) -> Result<Encoding, StudyError> {
         let study = self.study;
-        let beside = study.prompt.length + study.evaluate.max_new_tokens;
-        let room = self
-            .backbone
-            .model
-            .config()
-            .max_positions
-            .saturating_sub(beside);
-        Encoding {
+        let context = self.backbone.model.config().max_positions;
+        let (prompt, answer) = (study.prompt.length, study.evaluate.max_new_tokens);
+        let room = context.saturating_sub(prompt.saturating_add(answer));
+        if room == 0 {
+            return Err(StudyError::NoRoom {
+                prompt,
+                answer,
+                context,
+            });
+        }
+        Ok(Encoding {
             chat_template: study.chat_template,
             max_tokens: study.limits.max_tokens.min(room),
-        }
+        })
     }
 
     /// Trains a task's teacher in `folder`, or finds it finished there.
@@ -111,6 +116,11 @@ impl Stages<'_> {
         let distill = &self.study.distill;
         let hidden_size = self.backbone.hidden_size();
         let prompts: Vec<Vec<f32>> = teachers.iter().filter_map(|t| t.prompt(0)).collect();
+        if let Some(many) = teachers.iter().find(|t| t.tasks() != 1) {
+            return Err(StudyError::TeacherTasks {
+                tasks: many.tasks(),
+            });
+        }
         let length = self.study.prompt.length;
         let shared = match distill.shared_init {
             SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,

@@ -86,6 +86,21 @@ fn wrong_studies_say_what_is_wrong() {
             "temperature",
         ),
         (format!("{GOOD}[adapt]\nshots = [0]\n"), "zero-shot"),
+        (format!("{GOOD}[adapt]\nsteps = 0\n"), "[adapt] steps is 0"),
+        (
+            format!("{GOOD}[teach]\nbatch = 1000000000000\n"),
+            "[teach] batch",
+        ),
+        (format!("{GOOD}[teach]\npatience = 2\n"), "evaluate_every"),
+        (format!("{GOOD}[teach]\nwarmup = 2.0\n"), "warmup"),
+        (
+            format!("{GOOD}[teach]\nlearning_rate = nan\n"),
+            "[teach] learning_rate",
+        ),
+        (
+            format!("{GOOD}[adapt]\nlearning_rate = 0.0\nvector_learning_rate = 0.0\n"),
+            "nothing would be trained",
+        ),
         (format!("{GOOD}[adapt]\nshots = [\"most\"]\n"), "shots"),
         (format!("{GOOD}[prompt]\ninit = \"zeros\"\n"), "zeros"),
         ("name = ".into(), "some.toml"),

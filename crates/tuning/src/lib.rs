@@ -9,6 +9,7 @@
 pub mod adapter;
 mod digest;
 mod example;
+mod files;
 mod objective;
 mod optimizer;
 mod parameter;
@@ -19,6 +20,7 @@ pub mod train;
 
 pub use digest::Digest;
 pub use example::{Example, TaskData};
+pub use files::write_atomically;
 pub use objective::{DistillationLoss, Item, Losses, evaluate, gradients, hidden_states};
 pub use optimizer::{AdamW, clip};
 pub use parameter::Parameter;

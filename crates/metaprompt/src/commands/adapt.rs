@@ -1,6 +1,6 @@
 //! `metaprompt adapt`: a metaprompt on a new task.
 
-use super::setup::{Setup, TrainingOptions, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare};
 use crate::context::Context;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -20,19 +20,19 @@ pub(crate) struct Args {
     /// Task: a manifest's name, or its path.
     task: String,
     /// Adapter directory of the metaprompt.
-    #[arg(long, value_name = "ADAPTER")]
+    #[arg(long, value_name = "ADAPTER", conflicts_with_all = ["prompt_length", "init"])]
     metaprompt: Option<PathBuf>,
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     shots: Option<u32>,
     /// Source vectors to start from.
-    #[arg(long, value_enum, default_value_t = From::Mean)]
+    #[arg(long, value_enum, default_value_t = From::Mean, requires = "metaprompt")]
     from: From,
     /// Peak learning rate of the task vectors [default: as --learning-rate].
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", requires = "metaprompt")]
     vector_learning_rate: Option<f32>,
     /// Train the task vectors only; the shared prompt stays.
-    #[arg(long)]
+    #[arg(long, requires = "metaprompt")]
     vectors_only: bool,
     /// Run folder; the adapter is in its subfolder `adapter`.
     #[arg(long, value_name = "DIR")]
@@ -53,46 +53,48 @@ enum From {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut study = args.setup.study(&args.training, context)?;
-    if let Some(rate) = args.vector_learning_rate.or(args.training.learning_rate) {
+    if let Some(rate) = args.vector_learning_rate {
         study.adapt.vector_learning_rate = rate;
     }
     if args.vectors_only {
         study.adapt.learning_rate = 0.0;
     }
-    let backbone = context.backbone(Some(&study.backbone))?;
+    args.setup.check(&study)?;
+    let task = find_task(&study, &args.task)?;
     let metaprompt = match &args.metaprompt {
         None => None,
         Some(path) => {
             let adapter = Adapter::load(path)?;
-            adapter.check_backbone(path, &backbone)?;
-            // A prompt is used as it was trained.
-            study.chat_template = adapter.notes.chat_template;
-            study.prompt.length = adapter.virtual_tokens();
-            let Kind::Multitask(metaprompt) = adapter.kind else {
+            if !matches!(adapter.kind, Kind::Multitask(_)) {
                 bail!(
                     "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
                     path.display()
                 );
-            };
-            Some(metaprompt)
+            }
+            args.setup.adopt(&mut study, path, &adapter)?;
+            Some((path, adapter))
         }
     };
-    let task = prepare(&study, &backbone, &args.task)?;
+    let backbone = context.backbone(Some(&study.backbone))?;
+    if let Some((path, adapter)) = &metaprompt {
+        adapter.check_backbone(path, &backbone)?;
+    }
+    let task = prepare(&study, &backbone, &task, context)?;
     let stages = Stages {
         study: &study,
         backbone: &backbone,
     };
     let shots = args.shots.map(|k| k as usize);
     let mut progress = context.progress();
-    let stage = match &metaprompt {
-        None => stages.scratch(&task, shots, &args.out, &mut progress)?,
-        Some(metaprompt) => {
+    let stage = match metaprompt.as_ref().map(|(_, adapter)| &adapter.kind) {
+        Some(Kind::Multitask(metaprompt)) => {
             let from = match args.from {
                 From::Mean => SourceVectors::Mean,
                 From::Nearest => SourceVectors::Nearest,
             };
             stages.adapt(&task, metaprompt, from, shots, &args.out, &mut progress)?
         }
+        _ => stages.scratch(&task, shots, &args.out, &mut progress)?,
     };
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
     context.print(

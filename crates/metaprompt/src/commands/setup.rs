@@ -2,10 +2,11 @@
 //! flags over them.
 
 use crate::context::Context;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::Task;
-use metaprompt_study::{Encoder, Prepared, PromptInit, Study};
+use metaprompt_study::{Encoder, Prepared, PromptInit, Stages, Study};
+use metaprompt_tuning::adapter::Adapter;
 use std::path::{Path, PathBuf};
 
 /// Where things are and how the stage is run.
@@ -26,12 +27,10 @@ pub(crate) struct Setup {
     /// Longest example in tokens.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
-    /// Wrap examples in the backbone's chat template.
+    /// Wrap examples in the backbone's chat template [default: as an adapter
+    /// was trained].
     #[arg(long)]
     chat_template: bool,
-    /// Test examples to score, 0 for all.
-    #[arg(long, value_name = "N")]
-    test_examples: Option<usize>,
 }
 
 /// Options of training.
@@ -43,7 +42,7 @@ pub(crate) struct TrainingOptions {
     /// Examples per step.
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<usize>,
-    /// Peak learning rate.
+    /// Peak learning rate, also of task vectors.
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f32>,
     /// Virtual tokens of the soft prompt.
@@ -80,7 +79,6 @@ impl Setup {
         study.seed = context.global.seed.unwrap_or(study.seed);
         study.chat_template |= self.chat_template;
         study.limits.max_tokens = self.max_tokens.unwrap_or(study.limits.max_tokens);
-        study.limits.test = self.test_examples.unwrap_or(study.limits.test);
         study.prompt.length = training.prompt_length.unwrap_or(study.prompt.length);
         match training.init.as_deref() {
             None => {}
@@ -105,11 +103,40 @@ impl Setup {
             )* };
         }
         set!(teach, distill, adapt);
-        study.adapt.scratch_learning_rate = training
-            .learning_rate
-            .unwrap_or(study.adapt.scratch_learning_rate);
-        study.check(self.study.as_deref().unwrap_or(Path::new("command line")))?;
+        if let Some(rate) = training.learning_rate {
+            study.distill.vector_learning_rate = rate;
+            study.adapt.vector_learning_rate = rate;
+            study.adapt.scratch_learning_rate = rate;
+        }
+        self.check(&study)?;
         Ok(study)
+    }
+
+    /// Checks a study that was changed again.
+    pub(crate) fn check(&self, study: &Study) -> Result<()> {
+        Ok(study.check(self.study.as_deref().unwrap_or(Path::new("command line")))?)
+    }
+
+    /// Whether there is a study file, whose settings go before a command's own
+    /// defaults.
+    pub(crate) fn has_file(&self) -> bool {
+        self.study.is_some()
+    }
+
+    /// Uses an adapter's prompt as it was trained: its length, and the chat
+    /// template as our notes say. Adapters of other tools have no such notes.
+    pub(crate) fn adopt(&self, study: &mut Study, path: &Path, adapter: &Adapter) -> Result<()> {
+        if adapter.notes.backbone.is_some() {
+            if self.chat_template && !adapter.notes.chat_template {
+                bail!(
+                    "{}: this adapter was trained without the chat template, but --chat-template asks for it; leave the flag out",
+                    path.display()
+                );
+            }
+            study.chat_template = adapter.notes.chat_template;
+        }
+        study.prompt.length = adapter.virtual_tokens();
+        Ok(())
     }
 }
 
@@ -122,10 +149,17 @@ pub(crate) fn find_task(study: &Study, name: &str) -> Result<Task> {
     Ok(Task::find(&study.tasks, name)?)
 }
 
-/// Reads and encodes a task.
-pub(crate) fn prepare(study: &Study, backbone: &Backbone, name: &str) -> Result<Prepared> {
-    let stages = metaprompt_study::Stages { study, backbone };
-    let encoder = Encoder::new(backbone, stages.encoding())?;
-    Prepared::load(study, &encoder, &find_task(study, name)?)
-        .with_context(|| format!("task {name}"))
+/// Reads and encodes a task, and says what was cut or skipped.
+pub(crate) fn prepare(
+    study: &Study,
+    backbone: &Backbone,
+    task: &Task,
+    context: &Context,
+) -> Result<Prepared> {
+    let encoder = Encoder::new(backbone, Stages { study, backbone }.encoding()?)?;
+    let prepared = Prepared::load(study, &encoder, task)?;
+    if !context.global.quiet {
+        eprintln!("{}", prepared.describe());
+    }
+    Ok(prepared)
 }

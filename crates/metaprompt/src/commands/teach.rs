@@ -1,6 +1,6 @@
 //! `metaprompt teach`: single-task prompt tuning.
 
-use super::setup::{Setup, TrainingOptions, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare};
 use crate::context::Context;
 use anyhow::Result;
 use metaprompt_study::Stages;
@@ -25,8 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let study = args.setup.study(&args.training, context)?;
+    let task = find_task(&study, &args.task)?;
     let backbone = context.backbone(Some(&study.backbone))?;
-    let task = prepare(&study, &backbone, &args.task)?;
+    let task = prepare(&study, &backbone, &task, context)?;
     let stages = Stages {
         study: &study,
         backbone: &backbone,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterError {
     /// A file can't be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: can't be read or written", path.display())]
     File {
         /// The file.
         path: PathBuf,

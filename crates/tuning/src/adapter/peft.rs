@@ -1,6 +1,7 @@
 //! Reading and writing PEFT directories.
 
-use super::{AdapterError, BackboneIdentity, write_atomically};
+use super::{AdapterError, BackboneIdentity};
+use crate::files::{from_bytes, to_bytes, write_atomically};
 use crate::prompt::{Decomposed, PromptMethod};
 use metaprompt_backbone::Backbone;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -200,7 +201,7 @@ impl Adapter {
         };
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
-            .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            .map(|(_, _, values)| to_bytes(values))
             .collect();
         let views = tensors
             .iter()
@@ -363,11 +364,7 @@ fn tensor(
     if tensor.dtype() != Dtype::F32 {
         return Err(wrong(format!("is {:?}, wanted F32", tensor.dtype())));
     }
-    let values: Vec<f32> = tensor
-        .data()
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let values = from_bytes(tensor.data());
     if values.iter().any(|v| !v.is_finite()) {
         return Err(wrong("has values that are not finite".into()));
     }

@@ -3,7 +3,7 @@
 
 use super::TrainError;
 use crate::Parameter;
-use crate::adapter::write_atomically;
+use crate::files::{from_bytes, to_bytes, write_atomically};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -44,8 +44,11 @@ pub(crate) fn save(
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (i, p) in parameters.iter().enumerate() {
         let mut add = |kind: &str, values: &[f32]| {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            tensors.push((format!("{kind}.{}", p.name), p.shape.clone(), bytes));
+            tensors.push((
+                format!("{kind}.{}", p.name),
+                p.shape.clone(),
+                to_bytes(values),
+            ));
         };
         add("value", &p.value);
         add("mean", &p.mean);
@@ -117,10 +120,7 @@ pub(crate) fn load(
                 "tensor {name} is not f32 of shape {shape:?}"
             )));
         }
-        let values = tensor.data().chunks_exact(4);
-        Ok(values
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect())
+        Ok(from_bytes(tensor.data()))
     };
     best.clear();
     for p in parameters {

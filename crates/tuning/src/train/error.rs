@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A file of the run can't be read or written.
-    #[error("{}: {source}; what was saved before is kept, so free the disk or fix the rights and run the same command again", path.display())]
+    #[error("{}: can't be read or written; what was saved before is kept, so free the disk or fix the rights and run the same command again", path.display())]
     File {
         /// The file.
         path: PathBuf,

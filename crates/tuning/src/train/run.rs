@@ -111,12 +111,12 @@ impl Training<'_> {
         while progress.step < settings.steps && !progress.stopped {
             let start = Instant::now();
             let losses = self.accumulate(method, &mut sampler, progress.step)?;
-            if !losses.total.is_finite() {
+            let norm = clip(method.parameters_mut(), settings.clip);
+            if !losses.total.is_finite() || !norm.is_finite() {
                 return Err(TrainError::Diverged {
                     step: progress.step + 1,
                 });
             }
-            let norm = clip(method.parameters_mut(), settings.clip);
             let factor = schedule.factor(progress.step);
             progress.step += 1;
             optimizer.update(method.parameters_mut(), progress.step, factor);
@@ -253,6 +253,11 @@ impl Training<'_> {
         let Some(loss) = self.development_loss(method) else {
             return Ok(());
         };
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged {
+                step: progress.step,
+            });
+        }
         let improved = progress.best.is_none_or(|(_, lowest)| loss < lowest);
         if improved {
             progress.best = Some((progress.step, loss));

@@ -43,6 +43,8 @@ pub struct Sampler {
     weights: Vec<f64>,
     sizes: Vec<usize>,
     seed: u64,
+    /// The present epoch's order, per task.
+    orders: Vec<(Option<u64>, Vec<usize>)>,
     /// Examples drawn so far, per task.
     pub(crate) drawn: Vec<u64>,
 }
@@ -72,6 +74,7 @@ impl Sampler {
         Ok(Sampler {
             weights,
             drawn: vec![0; sizes.len()],
+            orders: vec![(None, Vec::new()); sizes.len()],
             sizes,
             seed,
         })
@@ -128,12 +131,16 @@ impl Sampler {
         let size = self.sizes[task] as u64;
         let (epoch, at) = (self.drawn[task] / size, self.drawn[task] % size);
         self.drawn[task] += 1;
-        let mut order: Vec<usize> = (0..self.sizes[task]).collect();
-        order.shuffle(&mut generator(
-            self.seed ^ ((task as u64) << 32),
-            "epoch",
-            epoch,
-        ));
+        let (of, order) = &mut self.orders[task];
+        if *of != Some(epoch) {
+            *order = (0..self.sizes[task]).collect();
+            order.shuffle(&mut generator(
+                self.seed ^ ((task as u64) << 32),
+                "epoch",
+                epoch,
+            ));
+            *of = Some(epoch);
+        }
         order[at as usize]
     }
 }

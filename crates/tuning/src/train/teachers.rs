@@ -9,6 +9,7 @@
 use super::TrainError;
 use super::sampling::Draw;
 use crate::TaskData;
+use crate::files::{from_bytes, to_bytes};
 use crate::objective::{Item, hidden_states};
 use metaprompt_backbone::model::Model;
 use std::collections::HashMap;
@@ -130,7 +131,7 @@ impl Teachers {
                 for head in [draw.task, draw.example, state.len()] {
                     record.extend((head as u32).to_le_bytes());
                 }
-                state.iter().for_each(|v| record.extend(v.to_le_bytes()));
+                record.extend(to_bytes(&state));
                 file.write_all(&record).map_err(TrainError::file(path))?;
                 self.bytes += record.len() as u64;
             }
@@ -148,9 +149,6 @@ fn record(bytes: &[u8]) -> Option<(Draw, Vec<f32>, &[u8])> {
     };
     let (task, example, count) = (word(0)?, word(1)?, word(2)?);
     let values = bytes.get(12..12 + count.checked_mul(4)?)?;
-    let state = values
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let state = from_bytes(values);
     Some((Draw { task, example }, state, &bytes[12 + 4 * count..]))
 }
