@@ -8,6 +8,7 @@ mod check;
 mod encode;
 mod error;
 mod folder;
+mod initial;
 mod observer;
 mod prepare;
 mod report;
