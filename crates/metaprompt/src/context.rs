@@ -12,6 +12,9 @@ const EMBEDDED: &str = "embedded";
 /// Its name; the GGUF file calls itself by the name of a training run.
 const EMBEDDED_NAME: &str = "SmolLM2-135M-Instruct";
 
+/// Bytes of it between two lines of progress while it is fetched.
+const SAY_EVERY: u64 = 25_000_000;
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
@@ -96,10 +99,25 @@ impl Context {
             Some(path) if path != Path::new(EMBEDDED) => Ok(path.to_owned()),
             _ => {
                 let quiet = self.global.quiet;
-                let mut report = |progress: fetch::Progress| {
-                    if let (fetch::Progress::Trying(way), false) = (progress, quiet) {
-                        tracing::info!("looking for the embedded backbone: {way}");
+                let mut said = 0;
+                let mut report = |progress: fetch::Progress| match progress {
+                    fetch::Progress::Trying(_) if quiet => {}
+                    // Where there is a copy there is nothing to wait for.
+                    fetch::Progress::Trying("local copy") => {}
+                    fetch::Progress::Trying(way) => {
+                        said = 0;
+                        eprintln!(
+                            "{EMBEDDED_NAME} isn't on this machine yet: getting it (98 MB) from the {way}"
+                        );
                     }
+                    fetch::Progress::Bytes { done, total }
+                        if !quiet && (Some(done) == total || done - said >= SAY_EVERY) =>
+                    {
+                        said = done;
+                        let of = total.map_or_else(String::new, |t| format!(" of {t}"));
+                        eprintln!("{EMBEDDED_NAME}: {done}{of} bytes written");
+                    }
+                    _ => {}
                 };
                 Ok(fetch::embedded_backbone(
                     &fetch::default_directory(),

@@ -36,3 +36,37 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory};
+
+    /// The names of all commands below `command` that have no commands below
+    /// them, with their long help.
+    fn leaves(command: &mut Command, path: &str, found: &mut Vec<(String, String)>) {
+        if !command.has_subcommands() {
+            found.push((path.to_owned(), command.render_long_help().to_string()));
+        }
+        for below in command.get_subcommands_mut() {
+            let path = format!("{path} {}", below.get_name());
+            if below.get_name() != "help" {
+                leaves(below, &path, found);
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example_of_itself() {
+        Cli::command().debug_assert();
+        let mut found = Vec::new();
+        leaves(&mut Cli::command(), "metaprompt", &mut found);
+        assert!(found.len() > 15, "{} commands", found.len());
+        for (path, help) in found {
+            assert!(
+                help.contains(&format!("Example: {path}")),
+                "{path}:\n{help}"
+            );
+        }
+    }
+}

@@ -137,7 +137,8 @@ fn an_adapter_of_another_backbone_is_refused_with_both_names() {
         &out,
     ];
     refuse(&import, &both);
-    let distill = ["distill", &adapter, &adapter, "--out", &out];
+    let tasks = desk.text("tasks");
+    let distill = ["distill", &adapter, "--out", &out, "--tasks", &tasks];
     refuse(&[&distill, &at[..]].concat(), &both);
     assert!(!desk.path("imported").exists());
 
@@ -238,4 +239,111 @@ fn the_study_of_the_repository_parses_until_a_letter_changes() {
     let file = desk.write("study.toml", both);
     refuse(&["study", "status", &file], &["qs-visit-qa"]);
     assert!(!desk.path("run").exists());
+}
+
+#[test]
+fn flags_that_contradict_an_adapter_or_do_nothing() {
+    let desk = Desk::new();
+    copy(&adapter_fixture("peft-prompt"), &desk.path("adapter"));
+    let adapter = desk.text("adapter");
+    let notes = json!({
+        "tasks": ["t"], "chat_template": false,
+        "backbone": { "name": "Elsewhere-7B", "fingerprint": "ab".repeat(32), "layers": 3, "heads": 6 },
+    });
+    write_json(&desk.path("adapter/metaprompt.json"), &notes);
+    let manifest = desk.corpus("", GOOD);
+    let (tasks, out) = (desk.text("tasks"), desk.text("out"));
+    // Found out without a backbone.
+    let both = ["adapter", "--chat-template"];
+    let evaluate = ["evaluate", &manifest, "--adapter", &adapter];
+    refuse(&[&evaluate[..], &["--chat-template"]].concat(), &both);
+    let distill = ["distill", &adapter, "--out", &out, "--tasks", &tasks];
+    refuse(&[&distill[..], &["--chat-template"]].concat(), &both);
+    let twice = ["distill", &adapter, &adapter, "--out", &out];
+    refuse(&twice, &["second teacher of t"]);
+    let many = adapter_fixture("peft-mpt").display().to_string();
+    refuse(&["distill", &many, "--out", &out], &["peft-mpt", "3 tasks"]);
+
+    let adapt = |flags: &[&str]| run(&[&["adapt", "t", "--out", &out][..], flags].concat());
+    for flags in [
+        &["--vectors-only"][..],
+        &["--from", "mean"],
+        &["--vector-learning-rate", "0.1"],
+        &["--metaprompt", &adapter, "--prompt-length", "4"],
+        &["--metaprompt", &adapter, "--init", "random"],
+    ] {
+        let run = adapt(flags);
+        assert_eq!(run.code, Some(2), "{flags:?}: {}", run.stderr);
+        assert!(run.stderr.contains("--metaprompt"), "{}", run.stderr);
+    }
+    let metaprompt = ["adapt", &manifest, "--out", &out, "--metaprompt", &adapter];
+    refuse(&metaprompt, &["adapter", "metaprompt distill"]);
+}
+
+#[test]
+fn long_texts_and_missing_choices_are_named() {
+    let desk = Desk::new();
+    let backbone = desk.tiny();
+    let adapter = adapter_fixture("peft-prompt").display().to_string();
+    let predict = |manifest: &str, lines: &str, more: &[&str]| -> Vec<String> {
+        let input = desk.write("in.jsonl", lines);
+        let args = [
+            "predict",
+            manifest,
+            "--adapter",
+            &adapter,
+            "--input",
+            &input,
+        ];
+        let all = [&args[..], &["--backbone", &backbone], more].concat();
+        all.iter().map(|&a| a.to_owned()).collect()
+    };
+    let long = format!(
+        "{{\"id\": 7, \"premise\": \"{}\", \"hypothesis\": \"b\"}}\n\
+         {{\"id\": \"short\", \"premise\": \"a\", \"hypothesis\": \"b\"}}\n",
+        "a b ".repeat(300)
+    );
+    let limit = ["--max-tokens", "200"];
+    let manifest = desk.corpus("[length]\nwhen_long = \"skip\"", GOOD);
+    refuse(
+        &predict(&manifest, &long, &limit),
+        &["1 of 2", "ids 7)", "--max-tokens"],
+    );
+    let manifest = desk.corpus("[length]\nwhen_long = \"keep-start\"", GOOD);
+    let mut args = predict(&manifest, &long, &limit);
+    args.push("--json".into());
+    let run = common::succeed(&args);
+    assert!(run.stderr.contains("1 of 2 texts"), "{}", run.stderr);
+    let answers: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(
+        (&answers[0]["id"], &answers[0]["cut"]),
+        (&json!(7), &json!(true))
+    );
+    assert_eq!(
+        (&answers[1]["id"], &answers[1]["cut"]),
+        (&json!("short"), &json!(null))
+    );
+
+    let text = std::fs::read_to_string(desk.path("tasks/t.toml")).expect("file");
+    let fields = text.find("[fields]").expect("fields");
+    let choice = text[..fields].replace("\"nli\"", "\"qa\"")
+        + "[fields]\nquestion = \"premise\"\nchoices = [\"hypothesis\", \"premise\"]\nanswer = \"label\"\n";
+    let manifest = desk.write("tasks/t.toml", choice);
+    refuse(
+        &predict(&manifest, "\n{\"question\": \"q\"}\n", &[]),
+        &["in.jsonl", "line 2", "choices"],
+    );
+}
+
+#[test]
+fn a_report_before_the_run() {
+    let desk = Desk::new();
+    let file = root()
+        .join("examples/quickstart/study.toml")
+        .display()
+        .to_string();
+    refuse(
+        &["study", "report", &file, "--out", &desk.text("run")],
+        &["run", "metaprompt study run", "study.toml"],
+    );
 }

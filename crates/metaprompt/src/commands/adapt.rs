@@ -6,8 +6,9 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use metaprompt_study::{SourceVectors, Stages};
 use metaprompt_tuning::adapter::{Adapter, Kind};
+use metaprompt_tuning::prompt::Decomposed;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Adapt a metaprompt to a new task.
 ///
@@ -28,7 +29,8 @@ pub(crate) struct Args {
     /// Source vectors to start from.
     #[arg(long, value_enum, default_value_t = From::Mean, requires = "metaprompt")]
     from: From,
-    /// Peak learning rate of the task vectors [default: as --learning-rate].
+    /// Peak learning rate of the task vectors [default: --learning-rate, else the
+    /// study's].
     #[arg(long, value_name = "RATE", requires = "metaprompt")]
     vector_learning_rate: Option<f32>,
     /// Train the task vectors only; the shared prompt stays.
@@ -64,19 +66,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let metaprompt = match &args.metaprompt {
         None => None,
         Some(path) => {
-            let adapter = Adapter::load(path)?;
-            if !matches!(adapter.kind, Kind::Multitask(_)) {
-                bail!(
-                    "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
-                    path.display()
-                );
-            }
+            let (adapter, metaprompt) = load(path)?;
             args.setup.adopt(&mut study, path, &adapter)?;
-            Some((path, adapter))
+            Some((path, adapter, metaprompt))
         }
     };
     let backbone = context.backbone(Some(&study.backbone))?;
-    if let Some((path, adapter)) = &metaprompt {
+    if let Some((path, adapter, _)) = &metaprompt {
         adapter.check_backbone(path, &backbone)?;
     }
     let task = prepare(&study, &backbone, &task, context)?;
@@ -86,15 +82,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let shots = args.shots.map(|k| k as usize);
     let mut progress = context.progress();
-    let stage = match metaprompt.as_ref().map(|(_, adapter)| &adapter.kind) {
-        Some(Kind::Multitask(metaprompt)) => {
+    let stage = match &metaprompt {
+        None => stages.scratch(&task, shots, &args.out, &mut progress)?,
+        Some((_, _, metaprompt)) => {
             let from = match args.from {
                 From::Mean => SourceVectors::Mean,
                 From::Nearest => SourceVectors::Nearest,
             };
             stages.adapt(&task, metaprompt, from, shots, &args.out, &mut progress)?
         }
-        _ => stages.scratch(&task, shots, &args.out, &mut progress)?,
     };
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
     context.print(
@@ -102,4 +98,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         &format!("adapter written to {}", stage.path.display()),
     );
     Ok(())
+}
+
+/// Loads an adapter, which has to be a metaprompt.
+fn load(path: &Path) -> Result<(Adapter, Decomposed)> {
+    let adapter = Adapter::load(path)?;
+    let Kind::Multitask(metaprompt) = &adapter.kind else {
+        bail!(
+            "{}: not a metaprompt (MULTITASK_PROMPT_TUNING); make one with `metaprompt distill`",
+            path.display()
+        );
+    };
+    let metaprompt = (**metaprompt).clone();
+    Ok((adapter, metaprompt))
 }

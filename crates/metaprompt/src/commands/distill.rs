@@ -1,8 +1,8 @@
 //! `metaprompt distill`: many teachers, one metaprompt.
 
-use super::setup::{Setup, TrainingOptions, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare};
 use crate::context::Context;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use metaprompt_study::Stages;
 use metaprompt_tuning::adapter::Adapter;
 use serde_json::json;
@@ -31,41 +31,25 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut study = args.setup.study(&args.training, context)?;
-    let backbone = context.backbone(Some(&study.backbone))?;
-    let mut teachers = Vec::new();
-    let mut sources = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    for path in &args.teachers {
-        let adapter = Adapter::load(path)?;
-        adapter.check_backbone(path, &backbone)?;
-        let name = adapter.notes.tasks.first().with_context(|| {
-            format!(
-                "{}: its metaprompt.json names no task; train it with `metaprompt teach`",
-                path.display()
-            )
-        })?;
-        if let Some(twice) = names.iter().find(|n| *n == name) {
-            bail!(
-                "{}: a second teacher of {twice}; give one for each task",
-                path.display()
-            );
-        }
-        if adapter.notes.chat_template != study.chat_template {
-            if !teachers.is_empty() {
-                bail!(
-                    "{}: the teachers differ in their use of the chat template",
-                    path.display()
-                );
-            }
-            study.chat_template = adapter.notes.chat_template;
-        }
-        names.push(name.clone());
-        sources.push(prepare(&study, &backbone, name)?);
-        if args.training.prompt_length.is_none() {
-            study.prompt.length = adapter.virtual_tokens();
-        }
-        teachers.push(adapter);
+    let teachers = load(&args.teachers)?;
+    for (path, adapter) in args.teachers.iter().zip(&teachers) {
+        args.setup.adopt(&mut study, path, adapter)?;
     }
+    let tasks = teachers
+        .iter()
+        .map(|teacher| find_task(&study, &teacher.notes.tasks[0]))
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(length) = args.training.prompt_length {
+        study.prompt.length = length;
+    }
+    let backbone = context.backbone(Some(&study.backbone))?;
+    for (path, adapter) in args.teachers.iter().zip(&teachers) {
+        adapter.check_backbone(path, &backbone)?;
+    }
+    let sources = tasks
+        .iter()
+        .map(|task| prepare(&study, &backbone, task, context))
+        .collect::<Result<Vec<_>>>()?;
     let stages = Stages {
         study: &study,
         backbone: &backbone,
@@ -77,4 +61,54 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         &format!("metaprompt written to {}", stage.path.display()),
     );
     Ok(())
+}
+
+/// Loads the teachers, which have to be of one task each and alike in all that
+/// the metaprompt takes over from them.
+fn load(paths: &[PathBuf]) -> Result<Vec<Adapter>> {
+    let mut teachers: Vec<Adapter> = Vec::new();
+    for path in paths {
+        let name = path.display();
+        let adapter = Adapter::load(path)?;
+        if adapter.tasks() != 1 {
+            bail!(
+                "{name}: holds {} tasks; a teacher has one, as `metaprompt teach` makes it",
+                adapter.tasks()
+            );
+        }
+        let [task] = &adapter.notes.tasks[..] else {
+            bail!(
+                "{name}: its metaprompt.json names {} tasks, wanted one; train it with `metaprompt teach`",
+                adapter.notes.tasks.len()
+            );
+        };
+        if teachers.iter().any(|t| t.notes.tasks[0] == *task) {
+            bail!("{name}: a second teacher of {task}; give one for each task");
+        }
+        if let Some(first) = teachers.first() {
+            let (of, wanted) = (paths[0].display(), first.virtual_tokens());
+            if adapter.virtual_tokens() != wanted {
+                bail!(
+                    "{name} has {} virtual tokens, but {of} has {wanted}; teach both with the same --prompt-length",
+                    adapter.virtual_tokens()
+                );
+            }
+            let with = |a: &Adapter| {
+                if a.notes.chat_template {
+                    "with"
+                } else {
+                    "without"
+                }
+            };
+            if with(&adapter) != with(first) {
+                bail!(
+                    "{name} was trained {} the chat template, but {of} {} it; teach both alike",
+                    with(&adapter),
+                    with(first)
+                );
+            }
+        }
+        teachers.push(adapter);
+    }
+    Ok(teachers)
 }

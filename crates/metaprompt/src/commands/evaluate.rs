@@ -21,13 +21,16 @@ pub(crate) struct Args {
     /// Adapter directory.
     #[arg(long, value_name = "ADAPTER")]
     adapter: Option<PathBuf>,
-    /// Which task's prompt of the adapter to use: its name or number [default:
-    /// this task's own, else the shared metaprompt].
+    /// Which task's prompt of the adapter to use: its name, or its number
+    /// counted from 0 [default: this task's own, else the shared metaprompt].
     #[arg(long, value_name = "TASK", requires = "adapter")]
     prompt: Option<String>,
-    /// Longest generated answer in tokens.
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    max_new_tokens: u16,
+    /// Longest generated answer in tokens [default: the study's, else 64].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_new_tokens: Option<u16>,
+    /// Test examples to score, 0 for all [default: the study's, else all].
+    #[arg(long, value_name = "N")]
+    test_examples: Option<usize>,
     #[command(flatten)]
     setup: Setup,
 }
@@ -66,41 +69,48 @@ pub(crate) fn prompt_of(
             ),
         },
     };
-    adapter
-        .prompt(index)
-        .with_context(|| format!("{}: holds no task number {index}", path.display()))
+    adapter.prompt(index).with_context(|| {
+        format!(
+            "{}: holds no task number {index} (they are counted from 0)",
+            path.display()
+        )
+    })
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut study = args.setup.study(&TrainingOptions::default(), context)?;
-    let backbone = context.backbone(Some(&study.backbone))?;
-    let prompt = match &args.adapter {
-        None => None,
+    study.limits.test = args.test_examples.unwrap_or(study.limits.test);
+    if let Some(most) = args.max_new_tokens {
+        study.evaluate.max_new_tokens = most.into();
+    }
+    let task = find_task(&study, &args.task)?;
+    let adapter = match &args.adapter {
+        None => {
+            // Nothing stands before the example in the backbone's context.
+            study.prompt.length = 0;
+            None
+        }
         Some(path) => {
             let adapter = Adapter::load(path)?;
-            adapter.check_backbone(path, &backbone)?;
-            study.chat_template = adapter.notes.chat_template;
-            let task = find_task(&study, &args.task)?;
-            Some(prompt_of(
-                &adapter,
-                path,
-                args.prompt.as_deref(),
-                task.name(),
-            )?)
+            args.setup.adopt(&mut study, path, &adapter)?;
+            let prompt = prompt_of(&adapter, path, args.prompt.as_deref(), task.name())?;
+            Some((path, adapter, prompt))
         }
     };
-    let task = prepare(&study, &backbone, &args.task)?;
-    let encoder = Encoder::new(
-        &backbone,
-        Stages {
-            study: &study,
-            backbone: &backbone,
-        }
-        .encoding(),
-    )?;
+    let backbone = context.backbone(Some(&study.backbone))?;
+    if let Some((path, adapter, _)) = &adapter {
+        adapter.check_backbone(path, &backbone)?;
+    }
+    let prompt = adapter.map(|(_, _, prompt)| prompt);
+    let task = prepare(&study, &backbone, &task, context)?;
+    let stages = Stages {
+        study: &study,
+        backbone: &backbone,
+    };
+    let encoder = Encoder::new(&backbone, stages.encoding()?)?;
     let decoding = Decoding {
         batch: study.evaluate.batch,
-        max_new_tokens: args.max_new_tokens.into(),
+        max_new_tokens: study.evaluate.max_new_tokens,
         normalise: study.evaluate.normalise,
     };
     let answerer = Answerer {
@@ -124,11 +134,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         .iter()
         .map(|e| e.example.document.as_str())
         .collect();
+    // The seed moves the bootstrap's draws too, as in a study.
+    let mut bootstrap = study.evaluate.bootstrap;
+    bootstrap.seed = bootstrap.seed.wrapping_add(study.seed);
     let scores = score(
         &Rule::of(&task.task.manifest),
         &pairs,
         &documents,
-        &study.evaluate.bootstrap,
+        &bootstrap,
     )?;
     let mut text = format!(
         "{} ({} examples, {} documents)\n",

@@ -17,23 +17,18 @@ use crate::context::Context;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// What can be done.
+/// What can be done. (A command whose arguments have a type of their own takes
+/// its help from there.)
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Teach, distill, adapt and evaluate on small synthetic corpora, in minutes.
     Quickstart(quickstart::Args),
     /// Fetch, inspect and probe backbones.
     #[command(subcommand)]
     Backbone(backbone::Command),
-    /// Train a single-task teacher prompt.
     Teach(teach::Args),
-    /// Distill teachers into one metaprompt.
     Distill(distill::Args),
-    /// Adapt a metaprompt to a new task.
     Adapt(adapt::Args),
-    /// Score an adapter (or the plain instruction) on a task's test examples.
     Evaluate(evaluate::Args),
-    /// Answer new texts with an adapter.
     Predict(predict::Args),
     /// Run whole experiments.
     #[command(subcommand)]

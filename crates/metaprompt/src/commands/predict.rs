@@ -5,12 +5,13 @@ use super::setup::{Setup, TrainingOptions, find_task};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::{
-    Document, Entailment, Example, Question, Record, Statement, Task, TaskType, TextPair,
+    Document, Entailment, Example, Prediction, Question, Record, Statement, Task, TaskType,
+    TextPair,
 };
-use metaprompt_study::{Answerer, Decoding, Encoder, Observer, Stages};
+use metaprompt_study::{Answerer, Decoding, EncodedExample, Encoder, Observer, Stages};
 use metaprompt_tuning::adapter::Adapter;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -18,8 +19,10 @@ use std::path::PathBuf;
 ///
 /// The input holds one JSON object a line: {"text": …} for entities, sentence
 /// classification and summaries, {"premise": …, "hypothesis": …} for
-/// entailment, {"question": …, "context": …} for questions; an "id" is kept.
-/// Entities come back with byte offsets into the text.
+/// entailment, {"question": …, "context": …} for questions, with "choices": […]
+/// where the task is multiple choice; an "id" (text or number) is kept.
+/// Entities come back with byte offsets into the text. Texts that are too long
+/// are cut where the manifest allows it, and their answers say "cut": true.
 ///
 /// Example: metaprompt predict jnlpba --adapter runs/jnlpba/adapter
 /// --input notes.jsonl
@@ -30,17 +33,29 @@ pub(crate) struct Args {
     /// Adapter directory.
     #[arg(long, value_name = "ADAPTER")]
     adapter: PathBuf,
-    /// Which task's prompt of a multitask adapter to use: its name or number.
+    /// Which task's prompt of a multitask adapter to use: its name, or its number
+    /// counted from 0.
     #[arg(long, value_name = "TASK")]
     prompt: Option<String>,
     /// JSON lines to answer, `-` for standard input.
     #[arg(long, default_value = "-", value_name = "FILE")]
     input: PathBuf,
-    /// Longest generated answer in tokens.
-    #[arg(long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    max_new_tokens: u16,
+    /// Longest generated answer in tokens [default: the study's, else 128].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_new_tokens: Option<u16>,
     #[command(flatten)]
     setup: Setup,
+}
+
+/// Longest generated answer where neither a study nor the command line says.
+const MAX_NEW_TOKENS: usize = 128;
+
+/// What the input calls a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(serde_json::Number),
 }
 
 /// A line of the input.
@@ -48,7 +63,7 @@ pub(crate) struct Args {
 #[serde(deny_unknown_fields)]
 struct Line {
     #[serde(default)]
-    id: Option<String>,
+    id: Option<Id>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -66,32 +81,43 @@ struct Line {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut study = args.setup.study(&TrainingOptions::default(), context)?;
     let task = find_task(&study, &args.task)?;
-    let examples = read(args, &task)?;
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let (ids, examples): (Vec<Value>, Vec<Example>) = read(args, &task)?.into_iter().unzip();
     let adapter = Adapter::load(&args.adapter)?;
-    adapter.check_backbone(&args.adapter, &backbone)?;
-    study.chat_template = adapter.notes.chat_template;
+    args.setup.adopt(&mut study, &args.adapter, &adapter)?;
     let prompt = prompt_of(&adapter, &args.adapter, args.prompt.as_deref(), task.name())?;
-    let encoder = Encoder::new(
-        &backbone,
-        Stages {
-            study: &study,
-            backbone: &backbone,
-        }
-        .encoding(),
-    )?;
+    match args.max_new_tokens {
+        Some(most) => study.evaluate.max_new_tokens = most.into(),
+        None if args.setup.has_file() => {}
+        None => study.evaluate.max_new_tokens = MAX_NEW_TOKENS,
+    }
+    let backbone = context.backbone(Some(&study.backbone))?;
+    adapter.check_backbone(&args.adapter, &backbone)?;
+    let stages = Stages {
+        study: &study,
+        backbone: &backbone,
+    };
+    let encoder = Encoder::new(&backbone, stages.encoding()?)?;
     let encoded = encoder.encode(&task, &examples)?;
+    let limit = encoder.encoding().max_tokens;
     if encoded.skipped > 0 {
         bail!(
-            "{} of {} texts are longer than {} tokens and the manifest says to skip such; raise --max-tokens",
+            "{} of {} texts are longer than {limit} tokens and can't be cut ({}); raise --max-tokens, or set when_long in the manifest",
             encoded.skipped,
             examples.len(),
-            encoder.encoding().max_tokens
+            left_out(&examples, &encoded.examples)
+        );
+    }
+    if encoded.cut > 0 {
+        // A warning rather than progress: --quiet doesn't hide it.
+        eprintln!(
+            "{} of {} texts are longer than {limit} tokens and were cut; their answers say \"cut\": true",
+            encoded.cut,
+            examples.len()
         );
     }
     let decoding = Decoding {
         batch: study.evaluate.batch,
-        max_new_tokens: args.max_new_tokens.into(),
+        max_new_tokens: study.evaluate.max_new_tokens,
         normalise: study.evaluate.normalise,
     };
     let answerer = Answerer {
@@ -107,18 +133,43 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     );
     let answers = answerer.answer(&task, &encoded.examples, &mut progress)?;
     progress.end("");
-    let lines: Vec<serde_json::Value> = encoded
-        .examples
+    // None was skipped, so the ids are those of the answers.
+    let lines: Vec<Value> = ids
         .iter()
-        .zip(&answers)
-        .map(|(e, a)| json!({ "id": e.example.id, "answer": a.prediction.answer, "unusable": a.prediction.unusable }))
+        .zip(encoded.examples.iter().zip(&answers))
+        .map(|(id, (example, answer))| {
+            let Prediction { answer, unusable } = &answer.prediction;
+            let mut line = json!({ "id": id, "answer": answer, "unusable": unusable });
+            if example.cut {
+                line["cut"] = true.into();
+            }
+            line
+        })
         .collect();
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     context.print(&json!(lines), &text);
     Ok(())
 }
 
-fn read(args: &Args, task: &Task) -> Result<Vec<Example>> {
+/// Names the examples that aren't among the encoded ones, which are in the same
+/// order.
+fn left_out(examples: &[Example], encoded: &[EncodedExample]) -> String {
+    const NAMED: usize = 20;
+    let mut kept = encoded.iter().peekable();
+    let ids: Vec<&str> = examples
+        .iter()
+        .filter(|e| kept.next_if(|k| k.example.id == e.id).is_none())
+        .map(|e| e.id.as_str())
+        .collect();
+    let named = ids[..ids.len().min(NAMED)].join(", ");
+    match ids.len().saturating_sub(NAMED) {
+        0 => format!("ids {named}"),
+        more => format!("ids {named} and {more} more"),
+    }
+}
+
+/// The examples, each with its id as the input has it.
+fn read(args: &Args, task: &Task) -> Result<Vec<(Value, Example)>> {
     let name = args.input.display();
     let text = if args.input.as_os_str() == "-" {
         let mut text = String::new();
@@ -144,13 +195,19 @@ fn read(args: &Args, task: &Task) -> Result<Vec<Example>> {
                 e.column()
             )
         })?;
-        let id = line.id.clone().unwrap_or_else(|| (number + 1).to_string());
+        let (id, shown) = match &line.id {
+            None => ((number + 1).to_string(), json!((number + 1).to_string())),
+            Some(Id::Text(id)) => (id.clone(), json!(id)),
+            Some(Id::Number(id)) => (id.to_string(), json!(id)),
+        };
         let record = record(task, line).with_context(|| format!("{name}: line {}", number + 1))?;
-        examples.push(Example {
-            document: id.clone(),
+        let document = id.clone();
+        let example = Example {
             id,
+            document,
             record,
-        });
+        };
+        examples.push((shown, example));
     }
     if examples.is_empty() {
         bail!("{name}: no texts to answer");
@@ -176,6 +233,14 @@ fn record(task: &Task, line: Line) -> Result<Record> {
             text: field(line.text, "text")?,
             label: String::new(),
         }),
+        // Without labels of its own the task is multiple choice.
+        TaskType::Qa
+            if task.manifest.is_closed()
+                && task.manifest.labels.is_empty()
+                && line.choices.is_empty() =>
+        {
+            bail!("field \"choices\" is missing or empty; this multiple-choice task needs it")
+        }
         TaskType::Qa => Record::Question(Question {
             question: field(line.question, "question")?,
             context: line.context.into_iter().collect(),

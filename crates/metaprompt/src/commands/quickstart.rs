@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 /// ships them.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/quickstart");
 
-/// Teach four or more tasks, distill them into one metaprompt, adapt it to a
-/// task it hasn't seen, and compare.
+/// Teach, distill, adapt and evaluate on small synthetic corpora, in minutes.
+///
+/// Teaches four or more tasks, distills them into one metaprompt, adapts it to a
+/// task it hasn't seen, and compares.
 ///
 /// The corpora are synthetic clinical texts that come with this program; they
 /// are written to the run folder, where you can look at them. A run that was

@@ -27,8 +27,8 @@ pub(crate) struct Setup {
     /// Longest example in tokens.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
-    /// Wrap examples in the backbone's chat template [default: as an adapter
-    /// was trained].
+    /// Wrap examples in the backbone's chat template; an adapter that was
+    /// trained so is always used so.
     #[arg(long)]
     chat_template: bool,
 }

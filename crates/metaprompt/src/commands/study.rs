@@ -2,7 +2,7 @@
 
 use super::quickstart::run_study;
 use crate::context::Context;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use metaprompt_study::{Report, Study, markdown, status, table};
 use std::path::PathBuf;
@@ -84,6 +84,13 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             markdown: as_markdown,
         } => {
             let (_, out) = args.load(context)?;
+            if !out.join("report.json").exists() {
+                bail!(
+                    "{}: holds no report.json; run `metaprompt study run {}` first",
+                    out.display(),
+                    args.file.display()
+                );
+            }
             let report = Report::load(&out)?;
             let text = if *as_markdown {
                 markdown(&report)
