@@ -23,15 +23,25 @@ struct Cli {
     command: commands::Command,
 }
 
+/// The error with its causes. Libraries' errors name the file and what to do;
+/// causes that they already quote are not said twice.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = Context::new(cli.global).and_then(|context| cli.command.run(&context));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Libraries' errors name the file and what to do; the chain adds
-            // what was being done.
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", whole(&error));
             ExitCode::FAILURE
         }
     }
