@@ -108,7 +108,7 @@ fn what_is_written_reads_back_alike_and_damage_is_named() {
         let path = folder.path().join(name);
         let adapter = Adapter::load(&fixtures().join(name)).expect(name);
         let notes = AdapterNotes {
-            tasks: vec!["a".into()],
+            tasks: (0..adapter.tasks()).map(|t| format!("task {t}")).collect(),
             ..AdapterNotes::default()
         };
         Adapter {
