@@ -1,6 +1,8 @@
 //! Scoring and greedy decoding against one sequence at a time through `probe`,
 //! on a tiny random checkpoint.
 
+#![allow(clippy::print_stdout)] // Measured differences, for `--nocapture`.
+
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::generation::{Choices, Generated, Limits, Request, Session, StopReason};
 use metaprompt_backbone::model::Model;

@@ -5,7 +5,7 @@ mod common;
 
 use common::{program, read_json, refuse, result, root, succeed, tiny_backbone};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -83,14 +83,18 @@ fn kill_after(lines: usize, file: &Path, args: &[String], report: &Path) {
     assert!(!status.success() && !report.exists(), "it was done already");
 }
 
-/// The adapters of a run by their place in it.
-fn adapters(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// The files of a run's adapters, and its answers with their log-likelihoods, by
+/// their place in it.
+fn products(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn walk(at: &Path, root: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in std::fs::read_dir(at).expect("folder") {
             let path = entry.expect("entry").path();
             if path.is_dir() {
                 walk(&path, root, found);
-            } else if path.parent().is_some_and(|p| p.ends_with("adapter")) {
+            } else if path.parent().is_some_and(|p| p.ends_with("adapter"))
+                || path.extension().is_some_and(|e| e == "jsonl")
+                    && at.parent().is_some_and(|p| p.ends_with("evaluate"))
+            {
                 let place = path.strip_prefix(root).expect("inside").to_owned();
                 found.insert(place, std::fs::read(&path).expect("file"));
             }
@@ -144,19 +148,26 @@ fn a_killed_study_ends_like_one_that_ran_through_and_its_adapters_work() {
     assert!((7..PARTS).contains(&before), "{before}: {}", last.stderr);
 
     assert_eq!(report(&whole), report(&broken));
-    let made = adapters(&whole);
-    assert_eq!(made.len() % 7, 0, "{:?}", made.keys());
-    assert!(made.len() >= 14, "{:?}", made.keys());
-    for (place, bytes) in adapters(&broken) {
+    let made = products(&whole);
+    let count = |name: &str| made.keys().filter(|p| p.ends_with(name)).count();
+    assert_eq!(count("adapter_model.safetensors"), 7, "{:?}", made.keys());
+    assert_eq!(count("adapter_config.json"), 7, "{:?}", made.keys());
+    // The tiny model answers nearly all alike; its log-likelihoods don't lie.
+    let answers = made
+        .iter()
+        .filter(|(place, _)| place.starts_with("evaluate"));
+    let different: BTreeSet<&Vec<u8>> = answers.map(|(_, bytes)| bytes).collect();
+    assert_eq!(different.len(), PARTS - 7, "methods with the same answers");
+    for (place, bytes) in products(&broken) {
         assert!(made[&place] == bytes, "{} differs", place.display());
     }
-    assert_eq!(adapters(&broken).len(), made.len());
+    assert_eq!(products(&broken).len(), made.len());
 
     started_again_it_does_nothing(&lab, &whole);
     report_and_status_tell_all(&lab);
     adapters_answer(&lab);
     other_settings_are_refused(&lab);
-    assert!(made == adapters(&whole), "using adapters changed them");
+    assert!(made == products(&whole), "using adapters changed them");
 }
 
 fn started_again_it_does_nothing(lab: &Lab, whole: &Path) {
@@ -274,23 +285,6 @@ fn adapters_answer(lab: &Lab) {
             ["allergy", "tolerated", "family"].contains(&label),
             "{line}"
         );
-    }
-    let texts = [
-        "Gave 20 mg iron at näht.",
-        "aspirin, then aspirin 5 mg daily",
-    ];
-    let lines: String = texts
-        .iter()
-        .map(|text| format!("{}\n", serde_json::json!({ "text": text })))
-        .collect();
-    let got = predict(SOURCES[1], "teach/qs-medication-ner", &lines);
-    assert_eq!(got.len(), 2);
-    for (line, text) in got.iter().zip(texts) {
-        for entity in line["answer"]["entities"].as_array().expect("a list") {
-            let end = |name: &str| entity["spans"][0][name].as_u64().expect("a byte") as usize;
-            let inside = text.get(end("start")..end("end"));
-            assert_eq!(inside, entity["text"].as_str(), "{line}");
-        }
     }
 }
 

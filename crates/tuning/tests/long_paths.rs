@@ -1,6 +1,8 @@
 //! Long contexts and many labels: attention works in tiles of 128 queries and
 //! the head in chunks of 64 labels, and neither may show.
 
+#![allow(clippy::print_stdout)] // Measured differences, for `--nocapture`.
+
 mod common;
 
 use common::{example, prompt, relative_error, tiny_model, tokens};
