@@ -4,11 +4,13 @@
 //!
 //! The engine's one idea: training a soft prompt needs the gradient of the
 //! loss with respect to the inputs only, and sequences that share a prefix
-//! need it computed once. See [`forest`] for the packing, [`layers`] for the
-//! arithmetic, [`model`] for the passes and [`generation`] for inference.
+//! need it computed once. See [`forest`] for the packing, [`model`] for the
+//! passes, `compute` for the operations that they are written in, [`layers`]
+//! for the arithmetic and [`generation`] for inference.
 
 mod backbone;
 pub mod chat;
+mod compute;
 pub mod fetch;
 pub mod files;
 #[cfg(test)]
@@ -22,3 +24,4 @@ pub mod probe;
 pub mod tokenizer;
 
 pub use backbone::{Backbone, BackboneError};
+pub use compute::ComputeError;

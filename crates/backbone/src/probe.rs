@@ -1,9 +1,10 @@
 //! One sequence through the model, everything written down: how anyone can
 //! hold a checkpoint against another implementation.
 
+use crate::compute::ComputeError;
 use crate::forest::{Forest, Path, pack};
-use crate::layers::head::{self, Label};
-use crate::model::{KvStore, Model, Outputs, Pass, Tape};
+use crate::layers::head::Label;
+use crate::model::{Model, Outputs, Pass, Work};
 
 /// What [`probe`] measures. Positions count the soft prompt first.
 #[derive(Clone, Debug)]
@@ -67,6 +68,9 @@ pub enum ProbeError {
         /// Positions the model was made for.
         context: usize,
     },
+    /// The processor could not do it.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
 }
 
 /// Runs `tokens`, optionally behind a soft prompt (`[m, d]`), with the last
@@ -137,14 +141,16 @@ pub fn probe(
         tokens,
     };
     let packed = pack(&mut forest, &[virtual_tokens], &[path]);
-    let x = model.embed(&packed.inputs, &[prompt.unwrap_or_default()]);
-    let (mut store, mut tape) = (KvStore::new(), Tape::default());
-    let pass = Pass {
-        forest: &forest,
-        call: &packed.call,
-        outputs: Outputs::All,
+    let prompts = [prompt.unwrap_or_default()];
+    let work = |outputs| Work {
+        pass: Pass {
+            forest: &forest,
+            call: &packed.call,
+            outputs,
+        },
+        inputs: &packed.inputs,
+        prompts: &prompts,
     };
-    let hidden = model.forward(pass, x, &mut store, Some(&mut tape));
 
     let first = tokens.len() - labels;
     let labels: Vec<Label> = (first..tokens.len())
@@ -154,11 +160,15 @@ pub fn probe(
             weight: 1.0 / labels as f32,
         })
         .collect();
-    let predicting = &hidden[labels[0].row * d..(labels[0].row + labels.len()) * d];
-    let logits = model.output().forward(predicting);
-    let result = head::loss(model.output(), &hidden, &labels, None);
-    let input_grad = model.backward(pass, &store, &mut tape, &result.d_hidden, positions);
-    let loss = result.nll.iter().map(|&l| f64::from(l)).sum::<f64>() / labels.len() as f64;
+    let rows: Vec<usize> = labels.iter().map(|label| label.row).collect();
+    let mut runner = model.runner();
+    runner.run(work(Outputs::All))?;
+    let hidden = runner.hidden()?;
+    runner.run(work(Outputs::Rows(&rows)))?;
+    let logits = runner.logits()?;
+    drop(runner);
+    let (losses, input_grad) = model.gradients(work(Outputs::All), &labels, None, positions)?;
+    let loss = losses.nll.iter().map(|&l| f64::from(l)).sum::<f64>() / labels.len() as f64;
     Ok(Probe {
         hidden,
         logits,

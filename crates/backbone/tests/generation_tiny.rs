@@ -28,8 +28,7 @@ fn tokens(count: usize, seed: u32) -> Vec<u32> {
 /// A soft prompt: embeddings of some tokens.
 fn soft(model: &Model, length: usize) -> Vec<f32> {
     let tokens = tokens(length, 77);
-    let rows = tokens.iter().flat_map(|&t| model.embedding(t));
-    rows.copied().collect()
+    model.embeddings(&tokens).expect("the CPU can")
 }
 
 /// The fixture's ids as two letters each (`<unk>`, `<s>`, `</s>` first).
@@ -112,8 +111,12 @@ fn scores_equal_the_log_likelihoods_of_single_sequences() {
     assert!(contexts.iter().map(Vec::len).sum::<usize>() > 2048);
 
     let mut session = Session::new(&model);
-    let pinned = session.pin(None, Some(&prompt), &instruction);
-    let more = session.pin(pinned, None, &tokens(4, 2));
+    let pinned = session
+        .pin(None, Some(&prompt), &instruction)
+        .expect("the CPU can");
+    let more = session
+        .pin(pinned, None, &tokens(4, 2))
+        .expect("the CPU can");
     assert_eq!(more.map(|n| session.length(n)), Some(5 + 9 + 4));
     let mut worst = 0.0f64;
     for (parent, soft, before) in [
@@ -133,9 +136,9 @@ fn scores_equal_the_log_likelihoods_of_single_sequences() {
                 answers: answers(),
             })
             .collect();
-        let scored = session.score(&requests);
+        let scored = session.score(&requests).expect("the CPU can");
         // What a batch leaves behind would show the second time.
-        assert_eq!(session.score(&requests), scored);
+        assert_eq!(session.score(&requests).expect("the CPU can"), scored);
         assert_eq!(scored.len(), contexts.len());
         for (context, scores) in contexts.iter().zip(&scored) {
             let before = [&before[..], context].concat();
@@ -211,7 +214,9 @@ fn batched_pinned_and_single_generation_write_the_same_tokens() {
     let prompt = soft(&model, 5);
     let instruction = tokens(9, 1);
     let mut session = Session::new(&model);
-    let pinned = session.pin(None, Some(&prompt), &instruction);
+    let pinned = session
+        .pin(None, Some(&prompt), &instruction)
+        .expect("the CPU can");
     let contexts = contexts();
     for (parent, soft, before) in [
         (None, None, &[][..]),
@@ -253,7 +258,7 @@ fn batched_pinned_and_single_generation_write_the_same_tokens() {
     }
     // What is pinned as tokens is what the same tokens are unpinned.
     let mut session = Session::new(&model);
-    let parent = session.pin(None, None, &instruction);
+    let parent = session.pin(None, None, &instruction).expect("the CPU can");
     let want: Vec<Vec<u32>> = contexts
         .iter()
         .map(|c| greedy(&model, None, &[&instruction[..], c].concat(), COUNT))

@@ -119,7 +119,7 @@ fn answers_are_sensible_and_do_not_depend_on_their_batch() {
     });
     let shared = shared.expect("three requests");
     let mut session = Session::new(&backbone.model);
-    let root = session.pin(None, None, &shared);
+    let root = session.pin(None, None, &shared).expect("the CPU can");
     let rest: Vec<Request> = requests
         .iter()
         .map(|r| Request {
@@ -158,7 +158,7 @@ fn answers_are_sensible_and_do_not_depend_on_their_batch() {
         tokens: rest[0].tokens.clone(),
         answers: answers.clone(),
     };
-    let scores = session.score(&[choices])[0].clone();
+    let scores = session.score(&[choices]).expect("the CPU can")[0].clone();
     assert!(scores[0].log_probability > scores[1].log_probability);
     for (score, answer) in scores.iter().zip(&answers) {
         // By hand: the answer's tokens as labels of one sequence.

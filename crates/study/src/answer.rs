@@ -57,7 +57,7 @@ impl Answerer<'_> {
     ) -> Result<Vec<Answered>, StudyError> {
         let mut session = Session::new(&self.backbone.model);
         let shared = common_prefix(examples);
-        let root = session.pin(None, self.prompt, shared);
+        let root = session.pin(None, self.prompt, shared)?;
         let mut answers = Vec::with_capacity(examples.len());
         for chunk in examples.chunks(CHUNK.max(self.decoding.batch)) {
             let words: Vec<Option<Vec<String>>> = chunk
@@ -102,7 +102,7 @@ impl Answerer<'_> {
                 answers: self.encoder.labels(task, words)?,
             });
         }
-        let likelihoods = session.score(&requests);
+        let likelihoods = session.score(&requests)?;
         Ok(examples
             .iter()
             .zip(words)

@@ -1,7 +1,9 @@
 //! Why a study can't be run.
 
 use metaprompt_backbone::BackboneError;
+use metaprompt_backbone::ComputeError;
 use metaprompt_backbone::chat::ChatError;
+use metaprompt_backbone::generation::GenerationError;
 use metaprompt_backbone::tokenizer::TokenizerError;
 use metaprompt_corpus::CorpusError;
 use metaprompt_scoring::ScoringError;
@@ -144,6 +146,9 @@ pub enum StudyError {
     /// The tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model's processor could not go on.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
     /// The chat template.
     #[error(transparent)]
     Chat(#[from] ChatError),
@@ -164,6 +169,15 @@ impl StudyError {
         move |source| StudyError::File {
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+impl From<GenerationError> for StudyError {
+    fn from(error: GenerationError) -> Self {
+        match error {
+            GenerationError::Tokenizer(error) => error.into(),
+            GenerationError::Compute(error) => error.into(),
         }
     }
 }

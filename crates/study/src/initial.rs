@@ -17,7 +17,7 @@ impl Stages<'_> {
             if tokens.is_empty() {
                 return Err(StudyError::EmptyInit);
             }
-            Ok(prompt::from_tokens(model, &tokens, length))
+            Ok(prompt::from_tokens(model, &tokens, length)?)
         };
         let ordinary = || -> Vec<u32> {
             (0..tokenizer.vocab_size() as u32)
@@ -25,16 +25,14 @@ impl Stages<'_> {
                 .collect()
         };
         match &self.study.prompt.init {
-            PromptInit::Vocabulary => Ok(prompt::from_vocabulary(model, &ordinary(), length, seed)),
+            PromptInit::Vocabulary => {
+                Ok(prompt::from_vocabulary(model, &ordinary(), length, seed)?)
+            }
             PromptInit::Instruction => from_text(&task.instruction()),
             PromptInit::Text(text) => from_text(text),
             PromptInit::Random => {
-                let rows: Vec<f32> = ordinary()
-                    .iter()
-                    .step_by(97)
-                    .flat_map(|&t| model.embedding(t))
-                    .copied()
-                    .collect();
+                let some: Vec<u32> = ordinary().into_iter().step_by(97).collect();
+                let rows = model.embeddings(&some)?;
                 let square = rows.iter().map(|v| v * v).sum::<f32>() / rows.len() as f32;
                 Ok(prompt::random(
                     self.backbone.hidden_size(),

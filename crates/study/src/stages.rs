@@ -178,7 +178,7 @@ impl Stages<'_> {
         let data = target.data(shots.map(|k| (k, self.study.seed)));
         let from = match vectors {
             SourceVectors::Mean => (0..metaprompt.tasks()).collect(),
-            SourceVectors::Nearest => vec![self.nearest(metaprompt, &data)],
+            SourceVectors::Nearest => vec![self.nearest(metaprompt, &data)?],
         };
         let method = metaprompt
             .for_new_task(&from)
@@ -239,7 +239,7 @@ impl Stages<'_> {
     }
 
     /// The source whose prompt has the lowest loss on the target's examples.
-    fn nearest(&self, metaprompt: &Decomposed, data: &TaskData) -> usize {
+    fn nearest(&self, metaprompt: &Decomposed, data: &TaskData) -> Result<usize, StudyError> {
         let examples = &data.train[..data.train.len().min(NEAREST_EXAMPLES)];
         let items: Vec<Item<'_>> = examples
             .iter()
@@ -250,18 +250,15 @@ impl Stages<'_> {
             })
             .collect();
         let loss = |task: usize| {
-            evaluate(
-                &self.backbone.model,
-                &[&metaprompt.prompt(task)],
-                &items,
-                None,
-            )
-            .task
+            let prompt = metaprompt.prompt(task);
+            evaluate(&self.backbone.model, &[&prompt], &items, None).map(|losses| losses.task)
         };
-        let losses: Vec<f64> = (0..metaprompt.tasks()).map(loss).collect();
-        (0..losses.len())
+        let losses: Vec<f64> = (0..metaprompt.tasks())
+            .map(loss)
+            .collect::<Result<_, _>>()?;
+        Ok((0..losses.len())
             .min_by(|&a, &b| losses[a].total_cmp(&losses[b]))
-            .unwrap_or(0)
+            .unwrap_or(0))
     }
 
     fn run<M: PromptMethod>(

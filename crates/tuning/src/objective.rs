@@ -5,9 +5,10 @@
 //! and the mean squared error of the final hidden states (Wang et al., eq. 4–6).
 
 use crate::Example;
-use metaprompt_backbone::forest::{Forest, Packed, Path, pack};
-use metaprompt_backbone::layers::head::{self, Distillation, Label};
-use metaprompt_backbone::model::{KvStore, Model, Outputs, Pass, Tape};
+use metaprompt_backbone::ComputeError;
+use metaprompt_backbone::forest::{Forest, Input, Packed, Path, pack};
+use metaprompt_backbone::layers::head::{Distillation, Label, LabelLosses};
+use metaprompt_backbone::model::{Model, Outputs, Pass, Work};
 
 /// One example of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -103,60 +104,118 @@ impl Batch {
             labels,
         }
     }
+
+    fn work<'b>(&'b self, prompts: &'b [&'b [f32]]) -> Work<'b> {
+        Work {
+            pass: Pass {
+                forest: &self.forest,
+                call: &self.packed.call,
+                outputs: Outputs::Rows(&self.rows),
+            },
+            inputs: &self.packed.inputs,
+            prompts,
+        }
+    }
+
+    /// Means of the labels' losses.
+    fn mean(&self, of: &LabelLosses, distillation: Option<DistillationLoss>) -> Losses {
+        let count = self.labels.len().max(1) as f64;
+        let mean = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let mut losses = Losses {
+            task: mean(&of.nll),
+            logits: mean(&of.divergence),
+            hidden: mean(&of.hidden),
+            total: mean(&of.nll),
+            targets: self.labels.len(),
+            rows: self.packed.inputs.len(),
+        };
+        if let Some(weights) = distillation {
+            losses.total += f64::from(weights.logits_weight) * losses.logits
+                + f64::from(weights.hidden_weight) * losses.hidden;
+        }
+        losses
+    }
+}
+
+/// The teachers' hidden states of all labels, in item order.
+fn teacher_states(items: &[Item<'_>], distillation: Option<DistillationLoss>) -> Vec<f32> {
+    let states = items.iter().flat_map(|i| i.teacher.unwrap_or_default());
+    match distillation {
+        Some(_) => states.copied().collect(),
+        None => Vec::new(),
+    }
+}
+
+impl DistillationLoss {
+    fn against(self, teacher: &[f32]) -> Distillation<'_> {
+        Distillation {
+            teacher,
+            temperature: self.temperature,
+            weight: self.logits_weight,
+            hidden_weight: self.hidden_weight,
+        }
+    }
 }
 
 /// Losses of a batch and their gradient at each of `prompts` (`[m_p, d]`).
-#[must_use]
+///
+/// # Errors
+/// When the model's processor can't.
 pub fn gradients(
     model: &Model,
     prompts: &[&[f32]],
     items: &[Item<'_>],
     distillation: Option<DistillationLoss>,
-) -> (Losses, Vec<Vec<f32>>) {
+) -> Result<(Losses, Vec<Vec<f32>>), ComputeError> {
     let d = model.config().hidden_size;
-    let lengths: Vec<usize> = prompts.iter().map(|p| p.len() / d).collect();
-    let batch = Batch::new(items, &lengths);
-    let (mut store, mut tape) = (KvStore::new(), Tape::default());
-    let outputs = Outputs::Rows(&batch.rows);
-    let x = model.embed(&batch.packed.inputs, prompts);
-    let pass = Pass {
-        forest: &batch.forest,
-        call: &batch.packed.call,
-        outputs,
-    };
-    let hidden = model.forward(pass, x, &mut store, Some(&mut tape));
-    let (losses, d_hidden) = losses(model, &hidden, &batch, items, distillation);
+    let batch = Batch::new(items, &lengths(model, prompts));
+    let teacher = teacher_states(items, distillation);
+    let imitate = distillation.map(|l| l.against(&teacher));
     let soft = batch.packed.soft_rows;
-    let dx = model.backward(pass, &store, &mut tape, &d_hidden, soft);
+    let (losses, dx) = model.gradients(batch.work(prompts), &batch.labels, imitate, soft)?;
     let mut d_prompts: Vec<Vec<f32>> = prompts.iter().map(|p| vec![0.0; p.len()]).collect();
     for (input, dx) in batch.packed.inputs[..soft].iter().zip(dx.chunks_exact(d)) {
-        if let metaprompt_backbone::forest::Input::Soft { prompt, index } = *input {
+        if let Input::Soft { prompt, index } = *input {
             d_prompts[prompt][index * d..(index + 1) * d].copy_from_slice(dx);
         }
     }
-    (losses, d_prompts)
+    Ok((batch.mean(&losses, distillation), d_prompts))
 }
 
 /// Losses of a batch without gradients.
-#[must_use]
+///
+/// # Errors
+/// When the model's processor can't.
 pub fn evaluate(
     model: &Model,
     prompts: &[&[f32]],
     items: &[Item<'_>],
     distillation: Option<DistillationLoss>,
-) -> Losses {
-    let (batch, hidden) = forward_only(model, prompts, items);
-    losses(model, &hidden, &batch, items, distillation).0
+) -> Result<Losses, ComputeError> {
+    let batch = Batch::new(items, &lengths(model, prompts));
+    let teacher = teacher_states(items, distillation);
+    let imitate = distillation.map(|l| l.against(&teacher));
+    let losses = model.losses(batch.work(prompts), &batch.labels, imitate)?;
+    Ok(batch.mean(&losses, distillation))
 }
 
 /// Final hidden states at the positions that predict each item's target
 /// tokens, `[targets, d]` per item: what a teacher leaves for its students.
-#[must_use]
-pub fn hidden_states(model: &Model, prompts: &[&[f32]], items: &[Item<'_>]) -> Vec<Vec<f32>> {
+///
+/// # Errors
+/// When the model's processor can't.
+pub fn hidden_states(
+    model: &Model,
+    prompts: &[&[f32]],
+    items: &[Item<'_>],
+) -> Result<Vec<Vec<f32>>, ComputeError> {
     let d = model.config().hidden_size;
-    let (batch, hidden) = forward_only(model, prompts, items);
+    let batch = Batch::new(items, &lengths(model, prompts));
+    let mut runner = model.runner();
+    runner.run(batch.work(prompts))?;
+    let hidden = runner.hidden()?;
     let mut labels = batch.labels.iter();
-    items
+    Ok(items
         .iter()
         .map(|item| {
             let of_item = labels.by_ref().take(item.example.target.len());
@@ -165,73 +224,10 @@ pub fn hidden_states(model: &Model, prompts: &[&[f32]], items: &[Item<'_>]) -> V
                 .copied()
                 .collect()
         })
-        .collect()
+        .collect())
 }
 
-fn forward_only(model: &Model, prompts: &[&[f32]], items: &[Item<'_>]) -> (Batch, Vec<f32>) {
+fn lengths(model: &Model, prompts: &[&[f32]]) -> Vec<usize> {
     let d = model.config().hidden_size;
-    let lengths: Vec<usize> = prompts.iter().map(|p| p.len() / d).collect();
-    let batch = Batch::new(items, &lengths);
-    let x = model.embed(&batch.packed.inputs, prompts);
-    let outputs = Outputs::Rows(&batch.rows);
-    let pass = Pass {
-        forest: &batch.forest,
-        call: &batch.packed.call,
-        outputs,
-    };
-    let hidden = model.forward(pass, x, &mut KvStore::new(), None);
-    (batch, hidden)
-}
-
-/// Losses and the gradient at the hidden states of the labelled rows.
-fn losses(
-    model: &Model,
-    hidden: &[f32],
-    batch: &Batch,
-    items: &[Item<'_>],
-    distillation: Option<DistillationLoss>,
-) -> (Losses, Vec<f32>) {
-    let d = model.config().hidden_size;
-    let labels = &batch.labels;
-    let teacher: Vec<f32> = match distillation {
-        Some(_) => items
-            .iter()
-            .flat_map(|i| i.teacher.unwrap_or_default())
-            .copied()
-            .collect(),
-        None => Vec::new(),
-    };
-    let imitate = distillation.map(|l| Distillation {
-        teacher: &teacher,
-        temperature: l.temperature,
-        weight: l.logits_weight,
-    });
-    let mut result = head::loss(model.output(), hidden, labels, imitate);
-    let mean =
-        |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / labels.len().max(1) as f64;
-    let mut losses = Losses {
-        task: mean(&result.nll),
-        targets: labels.len(),
-        rows: batch.packed.inputs.len(),
-        ..Losses::default()
-    };
-    losses.total = losses.task;
-    if let Some(weights) = distillation {
-        losses.logits = mean(&result.divergence);
-        let mut squares = 0.0f64;
-        for (label, teacher) in labels.iter().zip(teacher.chunks_exact(d)) {
-            let at = label.row * d..(label.row + 1) * d;
-            let factor = 2.0 * weights.hidden_weight * label.weight / d as f32;
-            let student = hidden[at.clone()].iter().zip(teacher);
-            for (g, (s, t)) in result.d_hidden[at].iter_mut().zip(student) {
-                let difference = s - t;
-                squares += f64::from(difference) * f64::from(difference);
-                *g += factor * difference;
-            }
-        }
-        losses.hidden = squares / (labels.len().max(1) * d) as f64;
-        losses.total += f64::from(weights.logits_weight) * losses.logits
-            + f64::from(weights.hidden_weight) * losses.hidden;
-    }
-    (losses, result.d_hidden)
+    prompts.iter().map(|p| p.len() / d).collect()
 }

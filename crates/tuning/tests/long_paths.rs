@@ -57,10 +57,11 @@ fn losses_distillation_and_gradients_equal_the_sums_over_separate_runs() {
     let prompts = [prompt(&model, 5, 4), prompt(&model, 3, 5)];
     let teaching = [prompt(&model, 5, 6), prompt(&model, 3, 7)];
     let taught: Vec<&[f32]> = teaching.iter().map(Vec::as_slice).collect();
-    let teachers = hidden_states(&model, &taught, &items(&examples, &[]));
+    let teachers = hidden_states(&model, &taught, &items(&examples, &[])).expect("the CPU can");
     let learning: Vec<&[f32]> = prompts.iter().map(Vec::as_slice).collect();
     let all = items(&examples, &teachers);
-    let (packed, d_packed) = gradients(&model, &learning, &all, Some(WEIGHTS));
+    let (packed, d_packed) =
+        gradients(&model, &learning, &all, Some(WEIGHTS)).expect("the CPU can");
 
     let (mut task, mut logits, mut hidden, mut total) = (0.0, 0.0, 0.0, 0.0);
     let mut rows = 0;
@@ -73,7 +74,8 @@ fn losses_distillation_and_gradients_equal_the_sums_over_separate_runs() {
         }];
         // One chunk of the head's, so that chunks are held against none.
         assert!(item.example.target.len() <= 64);
-        let (losses, d) = gradients(&model, &[&prompts[at]], &alone, Some(WEIGHTS));
+        let (losses, d) =
+            gradients(&model, &[&prompts[at]], &alone, Some(WEIGHTS)).expect("the CPU can");
         let share = losses.targets as f64 / targets as f64;
         task += losses.task * share;
         logits += losses.logits * share;
@@ -119,18 +121,19 @@ fn a_context_cut_into_short_nodes_computes_what_it_computes_in_one() {
         let context = [&run[..end], &[other]].concat();
         batch.push((0, example(&context, &[9, 2])));
     }
-    let cut = &hidden_states(&model, &[&soft], &items(&batch, &[]))[0];
-    let whole = &hidden_states(&model, &[&soft], &items(&batch[..1], &[]))[0];
+    let cut = &hidden_states(&model, &[&soft], &items(&batch, &[])).expect("the CPU can")[0];
+    let whole = &hidden_states(&model, &[&soft], &items(&batch[..1], &[])).expect("the CPU can")[0];
     assert_eq!(whole.len(), 20 * HIDDEN);
     let error = relative_error(cut, whole);
     println!("hidden states: relative difference {error:.1e}");
     assert!(error < 1e-5, "hidden states differ by {error}");
 
-    let (_, d_all) = gradients(&model, &[&soft], &items(&batch, &[]), None);
+    let (_, d_all) = gradients(&model, &[&soft], &items(&batch, &[]), None).expect("the CPU can");
     let targets: usize = batch.iter().map(|(_, e)| e.target.len()).sum();
     let mut sum = vec![0.0; soft.len()];
     for at in 0..batch.len() {
-        let (losses, d) = gradients(&model, &[&soft], &items(&batch[at..=at], &[]), None);
+        let (losses, d) =
+            gradients(&model, &[&soft], &items(&batch[at..=at], &[]), None).expect("the CPU can");
         let share = losses.targets as f32 / targets as f32;
         sum.iter_mut().zip(&d[0]).for_each(|(s, d)| *s += share * d);
     }

@@ -40,7 +40,7 @@ fn losses_and_prompt_gradients_equal_those_of_separate_runs() {
             teacher: None,
         })
         .collect();
-    let (packed, packed_gradients) = gradients(&model, &views, &items, None);
+    let (packed, packed_gradients) = gradients(&model, &views, &items, None).expect("the CPU can");
 
     let targets: usize = examples.iter().map(|(_, e)| e.target.len()).sum();
     let longest: usize = examples
@@ -62,7 +62,7 @@ fn losses_and_prompt_gradients_equal_those_of_separate_runs() {
             example,
             teacher: None,
         }];
-        let (losses, d) = gradients(&model, &[&prompts[*task]], &alone, None);
+        let (losses, d) = gradients(&model, &[&prompts[*task]], &alone, None).expect("the CPU can");
         let share = losses.targets as f64 / targets as f64;
         total += losses.task * share;
         for (sum, d) in sums[*task].iter_mut().zip(&d[0]) {
@@ -94,13 +94,17 @@ fn hidden_states_of_each_example_equal_those_of_separate_runs() {
             teacher: None,
         })
         .collect();
-    for (got, (task, example)) in hidden_states(&model, &views, &items).iter().zip(&examples) {
+    for (got, (task, example)) in hidden_states(&model, &views, &items)
+        .expect("the CPU can")
+        .iter()
+        .zip(&examples)
+    {
         let alone = [Item {
             prompt: Some(0),
             example,
             teacher: None,
         }];
-        let want = &hidden_states(&model, &[&prompts[*task]], &alone)[0];
+        let want = &hidden_states(&model, &[&prompts[*task]], &alone).expect("the CPU can")[0];
         assert_eq!(want.len(), example.target.len() * 48);
         assert!(relative_error(got, want) < 1e-5);
     }
@@ -116,8 +120,12 @@ fn prompt_gradients_agree_with_differences_through_the_whole_model() {
         teacher: None,
     }];
     let base = prompt(&model, 3, 6);
-    let (_, d) = gradients(&model, &[&base], &item, None);
-    let loss = |p: &[f32]| metaprompt_tuning::evaluate(&model, &[p], &item, None).task;
+    let (_, d) = gradients(&model, &[&base], &item, None).expect("the CPU can");
+    let loss = |p: &[f32]| {
+        metaprompt_tuning::evaluate(&model, &[p], &item, None)
+            .expect("the CPU can")
+            .task
+    };
     // Differences along random directions: a single coordinate's drown in the
     // rounding of an f32 forward pass.
     for seed in 0..5 {

@@ -109,7 +109,7 @@ fn distances(
                 teacher: None,
             })
             .collect();
-        let states = hidden_states(model, &[&teachers[task]], &plain);
+        let states = hidden_states(model, &[&teachers[task]], &plain).expect("the CPU can");
         let items: Vec<Item<'_>> = plain
             .iter()
             .zip(&states)
@@ -123,7 +123,8 @@ fn distances(
             hidden_weight: 0.9,
             temperature: 1.0,
         };
-        let losses = evaluate(model, &[&method.prompt(task)], &items, Some(weights));
+        let losses =
+            evaluate(model, &[&method.prompt(task)], &items, Some(weights)).expect("the CPU can");
         assert!((losses.total - losses.task - 0.9 * (losses.logits + losses.hidden)).abs() < 1e-6);
         sum = (
             sum.0 + losses.task,
@@ -207,7 +208,7 @@ fn cached_and_recomputed_teacher_states_give_equal_losses() {
                     teacher: teachers.state(*d),
                 })
                 .collect();
-            evaluate(&model, &views, &items, Some(weights))
+            evaluate(&model, &views, &items, Some(weights)).expect("the CPU can")
         };
         // The cache computed these states in batches of earlier steps, the
         // fresh teachers in this one.
@@ -332,7 +333,9 @@ fn early_stopping_keeps_the_best_parameters() {
             teacher: None,
         })
         .collect();
-    let kept = evaluate(&model, &[&method.prompt(0)], &items, None).task;
+    let kept = evaluate(&model, &[&method.prompt(0)], &items, None)
+        .expect("the CPU can")
+        .task;
     assert!(
         (kept - loss).abs() < 1e-9,
         "the kept parameters have the best loss: {kept} and {loss}"

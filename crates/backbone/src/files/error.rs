@@ -233,4 +233,7 @@ pub enum LoadError {
         /// The unpacker's own message.
         message: String,
     },
+    /// The weights don't fit on the processor.
+    #[error(transparent)]
+    Compute(#[from] crate::compute::ComputeError),
 }

@@ -6,7 +6,7 @@
 //! passage under several questions) is one node, computed once.
 //!
 //! A node's keys and values lie in consecutive *rows* of the key/value store
-//! ([`crate::model::KvStore`]); `row` always means such a store row. A token's
+//! of the model; `row` always means such a store row. A token's
 //! *position* (for the rotary embedding) is its depth on the path from the
 //! root, so a sequence gets the same positions packed or alone.
 
@@ -16,7 +16,7 @@ mod plan;
 use std::ops::Range;
 
 pub use pack::{Input, Packed, Path, pack};
-pub(crate) use plan::{Plan, Tile};
+pub(crate) use plan::{Plan, TILE_ROWS, Tile};
 
 /// Index of a node in its [`Forest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,9 +3,9 @@
 use super::{Call, Forest};
 use std::ops::Range;
 
-/// Query rows that one attention task handles together: large enough for the
+/// Query rows that one attention task of the CPU handles together: large enough for the
 /// matrix products, small enough that a tile's scores stay in cache.
-const TILE_ROWS: usize = 128;
+pub(crate) const TILE_ROWS: usize = 128;
 
 /// Consecutive query rows of one node.
 #[derive(Clone, Debug)]
@@ -48,8 +48,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Attention of the given call rows (ascending), which become query rows
-    /// `0..rows.len()`; `None` means all of them.
-    pub(crate) fn new(forest: &Forest, call: &Call, rows: Option<&[usize]>) -> Self {
+    /// `0..rows.len()`; `None` means all of them. No tile has more than
+    /// `tile_rows` queries.
+    pub(crate) fn new(
+        forest: &Forest,
+        call: &Call,
+        rows: Option<&[usize]>,
+        tile_rows: usize,
+    ) -> Self {
         let mut tiles = Vec::new();
         let mut queries = 0;
         let mut first_row = 0;
@@ -72,7 +78,7 @@ impl Plan {
             }
             let context = forest.ancestors(span.node);
             let own = forest.range(span.node).start;
-            for chunk in offsets.chunks(TILE_ROWS) {
+            for chunk in offsets.chunks(tile_rows) {
                 tiles.push(Tile {
                     queries: queries..queries + chunk.len(),
                     context: context.clone(),

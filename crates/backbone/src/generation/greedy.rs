@@ -1,11 +1,9 @@
 //! Greedy decoding of many examples at once.
 
-use super::Session;
-use crate::forest::{Call, NodeId, Path, Span, pack};
-use crate::layers::vector::{dispatch, max};
-use crate::model::{Outputs, Pass};
+use super::{GenerationError, Session};
+use crate::forest::{Call, Input, NodeId, Path, Span, pack};
+use crate::model::Outputs;
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use rayon::prelude::*;
 
 /// One example to continue.
 #[derive(Clone, Debug)]
@@ -53,7 +51,8 @@ impl Session<'_> {
     /// Continues every request by its most likely tokens.
     ///
     /// # Errors
-    /// When the tokenizer can't turn ids back into text.
+    /// When the tokenizer can't turn ids back into text, or the model's
+    /// processor can't go on.
     ///
     /// # Panics
     /// When a request has no token.
@@ -62,7 +61,7 @@ impl Session<'_> {
         requests: &[Request],
         tokenizer: &Tokenizer,
         limits: &Limits,
-    ) -> Result<Vec<Generated>, TokenizerError> {
+    ) -> Result<Vec<Generated>, GenerationError> {
         // Examples of similar length run together; results keep their order.
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&i| requests[i].tokens.len());
@@ -84,7 +83,7 @@ impl Session<'_> {
         requests: &[&Request],
         tokenizer: &Tokenizer,
         limits: &Limits,
-    ) -> Result<Vec<Generated>, TokenizerError> {
+    ) -> Result<Vec<Generated>, GenerationError> {
         let paths: Vec<Path<'_>> = requests
             .iter()
             .map(|r| Path {
@@ -102,15 +101,8 @@ impl Session<'_> {
         let mut rows = last_rows.clone();
         rows.sort_unstable();
         rows.dedup();
-        let x = self.model.embed(&packed.inputs, &[]);
-        let outputs = Outputs::Rows(&rows);
-        let pass = Pass {
-            forest: &self.forest,
-            call: &packed.call,
-            outputs,
-        };
-        let hidden = self.model.forward(pass, x, &mut self.store, None);
-        let first = self.most_likely(&hidden);
+        self.run(&packed.call, &packed.inputs, &[], Outputs::Rows(&rows))?;
+        let first = self.runner.most_likely()?;
 
         let mut answers: Vec<Answer> = (0..requests.len())
             .map(|path| Answer {
@@ -138,7 +130,7 @@ impl Session<'_> {
                 break;
             }
             let mut spans = Vec::with_capacity(running.len());
-            let mut x = Vec::with_capacity(running.len() * self.model.config().hidden_size);
+            let mut inputs = Vec::with_capacity(running.len());
             for &i in &running {
                 let answer = &answers[i];
                 self.forest.grow(answer.node);
@@ -147,16 +139,10 @@ impl Session<'_> {
                     offset: answer.tokens.len() - 1,
                     len: 1,
                 });
-                x.extend_from_slice(self.model.embedding(answer.next));
+                inputs.push(Input::Token(answer.next));
             }
-            let call = Call { spans };
-            let pass = Pass {
-                forest: &self.forest,
-                call: &call,
-                outputs: Outputs::All,
-            };
-            let hidden = self.model.forward(pass, x, &mut self.store, None);
-            for (&i, next) in running.iter().zip(self.most_likely(&hidden)) {
+            self.run(&Call { spans }, &inputs, &[], Outputs::All)?;
+            for (&i, next) in running.iter().zip(self.runner.most_likely()?) {
                 answers[i].next = next;
             }
         }
@@ -170,18 +156,6 @@ impl Session<'_> {
                 })
             })
             .collect())
-    }
-
-    fn most_likely(&self, hidden: &[f32]) -> Vec<u32> {
-        let output = self.model.output();
-        let logits = output.forward(hidden);
-        logits
-            .par_chunks_exact(output.outputs())
-            .map(|row| {
-                let top = dispatch(|| max(row));
-                row.iter().position(|&v| v == top).unwrap_or(0) as u32
-            })
-            .collect()
     }
 }
 

@@ -4,18 +4,31 @@
 mod greedy;
 mod score;
 
-use crate::forest::{Forest, NodeId, Path, pack};
-use crate::model::{KvStore, Model, Outputs, Pass};
+use crate::compute::ComputeError;
+use crate::forest::{Call, Forest, Input, NodeId, Path, pack};
+use crate::model::{Model, Outputs, Pass, Runner, Work};
+use crate::tokenizer::TokenizerError;
 
 pub use greedy::{Generated, Limits, Request, StopReason};
 pub use score::{Choices, Likelihood};
+
+/// Why a session can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    /// Ids can't be turned back into text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The model's processor can't.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+}
 
 /// A model with a key/value cache. Pinned nodes stay; what a batch adds is
 /// forgotten when the batch is done.
 pub struct Session<'m> {
     model: &'m Model,
     forest: Forest,
-    store: KvStore,
+    runner: Box<dyn Runner + 'm>,
 }
 
 impl<'m> Session<'m> {
@@ -25,18 +38,21 @@ impl<'m> Session<'m> {
         Session {
             model,
             forest: Forest::new(),
-            store: KvStore::new(),
+            runner: model.runner(),
         }
     }
 
     /// Computes and keeps a soft prompt (`[m, d]`) and tokens below `parent`;
     /// the node to continue from, or `None` when there was nothing to pin.
+    ///
+    /// # Errors
+    /// When the model's processor can't.
     pub fn pin(
         &mut self,
         parent: Option<NodeId>,
         prompt: Option<&[f32]>,
         tokens: &[u32],
-    ) -> Option<NodeId> {
+    ) -> Result<Option<NodeId>, ComputeError> {
         let length = prompt.map_or(0, |p| p.len() / self.model.config().hidden_size);
         let path = Path {
             parent,
@@ -44,19 +60,30 @@ impl<'m> Session<'m> {
             tokens,
         };
         let packed = pack(&mut self.forest, &[length], &[path]);
-        let x = self
-            .model
-            .embed(&packed.inputs, &[prompt.unwrap_or_default()]);
         if !packed.inputs.is_empty() {
-            let outputs = Outputs::Rows(&[]);
-            let pass = Pass {
-                forest: &self.forest,
-                call: &packed.call,
-                outputs,
-            };
-            let _ = self.model.forward(pass, x, &mut self.store, None);
+            let prompts = &[prompt.unwrap_or_default()];
+            self.run(&packed.call, &packed.inputs, prompts, Outputs::Rows(&[]))?;
         }
-        packed.leaf(0)
+        Ok(packed.leaf(0))
+    }
+
+    fn run(
+        &mut self,
+        call: &Call,
+        inputs: &[Input],
+        prompts: &[&[f32]],
+        outputs: Outputs<'_>,
+    ) -> Result<(), ComputeError> {
+        let pass = Pass {
+            forest: &self.forest,
+            call,
+            outputs,
+        };
+        self.runner.run(Work {
+            pass,
+            inputs,
+            prompts,
+        })
     }
 
     /// Positions in use up to and including `node`.

@@ -1,9 +1,10 @@
 //! Log-likelihood of a closed set of answers.
 
 use super::Session;
+use crate::compute::ComputeError;
 use crate::forest::{NodeId, Path, pack};
-use crate::layers::head::{self, Label};
-use crate::model::{Outputs, Pass};
+use crate::layers::head::Label;
+use crate::model::Outputs;
 
 /// New tokens that one forward pass may hold: enough to fill the products,
 /// little enough to stay in memory.
@@ -43,9 +44,12 @@ impl Session<'_> {
     /// tokens and their own common prefixes; an answer's last token is only
     /// predicted, never run.
     ///
+    /// # Errors
+    /// When the model's processor can't.
+    ///
     /// # Panics
     /// When an example has no token or an answer is empty.
-    pub fn score(&mut self, examples: &[Choices]) -> Vec<Vec<Likelihood>> {
+    pub fn score(&mut self, examples: &[Choices]) -> Result<Vec<Vec<Likelihood>>, ComputeError> {
         let mut results = Vec::with_capacity(examples.len());
         let mut start = 0;
         while start < examples.len() {
@@ -55,13 +59,13 @@ impl Session<'_> {
                 tokens += examples[end].tokens.len();
                 end += 1;
             }
-            results.extend(self.score_batch(&examples[start..end]));
+            results.extend(self.score_batch(&examples[start..end])?);
             start = end;
         }
-        results
+        Ok(results)
     }
 
-    fn score_batch(&mut self, examples: &[Choices]) -> Vec<Vec<Likelihood>> {
+    fn score_batch(&mut self, examples: &[Choices]) -> Result<Vec<Vec<Likelihood>>, ComputeError> {
         let mark = self.forest.mark();
         let sequences: Vec<(Option<NodeId>, Vec<u32>, &[u32])> = examples
             .iter()
@@ -97,21 +101,14 @@ impl Session<'_> {
         let mut rows: Vec<usize> = labels.iter().map(|l| l.row).collect();
         rows.sort_unstable();
         rows.dedup();
-        let x = self.model.embed(&packed.inputs, &[]);
-        let outputs = Outputs::Rows(&rows);
-        let pass = Pass {
-            forest: &self.forest,
-            call: &packed.call,
-            outputs,
-        };
-        let hidden = self.model.forward(pass, x, &mut self.store, None);
+        let ran = self.run(&packed.call, &packed.inputs, &[], Outputs::Rows(&rows));
         self.forest.truncate(mark);
+        ran?;
         for label in &mut labels {
             label.row = rows.partition_point(|&r| r < label.row);
         }
-        let mut likelihoods =
-            head::log_likelihood(self.model.output(), &hidden, &labels).into_iter();
-        examples
+        let mut likelihoods = self.runner.log_likelihood(&labels)?.into_iter();
+        Ok(examples
             .iter()
             .map(|e| {
                 let score = |answer: &Vec<u32>| Likelihood {
@@ -120,6 +117,6 @@ impl Session<'_> {
                 };
                 e.answers.iter().map(score).collect()
             })
-            .collect()
+            .collect())
     }
 }

@@ -283,7 +283,7 @@ fn probabilities_and_score_gradients(
 mod tests {
     use super::*;
     use crate::finite_difference::{assert_gradient, numbers};
-    use crate::forest::{Call, Forest};
+    use crate::forest::{Call, Forest, TILE_ROWS};
 
     const SHAPE: Shape = Shape {
         heads: 4,
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn agrees_with_the_definition_token_by_token() {
         let (forest, call) = forest();
-        let plan = Plan::new(&forest, &call, None);
+        let plan = Plan::new(&forest, &call, None, TILE_ROWS);
         let (t, h) = (call.rows(), SHAPE.head_dim);
         let q = heads(&numbers(SHAPE.heads * t * h, 1), SHAPE.heads);
         let kv = store(
@@ -369,7 +369,7 @@ mod tests {
         let (forest, call) = forest();
         let h = SHAPE.head_dim;
         for (selected, wanted) in [(None, 11), (Some(vec![2, 4, 8, 10]), 11), (None, 3)] {
-            let plan = Plan::new(&forest, &call, selected.as_deref());
+            let plan = Plan::new(&forest, &call, selected.as_deref(), TILE_ROWS);
             let q = numbers(SHAPE.heads * plan.queries * h, 1);
             let k = numbers(SHAPE.kv_heads * 11 * h, 2);
             let v = numbers(SHAPE.kv_heads * 11 * h, 3);

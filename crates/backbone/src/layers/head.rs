@@ -35,40 +35,39 @@ pub struct Distillation<'a> {
     /// is `KL(teacher ‖ student)` at temperature `τ`, times `τ²` so that its
     /// gradient keeps its size (Hinton et al. 2015, arXiv 1503.02531).
     pub weight: f32,
+    /// Factor of the mean squared error of the hidden states in the total loss.
+    pub hidden_weight: f32,
 }
 
-/// Losses and the gradient of their weighted sum.
-#[derive(Clone, Debug)]
-pub struct HeadLoss {
-    /// Negative log-likelihood of each label's token, unweighted.
+/// Losses of each label, unweighted.
+#[derive(Clone, Debug, Default)]
+pub struct LabelLosses {
+    /// Negative log-likelihood of its token.
     pub nll: Vec<f32>,
-    /// Divergence from the teacher at each label, unweighted; empty without one.
+    /// Divergence from the teacher; empty without one.
     pub divergence: Vec<f32>,
-    /// `[rows, d]`: gradient of `Σ label.weight · (nll + λ · divergence)`.
-    pub d_hidden: Vec<f32>,
+    /// Mean squared error of the hidden state against the teacher's; empty
+    /// without one.
+    pub hidden: Vec<f32>,
 }
 
-/// Forward and backward at once: the loss of `labels` given final hidden
-/// states `hidden` (`[rows, d]`, after the last norm). Several labels may share
-/// a row (a shared segment predicts each of its continuations).
+/// Forward and backward at once: the losses of `labels` given final hidden
+/// states `hidden` (`[rows, d]`, after the last norm), and, where `gradient` is
+/// set, the gradient of `Σ label.weight · (nll + λ · divergence + λ_h · hidden)`
+/// at `hidden`. Several labels may share a row (a shared segment predicts each
+/// of its continuations).
 #[must_use]
 pub fn loss(
     output: &Linear,
     hidden: &[f32],
     labels: &[Label],
     distillation: Option<Distillation<'_>>,
-) -> HeadLoss {
+    gradient: bool,
+) -> (LabelLosses, Vec<f32>) {
     let d = output.inputs();
     let vocabulary = output.outputs();
-    let mut result = HeadLoss {
-        nll: Vec::with_capacity(labels.len()),
-        divergence: Vec::with_capacity(if distillation.is_some() {
-            labels.len()
-        } else {
-            0
-        }),
-        d_hidden: vec![0.0; hidden.len()],
-    };
+    let mut result = LabelLosses::default();
+    let mut d_hidden = vec![0.0; if gradient { hidden.len() } else { 0 }];
     for (chunk, labels) in labels.chunks(CHUNK_ROWS).enumerate() {
         let mut logits = output.forward(&gather(hidden, labels.iter().map(|l| l.row), d));
         let teacher = distillation.map(|t| {
@@ -97,16 +96,45 @@ pub fn loss(
                 result.divergence.push(divergence);
             }
         }
-        let mut d_rows = vec![0.0; labels.len() * d];
-        output.backward_into(&mut d_rows, &logits, Write::Replace);
-        for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
-            super::vector::add(
-                &mut result.d_hidden[label.row * d..(label.row + 1) * d],
-                d_row,
-            );
+        if gradient {
+            let mut d_rows = vec![0.0; labels.len() * d];
+            output.backward_into(&mut d_rows, &logits, Write::Replace);
+            for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
+                super::vector::add(&mut d_hidden[label.row * d..(label.row + 1) * d], d_row);
+            }
         }
     }
-    result
+    if let Some(distillation) = distillation {
+        result.hidden = hidden_loss(&mut d_hidden, hidden, labels, distillation);
+    }
+    (result, d_hidden)
+}
+
+/// Mean squared error of each label's hidden state against its teacher's; adds
+/// the gradient to `d_hidden` unless that is empty.
+fn hidden_loss(
+    d_hidden: &mut [f32],
+    hidden: &[f32],
+    labels: &[Label],
+    distillation: Distillation<'_>,
+) -> Vec<f32> {
+    let d = distillation.teacher.len() / labels.len().max(1);
+    let of_label = |(label, teacher): (&Label, &[f32])| {
+        let at = label.row * d..(label.row + 1) * d;
+        let mut squares = 0.0f64;
+        for (s, t) in hidden[at.clone()].iter().zip(teacher) {
+            squares += f64::from(s - t) * f64::from(s - t);
+        }
+        let factor = 2.0 * distillation.hidden_weight * label.weight / d as f32;
+        if let Some(gradient) = d_hidden.get_mut(at.clone()) {
+            for ((g, s), t) in gradient.iter_mut().zip(&hidden[at]).zip(teacher) {
+                *g += factor * (s - t);
+            }
+        }
+        (squares / d as f64) as f32
+    };
+    let teachers = distillation.teacher.chunks_exact(d.max(1));
+    labels.iter().zip(teachers).map(of_label).collect()
 }
 
 /// Log-likelihood of each label's token, without any gradient.
@@ -212,16 +240,16 @@ mod tests {
     #[test]
     fn cross_entropy_and_its_gradient() {
         let (output, hidden, labels) = setup();
-        let result = loss(&output, &hidden, &labels, None);
-        for (nll, log_p) in result
+        let (losses, gradient) = loss(&output, &hidden, &labels, None, true);
+        for (nll, log_p) in losses
             .nll
             .iter()
             .zip(log_likelihood(&output, &hidden, &labels))
         {
             assert!((nll + log_p).abs() < 1e-5);
         }
-        assert_gradient(&hidden, &result.d_hidden, |hidden| {
-            let nll = loss(&output, hidden, &labels, None).nll;
+        assert_gradient(&hidden, &gradient, |hidden| {
+            let nll = loss(&output, hidden, &labels, None, false).0.nll;
             labels.iter().zip(nll).map(|(l, nll)| l.weight * nll).sum()
         });
     }
@@ -235,19 +263,25 @@ mod tests {
             teacher,
             temperature: 2.5,
             weight: 0.9,
+            hidden_weight: 0.7,
         };
-        let zero = loss(&output, &hidden, &labels, Some(with(&same)));
+        let (zero, _) = loss(&output, &hidden, &labels, Some(with(&same)), false);
         assert!(
             zero.divergence.iter().all(|d| d.abs() < 1e-5),
             "{:?}",
             zero.divergence
         );
-        let result = loss(&output, &hidden, &labels, Some(with(&teacher)));
-        assert!(result.divergence.iter().all(|&d| d > 0.0));
-        assert_gradient(&hidden, &result.d_hidden, |hidden| {
-            let r = loss(&output, hidden, &labels, Some(with(&teacher)));
-            let each = r.nll.iter().zip(&r.divergence).zip(&labels);
-            each.map(|((nll, kl), l)| l.weight * (nll + 0.9 * kl)).sum()
+        assert_eq!(zero.hidden, [0.0; 4]);
+        let (losses, gradient) = loss(&output, &hidden, &labels, Some(with(&teacher)), true);
+        assert!(losses.divergence.iter().all(|&d| d > 0.0));
+        assert_gradient(&hidden, &gradient, |hidden| {
+            let (r, _) = loss(&output, hidden, &labels, Some(with(&teacher)), false);
+            (0..labels.len())
+                .map(|i| {
+                    let imitation = 0.9 * r.divergence[i] + 0.7 * r.hidden[i];
+                    labels[i].weight * (r.nll[i] + imitation)
+                })
+                .sum()
         });
     }
 }

@@ -1,11 +1,116 @@
 //! The frozen decoder: weights, key/value store, forward and backward pass.
 
 mod backward;
+mod decoder;
+mod engine;
 mod forward;
 mod frequencies;
-mod store;
-mod weights;
 
-pub use forward::{Outputs, Pass, Tape};
-pub use store::KvStore;
-pub use weights::Model;
+use crate::compute::{ComputeError, Cpu};
+use crate::files::{Checkpoint, Config, LoadError};
+use crate::forest::{Call, Forest};
+use crate::layers::head::{Distillation, Label, LabelLosses};
+use decoder::Decoder;
+use engine::Engine;
+
+pub use engine::{Runner, Work};
+
+/// Which call rows' final hidden states are wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Outputs<'a> {
+    /// Every row.
+    All,
+    /// These rows, ascending: the last layer then computes nothing but keys
+    /// and values for the others.
+    Rows(&'a [usize]),
+}
+
+/// What a forward pass computes, and its backward pass goes back through.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// The forest, which holds every node of the call and their ancestors.
+    pub forest: &'a Forest,
+    /// The rows that are computed.
+    pub call: &'a Call,
+    /// The rows whose final hidden states are wanted.
+    pub outputs: Outputs<'a>,
+}
+
+/// A frozen LLaMA-architecture decoder, on whatever processor it was loaded to.
+pub struct Model {
+    pub(crate) config: Config,
+    engine: Box<dyn Engine>,
+}
+
+impl Model {
+    /// Reads all weights of a checkpoint.
+    ///
+    /// # Errors
+    /// When a tensor is missing, misshapen or not finite.
+    pub fn load(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
+        let config = checkpoint.config.clone();
+        let source = checkpoint.tensors.as_ref();
+        let engine = Box::new(Decoder::load(Cpu, &config, source)?);
+        Ok(Model { config, engine })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The processor that it runs on, for people.
+    #[must_use]
+    pub fn device(&self) -> String {
+        self.engine.describe()
+    }
+
+    /// Input embeddings of tokens, `[tokens, d]`.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// When a token is outside the vocabulary.
+    pub fn embeddings(&self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError> {
+        self.engine.embeddings(tokens)
+    }
+
+    /// Losses at labels, whose `row` counts in the pass's wanted rows.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    pub fn losses(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+    ) -> Result<LabelLosses, ComputeError> {
+        self.engine.losses(work, labels, distillation)
+    }
+
+    /// Losses at labels, and the gradient of their weighted sum at the input
+    /// embeddings of call rows `0..wanted`, `[wanted, d]`.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// When the pass's call does not cover its forest.
+    pub fn gradients(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Result<(LabelLosses, Vec<f32>), ComputeError> {
+        self.engine.gradients(work, labels, distillation, wanted)
+    }
+
+    /// Forward passes with an empty cache.
+    #[must_use]
+    pub fn runner(&self) -> Box<dyn Runner + '_> {
+        self.engine.runner()
+    }
+}

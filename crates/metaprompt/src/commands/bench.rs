@@ -170,7 +170,7 @@ impl Bench {
             &ordinary,
             load.virtual_tokens as usize,
             seed,
-        );
+        )?;
         Ok(Bench {
             random: ChaCha8Rng::seed_from_u64(seed),
             backbone,

@@ -29,6 +29,9 @@ pub enum TrainError {
         /// What differs.
         field: String,
     },
+    /// The model's processor could not do a step.
+    #[error(transparent)]
+    Compute(#[from] metaprompt_backbone::ComputeError),
     /// A task has nothing to train on.
     #[error("task {task} has no training examples")]
     NoExamples {

@@ -218,7 +218,7 @@ impl Training<'_> {
             let views: Vec<&[f32]> = prompts.iter().map(Vec::as_slice).collect();
             let distillation: Option<DistillationLoss> =
                 self.teachers.as_ref().map(|_| self.settings.distillation());
-            let (losses, d_prompts) = gradients(self.model, &views, &items, distillation);
+            let (losses, d_prompts) = gradients(self.model, &views, &items, distillation)?;
             for (&task, mut d) in used.iter().zip(d_prompts) {
                 d.iter_mut().for_each(|g| *g /= passes as f32);
                 method.backward_add(task, &d);
@@ -250,7 +250,7 @@ impl Training<'_> {
         metrics: &mut Metrics,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let Some(loss) = self.development_loss(method) else {
+        let Some(loss) = self.development_loss(method)? else {
             return Ok(());
         };
         if !loss.is_finite() {
@@ -283,7 +283,7 @@ impl Training<'_> {
 
     /// Mean over tasks of the mean loss per development target token; `None`
     /// when no task has development examples.
-    fn development_loss(&self, method: &dyn PromptMethod) -> Option<f64> {
+    fn development_loss(&self, method: &dyn PromptMethod) -> Result<Option<f64>, TrainError> {
         let mut means = Vec::new();
         for (task, data) in self.tasks.iter().enumerate() {
             let dev: &[Example] = &data.dev[..data.dev.len().min(self.settings.evaluate_examples)];
@@ -298,7 +298,7 @@ impl Training<'_> {
                         teacher: None,
                     })
                     .collect();
-                let losses = evaluate(self.model, &[&prompt], &items, None);
+                let losses = evaluate(self.model, &[&prompt], &items, None)?;
                 sum += losses.task * losses.targets as f64;
                 targets += losses.targets;
             }
@@ -306,7 +306,7 @@ impl Training<'_> {
                 means.push(sum / targets as f64);
             }
         }
-        (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64)
+        Ok((!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64))
     }
 }
 

@@ -98,7 +98,7 @@ impl Teachers {
     /// Computes the states of those draws that have none yet.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// When the file can't be written or the model's processor can't.
     pub fn prepare(
         &mut self,
         model: &Model,
@@ -124,7 +124,7 @@ impl Teachers {
                 teacher: None,
             })
             .collect();
-        let states = hidden_states(model, &prompts, &items);
+        let states = hidden_states(model, &prompts, &items)?;
         for (draw, state) in missing.into_iter().zip(states) {
             if let Some((path, file)) = &mut self.file {
                 let mut record = Vec::with_capacity(12 + 4 * state.len());

@@ -62,10 +62,9 @@ pub(crate) fn example(context: &[u32], target: &[u32]) -> Example {
 
 /// A prompt of `length` virtual tokens for the fixture (hidden size 48).
 pub(crate) fn prompt(model: &Model, length: usize, seed: u32) -> Vec<f32> {
-    tokens(length, seed)
-        .iter()
-        .flat_map(|&t| model.embedding(t).to_vec())
-        .collect()
+    model
+        .embeddings(&tokens(length, seed))
+        .expect("the CPU can")
 }
 
 /// Largest difference as a share of the largest reference value.

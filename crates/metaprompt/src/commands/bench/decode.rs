@@ -15,6 +15,7 @@ pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Res
         .collect();
     let mut session = Session::new(&bench.backbone.model);
     let (parent, pin) = timed(|| session.pin(None, Some(&bench.prompt), &[]));
+    let parent = parent?;
     let requests: Vec<Request> = texts
         .into_iter()
         .map(|tokens| Request { parent, tokens })
@@ -64,7 +65,7 @@ pub(super) fn score(
         .map(|_| bench.tokens(load.length as usize))
         .collect();
     let mut session = Session::new(&bench.backbone.model);
-    let parent: Option<NodeId> = session.pin(None, Some(&bench.prompt), &[]);
+    let parent: Option<NodeId> = session.pin(None, Some(&bench.prompt), &[])?;
     let examples: Vec<Choices> = texts
         .into_iter()
         .map(|tokens| Choices {
@@ -73,10 +74,13 @@ pub(super) fn score(
             answers: answers.clone(),
         })
         .collect();
-    drop(session.score(&examples));
-    let seconds: Vec<f64> = (0..3)
-        .map(|_| timed(|| session.score(&examples)).1)
-        .collect();
+    session.score(&examples)?;
+    let seconds = (0..3)
+        .map(|_| {
+            let (scores, seconds) = timed(|| session.score(&examples));
+            scores.map(|_| seconds)
+        })
+        .collect::<Result<Vec<f64>, _>>()?;
     let rate = f64::from(load.batch) / median(&seconds);
     let text = format!(
         "{} examples with {labels} labels in {:.3} s (median of 3): {rate:.1} examples/s",

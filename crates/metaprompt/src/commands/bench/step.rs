@@ -44,7 +44,7 @@ pub(super) fn run(load: &Load, targets: usize, steps: u32, context: &Context) ->
     for done in 0..=u64::from(steps) {
         let start = Instant::now();
         let prompt = method.prompt(0);
-        let (of_step, d_prompts) = gradients(model, &[&prompt], &items, None);
+        let (of_step, d_prompts) = gradients(model, &[&prompt], &items, None)?;
         method
             .parameters_mut()
             .iter_mut()

@@ -1,51 +1,48 @@
-//! The decoder's weights, loaded once into the layout of the products.
+//! The decoder's weights on a processor.
 
 use super::frequencies::inverse_frequencies;
-use crate::files::{Checkpoint, Config, LoadError, TensorSource};
-use crate::forest::Input;
+use crate::compute::{Backend, ComputeError};
+use crate::files::{Config, LoadError, TensorSource};
 use crate::layers::attention::Shape;
-use crate::layers::linear::Linear;
 use rayon::prelude::*;
 
-/// A frozen LLaMA-architecture decoder in f32.
-#[derive(Clone, Debug)]
-pub struct Model {
+/// A frozen LLaMA-architecture decoder.
+pub(crate) struct Decoder<B: Backend> {
+    pub(crate) backend: B,
     pub(crate) config: Config,
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) final_norm: Vec<f32>,
+    pub(crate) layers: Vec<Layer<B>>,
+    pub(crate) final_norm: B::Norm,
     /// The output head, `[vocabulary, d]`.
-    pub(crate) output: Linear,
+    pub(crate) output: B::Linear,
     /// The embedding table where it is not the output head.
-    pub(crate) embedding: Option<Linear>,
+    pub(crate) embedding: Option<B::Linear>,
     /// Rotary inverse frequencies, `[h/2]`.
     pub(crate) frequencies: Vec<f32>,
 }
 
 /// One decoder block. Projections that read the same input are one product:
 /// keys with values, gate with up.
-#[derive(Clone, Debug)]
-pub(crate) struct Layer {
-    pub(crate) attention_norm: Vec<f32>,
-    pub(crate) query: Linear,
-    pub(crate) key_value: Linear,
-    pub(crate) attention_output: Linear,
-    pub(crate) mlp_norm: Vec<f32>,
-    pub(crate) gate_up: Linear,
-    pub(crate) down: Linear,
+pub(crate) struct Layer<B: Backend> {
+    pub(crate) attention_norm: B::Norm,
+    pub(crate) query: B::Linear,
+    pub(crate) key_value: B::Linear,
+    pub(crate) attention_output: B::Linear,
+    pub(crate) mlp_norm: B::Norm,
+    pub(crate) gate_up: B::Linear,
+    pub(crate) down: B::Linear,
 }
 
-impl Model {
-    /// Reads all weights of a checkpoint.
-    ///
-    /// # Errors
-    /// When a tensor is missing, misshapen or not finite.
-    pub fn load(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        let config = checkpoint.config.clone();
-        let source = checkpoint.tensors.as_ref();
+impl<B: Backend> Decoder<B> {
+    /// Reads all weights from their files.
+    pub(crate) fn load(
+        backend: B,
+        config: &Config,
+        source: &dyn TensorSource,
+    ) -> Result<Self, LoadError> {
         let d = config.hidden_size;
-        let table = |name: &str| -> Result<Linear, LoadError> {
+        let table = |name: &str| -> Result<B::Linear, LoadError> {
             let weight = source.load_f32(name, &[config.vocab_size, d])?;
-            Ok(Linear::new(weight, None, config.vocab_size, d))
+            Ok(backend.linear(weight, None, config.vocab_size, d)?)
         };
         let embedding = table("model.embed_tokens.weight")?;
         let (output, embedding) = if config.tied_embeddings {
@@ -55,54 +52,22 @@ impl Model {
         };
         let layers = (0..config.layers)
             .into_par_iter()
-            .map(|layer| Layer::load(&config, source, layer))
+            .map(|layer| Layer::load(&backend, config, source, layer))
             .collect::<Result<_, _>>()?;
-        Ok(Model {
+        Ok(Decoder {
             layers,
-            final_norm: source.load_f32("model.norm.weight", &[d])?,
+            final_norm: backend.norm(source.load_f32("model.norm.weight", &[d])?)?,
             output,
             embedding,
             frequencies: inverse_frequencies(&config.rope, config.head_dim),
-            config,
+            config: config.clone(),
+            backend,
         })
     }
 
-    /// The configuration.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The output head, `[vocabulary, d]`.
-    #[must_use]
-    pub fn output(&self) -> &Linear {
-        &self.output
-    }
-
-    /// A token's input embedding, `[d]`.
-    ///
-    /// # Panics
-    /// When the token is outside the vocabulary.
-    #[must_use]
-    pub fn embedding(&self, token: u32) -> &[f32] {
-        self.embedding
-            .as_ref()
-            .unwrap_or(&self.output)
-            .row(token as usize)
-    }
-
-    /// Input embeddings of packed rows, `[T, d]`; `prompts[p]` is `[m_p, d]`.
-    #[must_use]
-    pub fn embed(&self, inputs: &[Input], prompts: &[&[f32]]) -> Vec<f32> {
-        let d = self.config.hidden_size;
-        let mut x = Vec::with_capacity(inputs.len() * d);
-        for input in inputs {
-            x.extend_from_slice(match *input {
-                Input::Token(token) => self.embedding(token),
-                Input::Soft { prompt, index } => &prompts[prompt][index * d..(index + 1) * d],
-            });
-        }
-        x
+    /// The embedding table, `[vocabulary, d]`.
+    pub(crate) fn table(&self) -> &B::Linear {
+        self.embedding.as_ref().unwrap_or(&self.output)
     }
 
     pub(crate) fn attention_shape(&self) -> Shape {
@@ -114,15 +79,23 @@ impl Model {
     }
 }
 
-impl Layer {
-    fn load(config: &Config, source: &dyn TensorSource, layer: usize) -> Result<Self, LoadError> {
+impl<B: Backend> Layer<B> {
+    fn load(
+        backend: &B,
+        config: &Config,
+        source: &dyn TensorSource,
+        layer: usize,
+    ) -> Result<Self, LoadError> {
         let (d, f) = (config.hidden_size, config.intermediate_size);
         let (q, kv) = (
             config.heads * config.head_dim,
             config.kv_heads * config.head_dim,
         );
         let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let norm = |part: &str| source.load_f32(&name(&format!("{part}.weight")), &[d]);
+        let norm = |part: &str| -> Result<B::Norm, LoadError> {
+            let weight = source.load_f32(&name(&format!("{part}.weight")), &[d])?;
+            Ok(backend.norm(weight)?)
+        };
         // Several projections of the same input, one below the other.
         let linear = |parts: &[(&str, usize)], inputs: usize, bias: bool| {
             let mut weight = Vec::new();
@@ -135,7 +108,8 @@ impl Layer {
                 }
             }
             let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
-            Ok(Linear::new(weight, bias.then_some(biases), outputs, inputs))
+            let layer = backend.linear(weight, bias.then_some(biases), outputs, inputs);
+            layer.map_err(|e: ComputeError| LoadError::from(e))
         };
         let (attention, mlp) = (config.attention_bias, config.mlp_bias);
         Ok(Layer {

@@ -1,0 +1,213 @@
+//! What the decoder asks of a processor, and the processors that give it.
+//!
+//! [`Backend`] is the list of operations that the passes in [`crate::model`]
+//! are written in, each with its forward and its backward. [`Cpu`] is the
+//! reference: every other backend is tested against it.
+
+mod cpu;
+mod error;
+
+pub(crate) use cpu::Cpu;
+pub use error::ComputeError;
+
+use crate::forest::{Call, Forest, Input};
+use crate::layers::attention::Shape;
+use crate::layers::head::{Distillation, Label, LabelLosses};
+
+/// Result of an operation on a processor.
+pub(crate) type Computed<T> = Result<T, ComputeError>;
+
+/// A processor with its memory.
+///
+/// Activations are matrices of one row per token. An operation reads whole
+/// tensors, and *writes* its result except where it says that it *adds*.
+/// `T` is the number of rows of the call, `N` that of its query rows, `h` the
+/// size of a head.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// Activations, `[rows, columns]`.
+    type Tensor;
+    /// A frozen linear layer, `y = x Wᵀ + b`.
+    type Linear: Send + Sync;
+    /// The weight of a norm, `[d]`.
+    type Norm: Send + Sync;
+    /// Keys (rotated) and values of one layer, by store row of the forest.
+    type KeysValues: Default;
+    /// Places of a call's rows: positions, store rows, who attends to whom.
+    type Layout;
+    /// What attention's forward pass keeps for its backward pass.
+    type Attended;
+
+    /// A linear layer from `[outputs, inputs]` weights.
+    fn linear(
+        &self,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Computed<Self::Linear>;
+
+    /// A norm's weight.
+    fn norm(&self, weight: Vec<f32>) -> Computed<Self::Norm>;
+
+    /// Rows of a linear layer's weight (a token's embedding), `[rows, inputs]`.
+    fn weight_rows(&self, layer: &Self::Linear, rows: &[u32]) -> Computed<Vec<f32>>;
+
+    /// Values of a tensor, row-major.
+    fn download(&self, x: &Self::Tensor) -> Computed<Vec<f32>>;
+
+    /// Input embeddings, `[T, d]`; `prompts[p]` is `[m_p, d]`.
+    fn embed(
+        &self,
+        table: &Self::Linear,
+        inputs: &[Input],
+        prompts: &[&[f32]],
+    ) -> Computed<Self::Tensor>;
+
+    /// Layout of a whole call. `frequencies` are the rotary inverse
+    /// frequencies, `[h/2]`.
+    fn layout(
+        &self,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        frequencies: &[f32],
+    ) -> Computed<Self::Layout>;
+
+    /// The same layout with only some call rows (ascending) as queries.
+    fn select(
+        &self,
+        whole: &Self::Layout,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        rows: &[usize],
+    ) -> Computed<Self::Layout>;
+
+    /// Makes room for `rows` store rows.
+    fn reserve(&self, store: &mut Self::KeysValues, shape: Shape, rows: usize) -> Computed<()>;
+
+    /// Root-mean-square norm.
+    fn rms_norm(&self, x: &Self::Tensor, weight: &Self::Norm, eps: f32) -> Computed<Self::Tensor>;
+
+    /// `residual` plus the gradient of a norm's input `x`; where there is no
+    /// residual branch, the gradient alone.
+    fn rms_norm_backward(
+        &self,
+        residual: Option<Self::Tensor>,
+        dy: &Self::Tensor,
+        x: &Self::Tensor,
+        weight: &Self::Norm,
+        eps: f32,
+    ) -> Computed<Self::Tensor>;
+
+    /// `x Wᵀ + b`.
+    fn forward(&self, layer: &Self::Linear, x: &Self::Tensor) -> Computed<Self::Tensor>;
+
+    /// `residual + x Wᵀ + b`.
+    fn forward_add(
+        &self,
+        layer: &Self::Linear,
+        x: &Self::Tensor,
+        residual: &Self::Tensor,
+    ) -> Computed<Self::Tensor>;
+
+    /// `dy W`.
+    fn backward(&self, layer: &Self::Linear, dy: &Self::Tensor) -> Computed<Self::Tensor>;
+
+    /// `dx += dy W`.
+    fn backward_add(
+        &self,
+        layer: &Self::Linear,
+        dy: &Self::Tensor,
+        dx: &mut Self::Tensor,
+    ) -> Computed<()>;
+
+    /// `silu(gate) ∘ up` of `[rows, 2f]`.
+    fn swiglu(&self, gate_up: &Self::Tensor) -> Computed<Self::Tensor>;
+
+    /// Gradient of [`Backend::swiglu`]'s input.
+    fn swiglu_backward(&self, gate_up: Self::Tensor, da: &Self::Tensor) -> Computed<Self::Tensor>;
+
+    /// Rotates the keys of `[T, 2·kv_heads·h]` rows (keys, then values) and
+    /// puts both at the call's store rows.
+    fn store_keys_values(
+        &self,
+        shape: Shape,
+        layout: &Self::Layout,
+        rows: &Self::Tensor,
+        store: &mut Self::KeysValues,
+    ) -> Computed<()>;
+
+    /// Rotates the queries (`[N, heads·h]`) and attends; the values, `[N, heads·h]`,
+    /// and what the backward pass needs.
+    fn attend(
+        &self,
+        shape: Shape,
+        layout: &Self::Layout,
+        queries: Self::Tensor,
+        store: &Self::KeysValues,
+    ) -> Computed<(Self::Tensor, Self::Attended)>;
+
+    /// Gradients of the queries before rotation (`[queries, heads·h]`) and of
+    /// the first `wanted` call rows of [`Backend::store_keys_values`]
+    /// (`[wanted, 2·kv_heads·h]`), summed over all who attend to them. The call
+    /// covers the whole forest.
+    fn attend_backward(
+        &self,
+        shape: Shape,
+        layout: &Self::Layout,
+        attended: Self::Attended,
+        store: &Self::KeysValues,
+        d_values: &Self::Tensor,
+        wanted: Wanted,
+    ) -> Computed<(Self::Tensor, Self::Tensor)>;
+
+    /// Some rows of `x`.
+    fn gather(&self, x: &Self::Tensor, rows: &[usize]) -> Computed<Self::Tensor>;
+
+    /// `total` rows, zero except `rows` (ascending), which are those of `x`.
+    fn scatter(&self, x: &Self::Tensor, rows: &[usize], total: usize) -> Computed<Self::Tensor>;
+
+    /// Adds the rows of `x` to these (distinct) rows of `y`.
+    fn add_rows(&self, y: &mut Self::Tensor, x: &Self::Tensor, rows: &[usize]) -> Computed<()>;
+
+    /// The first `rows` rows.
+    fn truncate(&self, x: Self::Tensor, rows: usize) -> Self::Tensor;
+
+    /// Losses at labelled rows of the final hidden states and, where wanted,
+    /// the gradient of their weighted sum.
+    fn head_loss(
+        &self,
+        output: &Self::Linear,
+        hidden: &Self::Tensor,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        gradient: bool,
+    ) -> Computed<(LabelLosses, Option<Self::Tensor>)>;
+
+    /// Logits of all rows, `[rows, vocabulary]`.
+    fn logits(&self, output: &Self::Linear, hidden: &Self::Tensor) -> Computed<Vec<f32>>;
+
+    /// Log-likelihood of each label's token.
+    fn log_likelihood(
+        &self,
+        output: &Self::Linear,
+        hidden: &Self::Tensor,
+        labels: &[Label],
+    ) -> Computed<Vec<f32>>;
+
+    /// The most likely next token of each row, the first of equals.
+    fn most_likely(&self, output: &Self::Linear, hidden: &Self::Tensor) -> Computed<Vec<u32>>;
+
+    /// What this processor is, for people.
+    fn describe(&self) -> String;
+}
+
+/// How many of the first rows' gradients are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Query rows.
+    pub(crate) queries: usize,
+    /// Call rows whose keys and values count.
+    pub(crate) rows: usize,
+}

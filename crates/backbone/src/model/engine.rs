@@ -1,0 +1,176 @@
+//! A decoder without its processor's types: what the rest of the program uses.
+
+use super::Pass;
+use super::decoder::Decoder;
+use super::forward::KvStore;
+use crate::compute::{Backend, ComputeError, Computed};
+use crate::forest::Input;
+use crate::layers::head::{Distillation, Label, LabelLosses};
+
+/// Rows to run: a pass with its input embeddings.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Which rows, and whose hidden states are wanted.
+    pub pass: Pass<'a>,
+    /// The embedding of every call row.
+    pub inputs: &'a [Input],
+    /// The soft prompts that the inputs name, `[m_p, d]` each.
+    pub prompts: &'a [&'a [f32]],
+}
+
+/// See [`super::Model`], which passes these on.
+pub(crate) trait Engine: Send + Sync {
+    fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>>;
+
+    fn losses(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+    ) -> Computed<LabelLosses>;
+
+    fn gradients(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Computed<(LabelLosses, Vec<f32>)>;
+
+    fn runner(&self) -> Box<dyn Runner + '_>;
+
+    fn describe(&self) -> String;
+}
+
+/// Forward passes over a growing forest: the key/value cache and the hidden
+/// states of the last pass, on the model's processor.
+pub trait Runner {
+    /// Runs rows and remembers the hidden states of the wanted ones.
+    ///
+    /// # Errors
+    /// When the processor can't (see [`ComputeError`]).
+    fn run(&mut self, work: Work<'_>) -> Result<(), ComputeError>;
+
+    /// Final hidden states of the last run's wanted rows, `[outputs, d]`.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    fn hidden(&self) -> Result<Vec<f32>, ComputeError>;
+
+    /// Logits of the last run's wanted rows, `[outputs, vocabulary]`.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    fn logits(&self) -> Result<Vec<f32>, ComputeError>;
+
+    /// Log-likelihood of each label's token; `row` counts in the wanted rows.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    fn log_likelihood(&self, labels: &[Label]) -> Result<Vec<f32>, ComputeError>;
+
+    /// The most likely next token of each wanted row, the first of equals.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    fn most_likely(&self) -> Result<Vec<u32>, ComputeError>;
+}
+
+struct DecoderRunner<'d, B: Backend> {
+    decoder: &'d Decoder<B>,
+    store: KvStore<B>,
+    hidden: Option<B::Tensor>,
+}
+
+impl<B: Backend> DecoderRunner<'_, B> {
+    fn of_last_run(&self) -> &B::Tensor {
+        self.hidden.as_ref().expect("rows were run before")
+    }
+}
+
+impl<B: Backend> Runner for DecoderRunner<'_, B> {
+    fn run(&mut self, work: Work<'_>) -> Computed<()> {
+        self.hidden = None;
+        let backend = &self.decoder.backend;
+        let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
+        let (hidden, _) = self.decoder.forward(work.pass, x, &mut self.store, false)?;
+        self.hidden = Some(hidden);
+        Ok(())
+    }
+
+    fn hidden(&self) -> Computed<Vec<f32>> {
+        self.decoder.backend.download(self.of_last_run())
+    }
+
+    fn logits(&self) -> Computed<Vec<f32>> {
+        let Decoder {
+            backend, output, ..
+        } = self.decoder;
+        backend.logits(output, self.of_last_run())
+    }
+
+    fn log_likelihood(&self, labels: &[Label]) -> Computed<Vec<f32>> {
+        let Decoder {
+            backend, output, ..
+        } = self.decoder;
+        backend.log_likelihood(output, self.of_last_run(), labels)
+    }
+
+    fn most_likely(&self) -> Computed<Vec<u32>> {
+        let Decoder {
+            backend, output, ..
+        } = self.decoder;
+        backend.most_likely(output, self.of_last_run())
+    }
+}
+
+impl<B: Backend> Engine for Decoder<B> {
+    fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>> {
+        self.backend.weight_rows(self.table(), tokens)
+    }
+
+    fn losses(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+    ) -> Computed<LabelLosses> {
+        let backend = &self.backend;
+        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
+        let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), false)?;
+        let result = backend.head_loss(&self.output, &hidden, labels, distillation, false);
+        Ok(result?.0)
+    }
+
+    fn gradients(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Computed<(LabelLosses, Vec<f32>)> {
+        let backend = &self.backend;
+        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
+        let mut store = KvStore::new();
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, true)?;
+        let (losses, d_hidden) =
+            backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
+        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
+            unreachable!("a recorded pass has a tape, a loss with gradient has one");
+        };
+        let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
+        Ok((losses, backend.download(&dx)?))
+    }
+
+    fn runner(&self) -> Box<dyn Runner + '_> {
+        Box::new(DecoderRunner {
+            decoder: self,
+            store: KvStore::new(),
+            hidden: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.backend.describe()
+    }
+}
