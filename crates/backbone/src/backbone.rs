@@ -1,6 +1,7 @@
 //! A backbone ready to use: model, tokenizer, chat template and identity.
 
 use crate::chat::{ChatError, ChatTemplate};
+use crate::compute::Device;
 use crate::files::{Checkpoint, LoadError};
 use crate::model::Model;
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -33,15 +34,15 @@ pub enum BackboneError {
 }
 
 impl Backbone {
-    /// Loads a Hugging Face directory or a GGUF file.
+    /// Loads a Hugging Face directory or a GGUF file to a device.
     ///
     /// # Errors
     /// When weights, tokenizer or chat template are missing or don't fit.
-    pub fn open(path: &Path) -> Result<Self, BackboneError> {
+    pub fn open(path: &Path, device: Device) -> Result<Self, BackboneError> {
         let checkpoint = Checkpoint::open(path)?;
         let tokenizer = checkpoint.tokenizer()?;
         let chat = checkpoint.chat_template(&tokenizer)?;
-        let model = Model::load(&checkpoint)?;
+        let model = Model::load(&checkpoint, device)?;
         Ok(Backbone {
             model,
             tokenizer,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout)] // Measured differences, for `--nocapture`.
 
+use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::generation::{Choices, Generated, Limits, Request, Session, StopReason};
 use metaprompt_backbone::model::Model;
@@ -15,7 +16,8 @@ const VOCABULARY: u32 = 160;
 
 fn model() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama-gqa");
-    Model::load(&Checkpoint::open(&folder).expect("the fixture opens")).expect("it loads")
+    let checkpoint = Checkpoint::open(&folder).expect("the fixture opens");
+    Model::load(&checkpoint, Device::Cpu).expect("it loads")
 }
 
 /// Reproducible token ids, none of them a control token.

@@ -1,6 +1,7 @@
 //! The engine against Hugging Face transformers on tiny random checkpoints
 //! (made by `tools/make_llama_fixtures.py`; layout in `fixtures/README.md`).
 
+use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::probe::probe;
@@ -57,7 +58,8 @@ fn relative_error(got: &[f32], want: &[f32]) -> f32 {
 fn hidden_states_logits_and_input_gradients_agree_with_transformers() {
     for variant in VARIANTS {
         let folder = folder(variant);
-        let model = Model::load(&Checkpoint::open(&folder).expect(variant)).expect(variant);
+        let checkpoint = Checkpoint::open(&folder).expect(variant);
+        let model = Model::load(&checkpoint, Device::Cpu).expect(variant);
         let bytes = std::fs::read(folder.join("reference.safetensors")).expect(variant);
         let reference = SafeTensors::deserialize(&bytes).expect(variant);
         let prompt_bytes = std::fs::read(folder.join("prompt.safetensors")).expect(variant);

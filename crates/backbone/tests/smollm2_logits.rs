@@ -4,10 +4,10 @@
 mod files_common;
 
 use files_common::embedded_backbone;
-use metaprompt_backbone::Backbone;
 use metaprompt_backbone::chat::Message;
 use metaprompt_backbone::generation::{Choices, Limits, Request, Session, StopReason};
 use metaprompt_backbone::probe::probe;
+use metaprompt_backbone::{Backbone, Device};
 use safetensors::SafeTensors;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn the_twenty_largest_logits_of_ten_prompts_agree() {
     let Some(path) = embedded_backbone() else {
         return;
     };
-    let backbone = Backbone::open(&path).expect("the embedded backbone loads");
+    let backbone = Backbone::open(&path, Device::Cpu).expect("the embedded backbone loads");
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/smollm2-top20.safetensors");
     let bytes = std::fs::read(fixture).expect("the fixture");
@@ -70,7 +70,7 @@ fn answers_are_sensible_and_do_not_depend_on_their_batch() {
     let Some(path) = embedded_backbone() else {
         return;
     };
-    let backbone = Backbone::open(&path).expect("the embedded backbone loads");
+    let backbone = Backbone::open(&path, Device::Cpu).expect("the embedded backbone loads");
     let chat = backbone
         .chat
         .as_ref()

@@ -3,8 +3,8 @@
 use crate::progress::Progress;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use metaprompt_backbone::Backbone;
 use metaprompt_backbone::fetch;
+use metaprompt_backbone::{Backbone, Device};
 use std::path::{Path, PathBuf};
 
 /// What stands for the embedded backbone where a path is wanted.
@@ -27,6 +27,16 @@ pub(crate) struct Global {
     /// Threads to use [default: all cores].
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    /// Where the backbone runs: auto (the first usable GPU, else the CPU), cpu,
+    /// cuda or cuda:N.
+    #[arg(
+        long,
+        global = true,
+        env = "METAPROMPT_DEVICE",
+        default_value = "auto",
+        value_name = "DEVICE"
+    )]
+    pub(crate) device: Device,
     /// No progress, only results.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -77,17 +87,18 @@ impl Context {
     pub(crate) fn backbone(&self, path: Option<&Path>) -> Result<Backbone> {
         let embedded = path.is_none_or(|path| path == Path::new(EMBEDDED));
         let path = self.backbone_path(path)?;
-        let mut backbone = Backbone::open(&path)?;
+        let mut backbone = Backbone::open(&path, self.global.device)?;
         if embedded && std::env::var_os(fetch::VARIABLE).is_none() {
             backbone = backbone.named(EMBEDDED_NAME);
         }
         if !self.global.quiet {
             let config = backbone.model.config();
             eprintln!(
-                "backbone: {} ({:.0} M parameters, frozen) from {}",
+                "backbone: {} ({:.0} M parameters, frozen) from {} on {}",
                 backbone.name(),
                 config.parameters() as f64 / 1e6,
-                path.display()
+                path.display(),
+                backbone.model.device()
             );
         }
         Ok(backbone)

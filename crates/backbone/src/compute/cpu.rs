@@ -1,6 +1,6 @@
 //! The reference backend: f32 on the processor, through [`crate::layers`].
 
-use super::{Backend, Computed, Wanted};
+use super::{Backend, Computed, Memory, Wanted};
 use crate::forest::{Call, Forest, Input, Plan, TILE_ROWS};
 use crate::layers::attention::{self, KeysValues, Shape};
 use crate::layers::head::{self, Distillation, Label, LabelLosses};
@@ -70,6 +70,11 @@ impl Backend for Cpu {
     type KeysValues = KeysValues;
     type Layout = Layout;
     type Attended = Attended;
+    type Losses = LabelLosses;
+
+    fn check(&self, _shape: Shape, _widths: &[usize]) -> Computed<()> {
+        Ok(())
+    }
 
     fn linear(
         &self,
@@ -129,6 +134,7 @@ impl Backend for Cpu {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
+        _frequencies: &[f32],
     ) -> Computed<Layout> {
         Ok(Layout {
             plan: Plan::new(forest, call, Some(rows), TILE_ROWS),
@@ -295,6 +301,10 @@ impl Backend for Cpu {
         Ok((losses, d))
     }
 
+    fn read_losses(&self, losses: LabelLosses) -> Computed<LabelLosses> {
+        Ok(losses)
+    }
+
     fn logits(&self, output: &Linear, hidden: &Matrix) -> Computed<Vec<f32>> {
         Ok(output.forward(&hidden.values))
     }
@@ -322,6 +332,10 @@ impl Backend for Cpu {
 
     fn describe(&self) -> String {
         format!("CPU, {} threads", rayon::current_num_threads())
+    }
+
+    fn memory(&self) -> Computed<Option<Memory>> {
+        Ok(None)
     }
 }
 

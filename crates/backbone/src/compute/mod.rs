@@ -2,12 +2,16 @@
 //!
 //! [`Backend`] is the list of operations that the passes in [`crate::model`]
 //! are written in, each with its forward and its backward. [`Cpu`] is the
-//! reference: every other backend is tested against it.
+//! reference, which [`Cuda`] is tested against.
 
+mod choice;
 mod cpu;
+mod cuda;
 mod error;
 
+pub use choice::Device;
 pub(crate) use cpu::Cpu;
+pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
 
 use crate::forest::{Call, Forest, Input};
@@ -36,6 +40,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
     type Layout;
     /// What attention's forward pass keeps for its backward pass.
     type Attended;
+    /// Losses of labels, not yet read.
+    type Losses;
+
+    /// Gets ready for a model with these heads and row widths (the hidden size
+    /// first), or says why it can't run it.
+    fn check(&self, shape: Shape, widths: &[usize]) -> Computed<()>;
 
     /// A linear layer from `[outputs, inputs]` weights.
     fn linear(
@@ -81,6 +91,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
+        frequencies: &[f32],
     ) -> Computed<Self::Layout>;
 
     /// Makes room for `rows` store rows.
@@ -183,7 +194,10 @@ pub(crate) trait Backend: Send + Sync + 'static {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         gradient: bool,
-    ) -> Computed<(LabelLosses, Option<Self::Tensor>)>;
+    ) -> Computed<(Self::Losses, Option<Self::Tensor>)>;
+
+    /// Waits for losses and reads them.
+    fn read_losses(&self, losses: Self::Losses) -> Computed<LabelLosses>;
 
     /// Logits of all rows, `[rows, vocabulary]`.
     fn logits(&self, output: &Self::Linear, hidden: &Self::Tensor) -> Computed<Vec<f32>>;
@@ -201,6 +215,20 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// What this processor is, for people.
     fn describe(&self) -> String;
+
+    /// Its memory, where it has its own.
+    fn memory(&self) -> Computed<Option<Memory>>;
+}
+
+/// Memory of a device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Most that was ever in use.
+    pub peak: u64,
+    /// Free now.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
 }
 
 /// How many of the first rows' gradients are wanted.

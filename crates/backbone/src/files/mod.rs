@@ -12,12 +12,14 @@ mod config_hf;
 mod error;
 mod fingerprint;
 pub mod gguf;
+mod random;
 mod read;
 mod safetensors_source;
 
 pub use checkpoint::{Checkpoint, TokenizerSource};
 pub use config::{Config, Rope, RopeScaling};
 pub use error::LoadError;
+pub use random::RandomTensors;
 pub(crate) use read::{json_file, small_file};
 pub use safetensors_source::SafetensorsSource;
 

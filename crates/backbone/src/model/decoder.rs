@@ -40,6 +40,12 @@ impl<B: Backend> Decoder<B> {
         source: &dyn TensorSource,
     ) -> Result<Self, LoadError> {
         let d = config.hidden_size;
+        let shape = Shape {
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+        };
+        backend.check(shape, &[d, config.intermediate_size])?;
         let table = |name: &str| -> Result<B::Linear, LoadError> {
             let weight = source.load_f32(name, &[config.vocab_size, d])?;
             Ok(backend.linear(weight, None, config.vocab_size, d)?)

@@ -3,7 +3,7 @@
 use super::Pass;
 use super::decoder::Decoder;
 use super::forward::KvStore;
-use crate::compute::{Backend, ComputeError, Computed};
+use crate::compute::{Backend, ComputeError, Computed, Memory};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 
@@ -40,6 +40,8 @@ pub(crate) trait Engine: Send + Sync {
     fn runner(&self) -> Box<dyn Runner + '_>;
 
     fn describe(&self) -> String;
+
+    fn memory(&self) -> Computed<Option<Memory>>;
 }
 
 /// Forward passes over a growing forest: the key/value cache and the hidden
@@ -138,8 +140,8 @@ impl<B: Backend> Engine for Decoder<B> {
         let backend = &self.backend;
         let x = backend.embed(self.table(), work.inputs, work.prompts)?;
         let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), false)?;
-        let result = backend.head_loss(&self.output, &hidden, labels, distillation, false);
-        Ok(result?.0)
+        let (losses, _) = backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
+        backend.read_losses(losses)
     }
 
     fn gradients(
@@ -159,7 +161,8 @@ impl<B: Backend> Engine for Decoder<B> {
             unreachable!("a recorded pass has a tape, a loss with gradient has one");
         };
         let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
-        Ok((losses, backend.download(&dx)?))
+        // Reading waits for the processor: only now, when it has all its work.
+        Ok((backend.read_losses(losses)?, backend.download(&dx)?))
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {
@@ -172,5 +175,9 @@ impl<B: Backend> Engine for Decoder<B> {
 
     fn describe(&self) -> String {
         self.backend.describe()
+    }
+
+    fn memory(&self) -> Computed<Option<Memory>> {
+        self.backend.memory()
     }
 }

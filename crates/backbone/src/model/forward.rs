@@ -69,9 +69,10 @@ impl<B: Backend> Decoder<B> {
         let layout = backend.layout(shape, forest, call, &self.frequencies)?;
         let selection = match outputs {
             Outputs::All => None,
-            Outputs::Rows(rows) => {
-                Some((rows, backend.select(&layout, shape, forest, call, rows)?))
-            }
+            Outputs::Rows(rows) => Some((
+                rows,
+                backend.select(&layout, shape, forest, call, rows, &self.frequencies)?,
+            )),
         };
         let mut tapes = Vec::new();
         for (index, (layer, kv)) in self.layers.iter().zip(&mut store.layers).enumerate() {

@@ -6,8 +6,8 @@ mod engine;
 mod forward;
 mod frequencies;
 
-use crate::compute::{ComputeError, Cpu};
-use crate::files::{Checkpoint, Config, LoadError};
+use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory};
+use crate::files::{Checkpoint, Config, LoadError, TensorSource};
 use crate::forest::{Call, Forest};
 use crate::layers::head::{Distillation, Label, LabelLosses};
 use decoder::Decoder;
@@ -43,15 +43,32 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads all weights of a checkpoint.
+    /// Reads all weights of a checkpoint to a device.
     ///
     /// # Errors
-    /// When a tensor is missing, misshapen or not finite.
-    pub fn load(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        let config = checkpoint.config.clone();
-        let source = checkpoint.tensors.as_ref();
-        let engine = Box::new(Decoder::load(Cpu, &config, source)?);
-        Ok(Model { config, engine })
+    /// When a tensor is missing, misshapen or not finite, or the device can't
+    /// be used or is too small.
+    pub fn load(checkpoint: &Checkpoint, device: Device) -> Result<Self, LoadError> {
+        Self::from_tensors(&checkpoint.config, checkpoint.tensors.as_ref(), device)
+    }
+
+    /// A model of this configuration from any source of tensors.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_tensors(
+        config: &Config,
+        source: &dyn TensorSource,
+        device: Device,
+    ) -> Result<Self, LoadError> {
+        let engine: Box<dyn Engine> = match device.resolved() {
+            Device::Cuda(ordinal) => Box::new(Decoder::load(Cuda::open(ordinal)?, config, source)?),
+            Device::Cpu | Device::Auto => Box::new(Decoder::load(Cpu, config, source)?),
+        };
+        Ok(Model {
+            config: config.clone(),
+            engine,
+        })
     }
 
     /// The configuration.
@@ -64,6 +81,14 @@ impl Model {
     #[must_use]
     pub fn device(&self) -> String {
         self.engine.describe()
+    }
+
+    /// Memory of its device, where that has its own.
+    ///
+    /// # Errors
+    /// When the device doesn't say.
+    pub fn device_memory(&self) -> Result<Option<Memory>, ComputeError> {
+        self.engine.memory()
     }
 
     /// Input embeddings of tokens, `[tokens, d]`.

@@ -69,6 +69,24 @@ impl Tokenizer {
         )
     }
 
+    /// A tokenizer whose tokens are numbers and that has no control tokens: for
+    /// models without files.
+    ///
+    /// # Errors
+    /// When the vocabulary can't be built.
+    pub fn numbered(vocab_size: usize) -> Result<Self, TokenizerError> {
+        let vocabulary = GgufVocabulary {
+            path: PathBuf::from("numbered tokens"),
+            model: Some("gpt2".to_owned()),
+            pre: Some("gpt-2".to_owned()),
+            tokens: (0..vocab_size).map(|id| id.to_string()).collect(),
+            merges: Vec::new(),
+            token_types: vec![1; vocab_size],
+            add_bos: Some(false),
+        };
+        Self::from_gguf(&vocabulary, None, &[])
+    }
+
     fn new(
         mut plain: tokenizers::Tokenizer,
         unknown: Option<u32>,

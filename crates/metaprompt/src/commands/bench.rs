@@ -9,6 +9,9 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use measure::{median, report, timed};
 use metaprompt_backbone::Backbone;
+use metaprompt_backbone::files::{Config, RandomTensors};
+use metaprompt_backbone::model::Model;
+use metaprompt_backbone::tokenizer::Tokenizer;
 use metaprompt_study::Observer;
 use metaprompt_tuning::prompt::from_vocabulary;
 use rand::{RngExt, SeedableRng};
@@ -28,9 +31,8 @@ pub(crate) enum Command {
         /// Target tokens of each example, at the end of its --length.
         #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
         targets: u32,
-        /// Steps that are timed, after one that isn't.
-        #[arg(long, default_value_t = 5, value_name = "N", value_parser = positive())]
-        steps: u32,
+        #[command(flatten)]
+        options: step::Options,
     },
     /// Time the loading of a backbone.
     ///
@@ -74,8 +76,12 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 pub(crate) struct Load {
     /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
     backbone: Option<PathBuf>,
+    /// Random weights of this config.json, in place of a backbone: times don't
+    /// depend on the weights' values.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Examples at once.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
     batch: u32,
@@ -87,7 +93,7 @@ pub(crate) struct Load {
     virtual_tokens: u32,
 }
 
-fn positive() -> clap::builder::RangedI64ValueParser<u32> {
+pub(crate) fn positive() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1 << 20)
 }
 
@@ -96,15 +102,15 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
         Command::Step {
             load,
             targets,
-            steps,
-        } => step::run(load, *targets as usize, *steps, context),
+            options,
+        } => step::run(load, *targets as usize, options, context),
         Command::Load { backbone, repeat } => {
             let path = context.backbone_path(backbone.as_deref())?;
             let mut progress = context.progress();
             progress.begin("bench load", (*repeat).into());
             let mut seconds = Vec::new();
             for round in 0..*repeat {
-                let (backbone, of_round) = timed(|| Backbone::open(&path));
+                let (backbone, of_round) = timed(|| Backbone::open(&path, context.global.device));
                 drop(backbone?);
                 seconds.push(of_round);
                 progress.advance(u64::from(round) + 1);
@@ -115,12 +121,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
                 median(&seconds),
                 seconds[0]
             );
-            report(
-                json!({ "seconds": median(&seconds), "all_seconds": seconds }),
-                text,
-                context,
-            );
-            Ok(())
+            let json = json!({ "seconds": median(&seconds), "all_seconds": seconds });
+            report(json, text, None, context)
         }
         Command::Generate { load, new_tokens } => {
             decode::generate(load, *new_tokens as usize, context)
@@ -133,9 +135,10 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     }
 }
 
-/// A loaded backbone with text to run.
+/// A loaded model with text to run.
 struct Bench {
-    backbone: Backbone,
+    model: Model,
+    tokenizer: Tokenizer,
     ordinary: Vec<u32>,
     random: ChaCha8Rng,
     prompt: Vec<f32>,
@@ -143,39 +146,34 @@ struct Bench {
 
 impl Bench {
     fn new(load: &Load, extra: u32, context: &Context) -> Result<Self> {
-        let backbone = context.backbone(load.backbone.as_deref())?;
+        let (model, tokenizer) = load.model(context)?;
         let (needed, most) = (
             load.virtual_tokens + load.length + extra,
-            backbone.model.config().max_positions,
+            model.config().max_positions,
         );
         if needed as usize > most {
             bail!(
                 "{needed} positions are more than the {most} of {}; lower --length",
-                backbone.name()
+                model.config().name
             );
         }
-        let tokenizer = &backbone.tokenizer;
         let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
             .filter(|&id| !tokenizer.is_control(id))
             .collect();
         if ordinary.is_empty() {
             bail!(
                 "{}: its vocabulary has only control tokens",
-                backbone.name()
+                model.config().name
             );
         }
         let seed = context.global.seed.unwrap_or(0);
-        let prompt = from_vocabulary(
-            &backbone.model,
-            &ordinary,
-            load.virtual_tokens as usize,
-            seed,
-        )?;
+        let length = load.virtual_tokens as usize;
         Ok(Bench {
+            prompt: from_vocabulary(&model, &ordinary, length, seed)?,
             random: ChaCha8Rng::seed_from_u64(seed),
-            backbone,
+            model,
+            tokenizer,
             ordinary,
-            prompt,
         })
     }
 
@@ -183,5 +181,27 @@ impl Bench {
         (0..count)
             .map(|_| self.ordinary[self.random.random_range(0..self.ordinary.len())])
             .collect()
+    }
+}
+
+impl Load {
+    /// The backbone, or random weights of a configuration.
+    fn model(&self, context: &Context) -> Result<(Model, Tokenizer)> {
+        let Some(path) = &self.config else {
+            let backbone = context.backbone(self.backbone.as_deref())?;
+            return Ok((backbone.model, backbone.tokenizer));
+        };
+        let config = Config::from_hf_json(path)?;
+        let weights = RandomTensors::new(&config, context.global.seed.unwrap_or(0));
+        let model = Model::from_tensors(&config, &weights, context.global.device)?;
+        if !context.global.quiet {
+            eprintln!(
+                "random weights of {} ({:.0} M parameters) on {}",
+                path.display(),
+                config.parameters() as f64 / 1e6,
+                model.device()
+            );
+        }
+        Ok((model, Tokenizer::numbered(config.vocab_size)?))
     }
 }

@@ -2,6 +2,7 @@
 //! stored files.
 #![allow(dead_code)]
 
+use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::model::Model;
 use metaprompt_tuning::Example;
@@ -14,7 +15,8 @@ pub(crate) fn fixtures() -> PathBuf {
 
 pub(crate) fn tiny_model() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures/llama-gqa");
-    Model::load(&Checkpoint::open(&folder).expect("the fixture opens")).expect("it loads")
+    let checkpoint = Checkpoint::open(&folder).expect("the fixture opens");
+    Model::load(&checkpoint, Device::Cpu).expect("it loads")
 }
 
 pub(crate) struct Tensors(Vec<u8>);

@@ -13,7 +13,7 @@ pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Res
     let texts: Vec<Vec<u32>> = (0..load.batch)
         .map(|_| bench.tokens(load.length as usize))
         .collect();
-    let mut session = Session::new(&bench.backbone.model);
+    let mut session = Session::new(&bench.model);
     let (parent, pin) = timed(|| session.pin(None, Some(&bench.prompt), &[]));
     let parent = parent?;
     let requests: Vec<Request> = texts
@@ -26,8 +26,7 @@ pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Res
             stop: Vec::new(),
             batch: requests.len(),
         };
-        let (answers, seconds) =
-            timed(|| session.generate(&requests, &bench.backbone.tokenizer, &limits));
+        let (answers, seconds) = timed(|| session.generate(&requests, &bench.tokenizer, &limits));
         Ok((answers?.iter().map(|a| a.tokens.len()).sum(), seconds))
     };
     run(0)?;
@@ -49,7 +48,7 @@ pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Res
         "pin_seconds": pin, "read_seconds": first, "read_tokens_per_second": read / first,
         "generated": tokens, "seconds": seconds, "generated_tokens_per_second": rate,
     });
-    report(json, text, context);
+    report(json, text, Some(&bench.model), context)?;
     Ok(())
 }
 
@@ -64,7 +63,7 @@ pub(super) fn score(
     let texts: Vec<Vec<u32>> = (0..load.batch)
         .map(|_| bench.tokens(load.length as usize))
         .collect();
-    let mut session = Session::new(&bench.backbone.model);
+    let mut session = Session::new(&bench.model);
     let parent: Option<NodeId> = session.pin(None, Some(&bench.prompt), &[])?;
     let examples: Vec<Choices> = texts
         .into_iter()
@@ -87,10 +86,7 @@ pub(super) fn score(
         load.batch,
         median(&seconds)
     );
-    report(
-        json!({ "seconds": median(&seconds), "examples_per_second": rate }),
-        text,
-        context,
-    );
+    let json = json!({ "seconds": median(&seconds), "examples_per_second": rate });
+    report(json, text, Some(&bench.model), context)?;
     Ok(())
 }

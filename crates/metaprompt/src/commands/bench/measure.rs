@@ -1,7 +1,9 @@
 //! What the timings share: clocks, memory, the report.
 
 use crate::context::Context;
+use anyhow::Result;
 use metaprompt_backbone::files::Config;
+use metaprompt_backbone::model::Model;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -38,7 +40,13 @@ fn peak_memory() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-pub(super) fn report(mut json: Value, mut text: String, context: &Context) {
+/// Prints a result with the machine's part in it.
+pub(super) fn report(
+    mut json: Value,
+    mut text: String,
+    model: Option<&Model>,
+    context: &Context,
+) -> Result<()> {
     let peak = peak_memory();
     let threads = rayon::current_num_threads();
     json["peak_memory_bytes"] = json!(peak);
@@ -47,5 +55,18 @@ pub(super) fn report(mut json: Value, mut text: String, context: &Context) {
     if let Some(bytes) = peak {
         text += &format!(", peak memory {:.2} GB", bytes as f64 / 1e9);
     }
+    if let Some(model) = model {
+        json["device"] = json!(model.device());
+        if let Some(memory) = model.device_memory()? {
+            json["device_peak_memory_bytes"] = json!(memory.peak);
+            text += &format!(
+                "\n{}, peak memory {:.2} GB of {:.2} GB",
+                model.device(),
+                memory.peak as f64 / 1e9,
+                memory.total as f64 / 1e9
+            );
+        }
+    }
     context.print(&json, &text);
+    Ok(())
 }
