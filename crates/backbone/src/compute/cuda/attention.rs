@@ -1,0 +1,550 @@
+//! Attention over the forest on the GPU.
+
+use super::backend::{Cuda, Tensor};
+use super::device::{Arg, Buffer, Device, Grid};
+use super::kernels::Kernels;
+use super::plan::{KeyBlocks, MAX_ITEM_TILES, Tiles};
+use crate::compute::{Computed, Wanted};
+use crate::forest::{Call, Forest, Plan};
+use crate::layers::attention::Shape;
+use std::sync::Arc;
+
+/// The attention kernels' sources, behind their common part.
+pub(crate) const SOURCES: &[(&str, &str)] = &[
+    (
+        "attention_forward",
+        concat!(
+            include_str!("kernels/attention.cuh"),
+            include_str!("kernels/attention_forward.cu")
+        ),
+    ),
+    (
+        "attention_backward_queries",
+        concat!(
+            include_str!("kernels/attention.cuh"),
+            include_str!("kernels/attention_backward_queries.cu")
+        ),
+    ),
+    (
+        "attention_backward_keys",
+        concat!(
+            include_str!("kernels/attention.cuh"),
+            include_str!("kernels/attention_backward_keys.cu")
+        ),
+    ),
+    (
+        "attention_backward_reduce",
+        concat!(
+            include_str!("kernels/attention.cuh"),
+            include_str!("kernels/attention_backward_reduce.cu")
+        ),
+    ),
+    (
+        "attention_decode",
+        concat!(
+            include_str!("kernels/attention.cuh"),
+            include_str!("kernels/attention_decode.cu")
+        ),
+    ),
+];
+
+/// Kernels for one shape of heads.
+pub(crate) struct Attention {
+    kernels: Kernels,
+    sizes: Sizes,
+}
+
+/// Keys and values of one layer, `[rows, kv_heads, h]` each.
+#[derive(Default)]
+pub(crate) struct KeysValues {
+    buffers: Option<[Buffer<u16>; 2]>,
+    rows: usize,
+}
+
+/// See [`crate::compute::Backend::Layout`].
+pub(crate) struct Layout {
+    /// Of all call rows.
+    pub(crate) rows: Arc<Rows>,
+    /// Of the query rows.
+    query_rotation: Option<Rotation>,
+    tiles: Buffer<[i32; 4]>,
+    ranges: Buffer<[i32; 2]>,
+    visible: Buffer<i32>,
+    single_queries: bool,
+    queries: usize,
+    tile_count: usize,
+    blocks: Option<DeviceKeyBlocks>,
+}
+
+/// Places of all call rows.
+pub(crate) struct Rows {
+    rotation: Rotation,
+    store_rows: Buffer<i32>,
+    count: usize,
+}
+
+/// Cosine and sine of every (row, pair), `[rows, h/2]`.
+struct Rotation {
+    cos: Buffer<f32>,
+    sin: Buffer<f32>,
+}
+
+struct DeviceKeyBlocks {
+    host: KeyBlocks,
+    blocks: Buffer<[i32; 4]>,
+    items: Buffer<[i32; 4]>,
+    entries: Buffer<[i32; 2]>,
+}
+
+/// See [`crate::compute::Backend::Attended`].
+pub(crate) struct Attended {
+    /// Rotated, `[N, heads, h]`.
+    queries: Tensor,
+    /// `[N, heads, h]`.
+    values: Tensor,
+    /// `[heads, N]`.
+    log_sums: Buffer<f32>,
+}
+
+/// Sizes of the kernels' blocks, as the sources compute them.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    threads: usize,
+    /// Queries of a tile.
+    tile_queries: usize,
+    /// Store rows of a key block.
+    block_keys: usize,
+    forward_bytes: usize,
+    backward_queries_bytes: usize,
+    backward_keys_bytes: usize,
+    decode_threads: usize,
+    decode_bytes: usize,
+}
+
+impl Sizes {
+    fn new(shape: Shape) -> Self {
+        let (h, group) = (shape.head_dim, shape.heads / shape.kv_heads);
+        let depth = h.next_multiple_of(16);
+        let small = depth <= 128;
+        // Bytes from one row of shared memory to the next.
+        let stride = 2 * (depth + 8);
+        let block_m = if small { 128 } else { 64 };
+        let block_keys = if small { 64 } else { 32 };
+        let forward_keys = if small { 64 } else { 32 };
+        let backward_rows = if small { 32 } else { 16 };
+        let decode_warps = if group * h <= 2048 { 8 } else { 4 };
+        Sizes {
+            threads: 128,
+            tile_queries: block_m / group,
+            block_keys,
+            forward_bytes: (block_m + 3 * forward_keys) * stride + 4 * (2 * forward_keys + block_m),
+            backward_queries_bytes: (2 * block_m + 3 * backward_rows) * stride + 8 * backward_rows,
+            backward_keys_bytes: (2 * block_keys + 4 * backward_rows) * stride
+                + 24 * backward_rows
+                + 16 * MAX_ITEM_TILES,
+            decode_threads: 32 * decode_warps,
+            decode_bytes: decode_warps * group * (h + 2) * 4,
+        }
+    }
+}
+
+impl Attention {
+    /// Compiles the kernels for a shape.
+    pub(crate) fn new(device: &Device, shape: Shape) -> Computed<Self> {
+        let group = shape.heads / shape.kv_heads;
+        let macros = [("HEAD_DIM", shape.head_dim), ("GROUP", group)];
+        let kernels = device.compile(SOURCES, &macros)?;
+        let sizes = Sizes::new(shape);
+        for (name, bytes) in [
+            ("attention_forward", sizes.forward_bytes),
+            ("attention_backward_queries", sizes.backward_queries_bytes),
+            ("attention_backward_keys", sizes.backward_keys_bytes),
+            ("attention_decode", sizes.decode_bytes),
+        ] {
+            device.allow_shared_memory(kernels.get(name), bytes)?;
+        }
+        Ok(Attention { kernels, sizes })
+    }
+
+    fn layout(
+        &self,
+        device: &Device,
+        rows: Arc<Rows>,
+        selected: Option<&[usize]>,
+        forest: &Forest,
+        call: &Call,
+        rotation: Option<Rotation>,
+    ) -> Computed<Layout> {
+        let plan = Plan::new(forest, call, selected, self.sizes.tile_queries);
+        let tiles = Tiles::new(&plan);
+        // Only a call that covers its forest can have a backward pass.
+        let blocks = if call.rows() == forest.rows() {
+            let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys);
+            Some(DeviceKeyBlocks {
+                blocks: device.upload(&host.blocks)?,
+                items: device.upload(&host.items)?,
+                entries: device.upload(&host.entries)?,
+                host,
+            })
+        } else {
+            None
+        };
+        Ok(Layout {
+            rows,
+            query_rotation: rotation,
+            single_queries: tiles.single_queries(),
+            queries: plan.queries,
+            tile_count: tiles.tiles.len(),
+            tiles: device.upload(&tiles.tiles)?,
+            ranges: device.upload(&tiles.ranges)?,
+            visible: device.upload(&tiles.visible)?,
+            blocks,
+        })
+    }
+
+    fn launch(
+        &self,
+        device: &Device,
+        name: &'static str,
+        blocks: (usize, usize),
+        threads: usize,
+        shared_bytes: usize,
+        args: &[Arg],
+    ) -> Computed<()> {
+        let grid = Grid {
+            blocks,
+            threads,
+            shared_bytes,
+        };
+        device.launch_function(name, self.kernels.get(name), grid, args)
+    }
+}
+
+impl Rotation {
+    /// `positions` of rows, `frequencies` `[h/2]`.
+    fn new(device: &Device, positions: &[i32], frequencies: &[f32]) -> Computed<Self> {
+        let (rows, half) = (positions.len(), frequencies.len());
+        let rotation = Rotation {
+            cos: device.alloc(rows * half)?,
+            sin: device.alloc(rows * half)?,
+        };
+        let positions = device.upload(positions)?;
+        let frequencies = device.upload(frequencies)?;
+        let args = [
+            (&rotation.cos).into(),
+            (&rotation.sin).into(),
+            (&positions).into(),
+            (&frequencies).into(),
+            rows.into(),
+            half.into(),
+        ];
+        let grid = Grid::new((rows * half).div_ceil(256), 256);
+        device.launch("rotation_table", grid, &args)?;
+        Ok(rotation)
+    }
+}
+
+fn ints(values: impl IntoIterator<Item = usize>) -> Vec<i32> {
+    let int = |n| i32::try_from(n).expect("a batch within 2^31 rows");
+    values.into_iter().map(int).collect()
+}
+
+/// Threads for a row of `units` pieces of work.
+fn row_threads(units: usize) -> usize {
+    units.next_multiple_of(32).clamp(32, 256)
+}
+
+impl Cuda {
+    pub(crate) fn whole_layout(
+        &self,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        frequencies: &[f32],
+    ) -> Computed<Layout> {
+        let positions = ints(call.positions(forest));
+        let rows = Arc::new(Rows {
+            rotation: Rotation::new(&self.device, &positions, frequencies)?,
+            store_rows: self.device.upload(&ints(call.store_rows(forest)))?,
+            count: call.rows(),
+        });
+        self.attention(shape)?
+            .layout(&self.device, rows, None, forest, call, None)
+    }
+
+    pub(crate) fn selected_layout(
+        &self,
+        whole: &Layout,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        selected: &[usize],
+        frequencies: &[f32],
+    ) -> Computed<Layout> {
+        let positions = call.positions(forest);
+        let positions = ints(selected.iter().map(|&row| positions[row]));
+        let rotation = Rotation::new(&self.device, &positions, frequencies)?;
+        let rows = whole.rows.clone();
+        self.attention(shape)?.layout(
+            &self.device,
+            rows,
+            Some(selected),
+            forest,
+            call,
+            Some(rotation),
+        )
+    }
+
+    /// Room for `rows` store rows; what is there stays. Grows by doubling, so
+    /// that an answer growing token by token doesn't move its cache each time.
+    pub(crate) fn reserve_store(
+        &self,
+        store: &mut KeysValues,
+        shape: Shape,
+        rows: usize,
+    ) -> Computed<()> {
+        if rows <= store.rows && store.buffers.is_some() {
+            return Ok(());
+        }
+        let width = shape.kv_heads * shape.head_dim;
+        let (old, room) = match &store.buffers {
+            None => (0, rows),
+            Some(_) => (store.rows, rows.max(2 * store.rows)),
+        };
+        let grown = [
+            self.device.alloc::<u16>(room * width)?,
+            self.device.alloc::<u16>(room * width)?,
+        ];
+        if let Some(buffers) = &store.buffers {
+            for (to, from) in grown.iter().zip(buffers) {
+                let bytes = old * width * size_of::<u16>();
+                if bytes > 0 {
+                    self.device.copy(to.address(), from.address(), bytes)?;
+                }
+            }
+        }
+        *store = KeysValues {
+            buffers: Some(grown),
+            rows: room,
+        };
+        Ok(())
+    }
+
+    pub(crate) fn store_rows(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        rows: &Tensor,
+        store: &KeysValues,
+    ) -> Computed<()> {
+        let [keys, values] = store.buffers();
+        let places = &layout.rows;
+        let args = [
+            keys.into(),
+            values.into(),
+            rows.into(),
+            (&places.rotation.cos).into(),
+            (&places.rotation.sin).into(),
+            (&places.store_rows).into(),
+            places.count.into(),
+            shape.kv_heads.into(),
+            shape.head_dim.into(),
+        ];
+        let threads = row_threads(shape.kv_heads * shape.head_dim / 8);
+        let grid = Grid::new(places.count, threads);
+        self.device.launch("store_keys_values", grid, &args)
+    }
+
+    fn rotate(
+        &self,
+        kernel: &'static str,
+        x: &Tensor,
+        rotation: &Rotation,
+        shape: Shape,
+    ) -> Computed<()> {
+        let args = [
+            x.into(),
+            (&rotation.cos).into(),
+            (&rotation.sin).into(),
+            x.rows.into(),
+            shape.heads.into(),
+            shape.head_dim.into(),
+        ];
+        let threads = row_threads(shape.heads * shape.head_dim / 8);
+        self.device
+            .launch(kernel, Grid::new(x.rows, threads), &args)
+    }
+
+    pub(crate) fn attend_forward(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        queries: Tensor,
+        store: &KeysValues,
+    ) -> Computed<(Tensor, Attended)> {
+        let attention = self.attention(shape)?;
+        let sizes = attention.sizes;
+        self.rotate("rotate_queries", &queries, layout.query_rotation(), shape)?;
+        let values = self.tensor(layout.queries, queries.columns)?;
+        let log_sums = self.device.alloc(shape.heads * layout.queries)?;
+        let [keys, of_keys] = store.buffers();
+        let blocks = (layout.tile_count, shape.kv_heads);
+        let (q, out): (Arg, Arg) = ((&queries).into(), (&values).into());
+        let (keys, of_keys): (Arg, Arg) = (keys.into(), of_keys.into());
+        let (tiles, ranges): (Arg, Arg) = ((&layout.tiles).into(), (&layout.ranges).into());
+        // A training step's backward pass needs the sums, which decoding
+        // doesn't compute; its calls never cover a forest of single rows only.
+        if layout.single_queries && layout.blocks.is_none() {
+            let args = [out, q, keys, of_keys, tiles, ranges, shape.kv_heads.into()];
+            attention.launch(
+                &self.device,
+                "attention_decode",
+                blocks,
+                sizes.decode_threads,
+                sizes.decode_bytes,
+                &args,
+            )?;
+        } else {
+            let args = [
+                out,
+                (&log_sums).into(),
+                q,
+                keys,
+                of_keys,
+                tiles,
+                ranges,
+                (&layout.visible).into(),
+                layout.queries.into(),
+                shape.kv_heads.into(),
+            ];
+            attention.launch(
+                &self.device,
+                "attention_forward",
+                blocks,
+                sizes.threads,
+                sizes.forward_bytes,
+                &args,
+            )?;
+        }
+        let kept = Attended {
+            queries,
+            values: values.share(),
+            log_sums,
+        };
+        Ok((values, kept))
+    }
+
+    pub(crate) fn attend_gradients(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        attended: &Attended,
+        store: &KeysValues,
+        d_values: &Tensor,
+        wanted: Wanted,
+    ) -> Computed<(Tensor, Tensor)> {
+        let attention = self.attention(shape)?;
+        let (sizes, device) = (attention.sizes, &self.device);
+        let Some(key_blocks) = &layout.blocks else {
+            return Err(device.error("attention's backward pass", "its call has a cache"));
+        };
+        let [keys, values] = store.buffers();
+        let mut dq = self.tensor(layout.queries, shape.heads * shape.head_dim)?;
+        let deltas: Buffer<f32> = device.alloc(shape.heads * layout.queries)?;
+        let args = [
+            (&dq).into(),
+            (&deltas).into(),
+            (&attended.queries).into(),
+            keys.into(),
+            values.into(),
+            (&attended.values).into(),
+            d_values.into(),
+            (&attended.log_sums).into(),
+            (&layout.tiles).into(),
+            (&layout.ranges).into(),
+            (&layout.visible).into(),
+            layout.queries.into(),
+            shape.kv_heads.into(),
+        ];
+        attention.launch(
+            device,
+            "attention_backward_queries",
+            (layout.tile_count, shape.kv_heads),
+            sizes.threads,
+            sizes.backward_queries_bytes,
+            &args,
+        )?;
+
+        let (blocks, items) = key_blocks.host.of_first_rows(wanted.rows);
+        let partial = items * shape.kv_heads * sizes.block_keys * shape.head_dim;
+        let d_keys: Buffer<f32> = device.alloc(partial)?;
+        let d_of_keys: Buffer<f32> = device.alloc(partial)?;
+        let args = [
+            (&d_keys).into(),
+            (&d_of_keys).into(),
+            (&attended.queries).into(),
+            keys.into(),
+            values.into(),
+            d_values.into(),
+            (&attended.log_sums).into(),
+            (&deltas).into(),
+            (&layout.tiles).into(),
+            (&layout.visible).into(),
+            (&key_blocks.items).into(),
+            (&key_blocks.entries).into(),
+            layout.queries.into(),
+            shape.kv_heads.into(),
+        ];
+        attention.launch(
+            device,
+            "attention_backward_keys",
+            (items, shape.kv_heads),
+            sizes.threads,
+            sizes.backward_keys_bytes,
+            &args,
+        )?;
+
+        // Whole blocks are written, even where only a part of one is wanted.
+        let ends = key_blocks.host.blocks[..blocks].iter();
+        let rows = ends.map(|b| b[0] + b[1]).max().unwrap_or(0);
+        let width = shape.kv_heads * shape.head_dim;
+        let mut d_kv = self.tensor(usize::try_from(rows).unwrap_or(0), 2 * width)?;
+        let rotation = &layout.rows.rotation;
+        let args = [
+            (&d_kv).into(),
+            (&d_keys).into(),
+            (&d_of_keys).into(),
+            (&rotation.cos).into(),
+            (&rotation.sin).into(),
+            (&key_blocks.blocks).into(),
+            shape.kv_heads.into(),
+            (2 * width).into(),
+            width.into(),
+        ];
+        attention.launch(
+            device,
+            "attention_backward_reduce",
+            (blocks, shape.kv_heads),
+            256,
+            0,
+            &args,
+        )?;
+        d_kv.rows = wanted.rows;
+        dq.rows = wanted.queries;
+        self.rotate("rotate_queries_back", &dq, layout.query_rotation(), shape)?;
+        Ok((dq, d_kv))
+    }
+}
+
+impl Layout {
+    fn query_rotation(&self) -> &Rotation {
+        self.query_rotation.as_ref().unwrap_or(&self.rows.rotation)
+    }
+}
+
+impl KeysValues {
+    fn buffers(&self) -> [&Buffer<u16>; 2] {
+        let [keys, values] = self.buffers.as_ref().expect("a store is reserved first");
+        [keys, values]
+    }
+}

@@ -1,0 +1,525 @@
+//! The operations of [`Backend`] on a GPU.
+
+use super::attention::{Attended, Attention, KeysValues, Layout};
+use super::device::{Arg, Buffer, Device, Grid};
+use super::head::DeviceLosses;
+use super::matmul::{Direction, Numbers, Product, Products};
+use crate::compute::{Backend, Computed, Memory, Wanted};
+use crate::forest::{Call, Forest, Input};
+use crate::layers::attention::Shape;
+use crate::layers::head::{Distillation, Label, LabelLosses};
+use half::bf16;
+use rayon::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+/// Widest row that the norm kernels hold in registers.
+const WIDEST_ROW: usize = 16384;
+
+/// A GPU as a backend.
+pub(crate) struct Cuda {
+    pub(crate) device: Device,
+    products: Products,
+    attention: OnceLock<Attention>,
+}
+
+/// A bf16 matrix on the device.
+pub(crate) struct Tensor {
+    buffer: Arc<Buffer<u16>>,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+impl Tensor {
+    /// The same memory under another name, for what only reads it.
+    pub(crate) fn share(&self) -> Self {
+        Tensor {
+            buffer: self.buffer.clone(),
+            rows: self.rows,
+            columns: self.columns,
+        }
+    }
+
+    pub(crate) fn address(&self) -> u64 {
+        self.buffer.address()
+    }
+
+    fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+}
+
+impl From<&Tensor> for Arg {
+    fn from(tensor: &Tensor) -> Self {
+        Arg::Address(tensor.address())
+    }
+}
+
+/// A frozen linear layer, weights in bf16.
+pub(crate) struct Linear {
+    weight: Buffer<u16>,
+    bias: Option<Buffer<f32>>,
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+}
+
+impl Cuda {
+    /// Opens GPU number `ordinal` and compiles its kernels.
+    pub(crate) fn open(ordinal: usize) -> Computed<Self> {
+        let device = Device::open(ordinal)?;
+        Ok(Cuda {
+            products: Products::new(&device)?,
+            attention: OnceLock::new(),
+            device,
+        })
+    }
+
+    /// The attention kernels, compiled when they are first asked for: a model
+    /// has one shape of heads.
+    pub(crate) fn attention(&self, shape: Shape) -> Computed<&Attention> {
+        if let Some(attention) = self.attention.get() {
+            return Ok(attention);
+        }
+        let made = Attention::new(&self.device, shape)?;
+        Ok(self.attention.get_or_init(|| made))
+    }
+
+    pub(crate) fn tensor(&self, rows: usize, columns: usize) -> Computed<Tensor> {
+        Ok(Tensor {
+            buffer: Arc::new(self.device.alloc(rows * columns)?),
+            rows,
+            columns,
+        })
+    }
+
+    pub(crate) fn product_forward(
+        &self,
+        layer: &Linear,
+        x: &Tensor,
+        result: u64,
+        numbers: Numbers,
+        add: Option<u64>,
+    ) -> Computed<()> {
+        self.product(layer, x, result, numbers, add, Direction::Forward)
+    }
+
+    pub(crate) fn product_backward(
+        &self,
+        layer: &Linear,
+        dy: &Tensor,
+        result: u64,
+        numbers: Numbers,
+        add: Option<u64>,
+    ) -> Computed<()> {
+        self.product(layer, dy, result, numbers, add, Direction::Backward)
+    }
+
+    fn product(
+        &self,
+        layer: &Linear,
+        x: &Tensor,
+        result: u64,
+        numbers: Numbers,
+        add: Option<u64>,
+        direction: Direction,
+    ) -> Computed<()> {
+        let product = Product {
+            rows: x.rows,
+            outputs: layer.outputs,
+            inputs: layer.inputs,
+            direction,
+            result: numbers,
+        };
+        let weight = layer.weight.address();
+        self.products
+            .run(&self.device, product, result, weight, x.address(), add)
+    }
+
+    fn add_bias(&self, layer: &Linear, y: &Tensor) -> Computed<()> {
+        let Some(bias) = &layer.bias else {
+            return Ok(());
+        };
+        let args = [y.into(), bias.into(), y.rows.into(), y.columns.into()];
+        self.device
+            .launch("add_bias", row_grid(y.rows, y.columns), &args)
+    }
+
+    pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
+        let y = self.tensor(rows.len(), x.columns)?;
+        let rows = self.device.upload(&ints(rows))?;
+        let args = [
+            (&y).into(),
+            x.into(),
+            (&rows).into(),
+            y.rows.into(),
+            y.columns.into(),
+        ];
+        self.device
+            .launch("gather_rows", row_grid(y.rows, y.columns), &args)?;
+        Ok(y)
+    }
+
+    /// Rows of an f32 buffer from value `first` on, in bf16.
+    pub(crate) fn to_half(
+        &self,
+        values: &Buffer<f32>,
+        first: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Computed<Tensor> {
+        let y = self.tensor(rows, columns)?;
+        let from = Arg::Address(values.address() + 4 * first as u64);
+        let args = [(&y).into(), from, y.len().into()];
+        let blocks = y.len().div_ceil(8 * 256).clamp(1, 4096);
+        self.device
+            .launch("to_bf16", Grid::new(blocks, 256), &args)?;
+        Ok(y)
+    }
+
+    fn norm_grid(x: &Tensor) -> Grid {
+        let threads = x.columns.div_ceil(32).next_multiple_of(32);
+        Grid::new(x.rows, threads)
+    }
+}
+
+/// One block per row, 8 values a thread at a time.
+fn row_grid(rows: usize, columns: usize) -> Grid {
+    Grid::new(rows, (columns / 8).next_multiple_of(32).clamp(32, 256))
+}
+
+fn ints(rows: &[usize]) -> Vec<i32> {
+    let int = |&n| i32::try_from(n).expect("a batch within 2^31 rows");
+    rows.iter().map(int).collect()
+}
+
+/// Rounds to bf16, as the bits that the device stores.
+fn halves(values: &[f32]) -> Vec<u16> {
+    let half = |&x: &f32| bf16::from_f32(x).to_bits();
+    values.par_iter().with_min_len(1 << 16).map(half).collect()
+}
+
+impl Backend for Cuda {
+    type Tensor = Tensor;
+    type Linear = Linear;
+    type Norm = Buffer<f32>;
+    type KeysValues = KeysValues;
+    type Layout = Layout;
+    type Attended = Attended;
+    type Losses = DeviceLosses;
+
+    fn check(&self, shape: Shape, widths: &[usize]) -> Computed<()> {
+        let problem = if let Some(width) = widths.iter().find(|&&w| w % 8 != 0) {
+            format!("a width of {width} is not a multiple of 8")
+        } else if widths.iter().max() > Some(&WIDEST_ROW) && widths[0] > WIDEST_ROW {
+            format!("a hidden size of {} is above {WIDEST_ROW}", widths[0])
+        } else if shape.head_dim % 8 != 0 || shape.head_dim > 256 {
+            let h = shape.head_dim;
+            format!("a head size of {h} is not a multiple of 8 up to 256")
+        } else if shape.heads / shape.kv_heads > 16 {
+            let group = shape.heads / shape.kv_heads;
+            format!("{group} query heads for each key/value head are above 16")
+        } else {
+            self.attention(shape)?;
+            return Ok(());
+        };
+        let problem = format!("{problem}, which its kernels need; use --device cpu");
+        Err(self.device.error("preparing for this backbone", problem))
+    }
+
+    fn linear(
+        &self,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Computed<Linear> {
+        Ok(Linear {
+            weight: self.device.upload(&halves(&weight))?,
+            bias: bias.map(|bias| self.device.upload(&bias)).transpose()?,
+            outputs,
+            inputs,
+        })
+    }
+
+    fn norm(&self, weight: Vec<f32>) -> Computed<Buffer<f32>> {
+        self.device.upload(&weight)
+    }
+
+    fn weight_rows(&self, layer: &Linear, rows: &[u32]) -> Computed<Vec<f32>> {
+        let inputs: Vec<Input> = rows.iter().map(|&row| Input::Token(row)).collect();
+        self.download(&self.embed(layer, &inputs, &[])?)
+    }
+
+    fn download(&self, x: &Tensor) -> Computed<Vec<f32>> {
+        let values = self.device.download(&*x.buffer, x.len())?;
+        let wide = |&bits: &u16| bf16::from_bits(bits).to_f32();
+        Ok(values.par_iter().with_min_len(1 << 16).map(wide).collect())
+    }
+
+    fn embed(&self, table: &Linear, inputs: &[Input], prompts: &[&[f32]]) -> Computed<Tensor> {
+        let d = table.inputs;
+        let mut firsts = Vec::with_capacity(prompts.len());
+        let mut rows = 0;
+        for prompt in prompts {
+            firsts.push(rows);
+            rows += prompt.len() / d;
+        }
+        let places: Vec<i32> = inputs
+            .iter()
+            .map(|input| match *input {
+                Input::Token(token) => token.cast_signed(),
+                Input::Soft { prompt, index } => -1 - ints(&[firsts[prompt] + index])[0],
+            })
+            .collect();
+        let x = self.tensor(inputs.len(), d)?;
+        let prompts = self.device.upload(&prompts.concat())?;
+        let places = self.device.upload(&places)?;
+        let args = [
+            (&x).into(),
+            (&places).into(),
+            (&table.weight).into(),
+            (&prompts).into(),
+            x.rows.into(),
+            d.into(),
+        ];
+        self.device.launch("embed", row_grid(x.rows, d), &args)?;
+        Ok(x)
+    }
+
+    fn layout(
+        &self,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        frequencies: &[f32],
+    ) -> Computed<Layout> {
+        self.whole_layout(shape, forest, call, frequencies)
+    }
+
+    fn select(
+        &self,
+        whole: &Layout,
+        shape: Shape,
+        forest: &Forest,
+        call: &Call,
+        rows: &[usize],
+        frequencies: &[f32],
+    ) -> Computed<Layout> {
+        self.selected_layout(whole, shape, forest, call, rows, frequencies)
+    }
+
+    fn reserve(&self, store: &mut KeysValues, shape: Shape, rows: usize) -> Computed<()> {
+        self.reserve_store(store, shape, rows)
+    }
+
+    fn rms_norm(&self, x: &Tensor, weight: &Buffer<f32>, eps: f32) -> Computed<Tensor> {
+        let y = self.tensor(x.rows, x.columns)?;
+        let args = [
+            (&y).into(),
+            x.into(),
+            weight.into(),
+            eps.into(),
+            x.rows.into(),
+            x.columns.into(),
+        ];
+        self.device.launch("rms_norm", Self::norm_grid(x), &args)?;
+        Ok(y)
+    }
+
+    fn rms_norm_backward(
+        &self,
+        residual: Option<Tensor>,
+        dy: &Tensor,
+        x: &Tensor,
+        weight: &Buffer<f32>,
+        eps: f32,
+    ) -> Computed<Tensor> {
+        let dx = match residual {
+            Some(dx) => dx,
+            None => {
+                let dx = self.tensor(dy.rows, dy.columns)?;
+                self.device.zero(dx.address(), 2 * dx.len())?;
+                dx
+            }
+        };
+        let args = [
+            (&dx).into(),
+            dy.into(),
+            x.into(),
+            weight.into(),
+            eps.into(),
+            dx.rows.into(),
+            dx.columns.into(),
+        ];
+        let grid = Self::norm_grid(&dx);
+        self.device.launch("rms_norm_backward_add", grid, &args)?;
+        Ok(dx)
+    }
+
+    fn forward(&self, layer: &Linear, x: &Tensor) -> Computed<Tensor> {
+        let y = self.tensor(x.rows, layer.outputs)?;
+        self.product_forward(layer, x, y.address(), Numbers::Half, None)?;
+        self.add_bias(layer, &y)?;
+        Ok(y)
+    }
+
+    fn forward_add(&self, layer: &Linear, x: &Tensor, residual: &Tensor) -> Computed<Tensor> {
+        let y = self.tensor(x.rows, layer.outputs)?;
+        let add = Some(residual.address());
+        self.product_forward(layer, x, y.address(), Numbers::Half, add)?;
+        self.add_bias(layer, &y)?;
+        Ok(y)
+    }
+
+    fn backward(&self, layer: &Linear, dy: &Tensor) -> Computed<Tensor> {
+        let dx = self.tensor(dy.rows, layer.inputs)?;
+        self.product_backward(layer, dy, dx.address(), Numbers::Half, None)?;
+        Ok(dx)
+    }
+
+    fn backward_add(&self, layer: &Linear, dy: &Tensor, dx: &mut Tensor) -> Computed<()> {
+        let to = dx.address();
+        self.product_backward(layer, dy, to, Numbers::Half, Some(to))
+    }
+
+    fn swiglu(&self, gate_up: &Tensor) -> Computed<Tensor> {
+        let a = self.tensor(gate_up.rows, gate_up.columns / 2)?;
+        let args = [(&a).into(), gate_up.into(), a.rows.into(), a.columns.into()];
+        self.device.launch("swiglu", gate_grid(&a), &args)?;
+        Ok(a)
+    }
+
+    fn swiglu_backward(&self, gate_up: Tensor, da: &Tensor) -> Computed<Tensor> {
+        let args = [
+            (&gate_up).into(),
+            (&gate_up).into(),
+            da.into(),
+            da.rows.into(),
+            da.columns.into(),
+        ];
+        self.device
+            .launch("swiglu_backward", gate_grid(da), &args)?;
+        Ok(gate_up)
+    }
+
+    fn store_keys_values(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        rows: &Tensor,
+        store: &mut KeysValues,
+    ) -> Computed<()> {
+        self.store_rows(shape, layout, rows, store)
+    }
+
+    fn attend(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        queries: Tensor,
+        store: &KeysValues,
+    ) -> Computed<(Tensor, Attended)> {
+        self.attend_forward(shape, layout, queries, store)
+    }
+
+    fn attend_backward(
+        &self,
+        shape: Shape,
+        layout: &Layout,
+        attended: Attended,
+        store: &KeysValues,
+        d_values: &Tensor,
+        wanted: Wanted,
+    ) -> Computed<(Tensor, Tensor)> {
+        self.attend_gradients(shape, layout, &attended, store, d_values, wanted)
+    }
+
+    fn gather(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
+        self.gather_rows(x, rows)
+    }
+
+    fn scatter(&self, x: &Tensor, rows: &[usize], total: usize) -> Computed<Tensor> {
+        let y = self.tensor(total, x.columns)?;
+        let mut source = vec![-1i32; total];
+        for (i, &row) in rows.iter().enumerate() {
+            source[row] = ints(&[i])[0];
+        }
+        let source = self.device.upload(&source)?;
+        let args = [
+            (&y).into(),
+            x.into(),
+            (&source).into(),
+            total.into(),
+            y.columns.into(),
+        ];
+        self.device
+            .launch("scatter_rows", row_grid(total, y.columns), &args)?;
+        Ok(y)
+    }
+
+    fn add_rows(&self, y: &mut Tensor, x: &Tensor, rows: &[usize]) -> Computed<()> {
+        let rows = self.device.upload(&ints(rows))?;
+        let args = [
+            (&*y).into(),
+            x.into(),
+            (&rows).into(),
+            x.rows.into(),
+            x.columns.into(),
+        ];
+        self.device
+            .launch("add_rows", row_grid(x.rows, x.columns), &args)
+    }
+
+    fn truncate(&self, mut x: Tensor, rows: usize) -> Tensor {
+        x.rows = rows;
+        x
+    }
+
+    fn head_loss(
+        &self,
+        output: &Linear,
+        hidden: &Tensor,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        gradient: bool,
+    ) -> Computed<(DeviceLosses, Option<Tensor>)> {
+        self.losses_at(output, hidden, labels, distillation, gradient)
+    }
+
+    fn read_losses(&self, losses: DeviceLosses) -> Computed<LabelLosses> {
+        self.download_losses(&losses)
+    }
+
+    fn logits(&self, output: &Linear, hidden: &Tensor) -> Computed<Vec<f32>> {
+        let logits = self.logits_of(output, hidden)?;
+        self.device.download(&logits, hidden.rows * output.outputs)
+    }
+
+    fn log_likelihood(
+        &self,
+        output: &Linear,
+        hidden: &Tensor,
+        labels: &[Label],
+    ) -> Computed<Vec<f32>> {
+        self.log_likelihood_at(output, hidden, labels)
+    }
+
+    fn most_likely(&self, output: &Linear, hidden: &Tensor) -> Computed<Vec<u32>> {
+        self.most_likely_tokens(output, hidden)
+    }
+
+    fn describe(&self) -> String {
+        self.device.name().to_owned()
+    }
+
+    fn memory(&self) -> Computed<Option<Memory>> {
+        self.device.memory().map(Some)
+    }
+}
+
+fn gate_grid(a: &Tensor) -> Grid {
+    Grid {
+        blocks: (a.rows, a.columns.div_ceil(8 * 256)),
+        threads: 256,
+        shared_bytes: 0,
+    }
+}

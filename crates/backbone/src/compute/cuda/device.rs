@@ -1,0 +1,425 @@
+//! A GPU: finding it, its memory, copies to and from it, kernel launches.
+
+use super::kernels::Kernels;
+use crate::compute::{ComputeError, Computed, Memory};
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{
+    self, CUdevice_attribute_enum as Attribute, CUfunction_attribute_enum as FunctionAttribute,
+    CUmemPool_attribute as Pool,
+};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
+    PushKernelArg,
+};
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// Oldest compute capability with bf16 tensor cores and asynchronous copies.
+const OLDEST: (i32, i32) = (8, 0);
+
+/// A GPU with its stream and its compiled kernels.
+pub(crate) struct Device {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    name: String,
+    capability: (i32, i32),
+    kernels: Kernels,
+}
+
+/// Memory of `T` values on a device.
+pub(crate) struct Buffer<T> {
+    slice: CudaSlice<T>,
+    address: u64,
+}
+
+impl<T> Buffer<T> {
+    /// Where it begins on the device.
+    pub(crate) fn address(&self) -> u64 {
+        self.address
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slice.len()
+    }
+}
+
+/// An argument of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg {
+    /// A device address (0 is null).
+    Address(u64),
+    Int(i32),
+    Float(f32),
+}
+
+impl<T> From<&Buffer<T>> for Arg {
+    fn from(buffer: &Buffer<T>) -> Self {
+        Arg::Address(buffer.address)
+    }
+}
+
+impl From<usize> for Arg {
+    fn from(value: usize) -> Self {
+        Arg::Int(i32::try_from(value).expect("a size within 2^31"))
+    }
+}
+
+impl From<f32> for Arg {
+    fn from(value: f32) -> Self {
+        Arg::Float(value)
+    }
+}
+
+/// How a kernel is cut into blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    pub(crate) blocks: (usize, usize),
+    pub(crate) threads: usize,
+    pub(crate) shared_bytes: usize,
+}
+
+impl Grid {
+    pub(crate) fn new(blocks: usize, threads: usize) -> Self {
+        Grid {
+            blocks: (blocks, 1),
+            threads,
+            shared_bytes: 0,
+        }
+    }
+}
+
+/// Why no GPU can be used.
+pub(crate) struct Unusable {
+    /// Whether there is one.
+    pub(crate) gpu: bool,
+    pub(crate) problem: String,
+}
+
+impl Unusable {
+    fn new(gpu: bool, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Unusable { gpu, problem }
+    }
+}
+
+/// Whether the first GPU can be used.
+pub(crate) fn available() -> Result<(), Unusable> {
+    count()?;
+    let old = |e| Unusable::new(true, message(e));
+    let device = result::device::get(0).map_err(old)?;
+    let of = |attribute| {
+        // SAFETY: `device` was got just now.
+        unsafe { result::device::get_attribute(device, attribute) }.map_err(old)
+    };
+    let capability = (
+        of(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        of(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    );
+    if capability < OLDEST {
+        return Err(Unusable::new(true, too_old("the GPU", capability)));
+    }
+    Ok(())
+}
+
+fn too_old(name: &str, (major, minor): (i32, i32)) -> String {
+    format!("{name} has compute capability {major}.{minor}, and 8.0 (Ampere) or newer is needed")
+}
+
+/// Number of GPUs, at least one.
+fn count() -> Result<usize, Unusable> {
+    // SAFETY: these functions only try to load a library.
+    let (driver, nvrtc, blas) = unsafe {
+        (
+            sys::is_culib_present(),
+            cudarc::nvrtc::sys::is_culib_present(),
+            cudarc::cublaslt::sys::is_culib_present(),
+        )
+    };
+    if !driver {
+        return Err(Unusable::new(
+            false,
+            "no NVIDIA driver (libcuda) is installed",
+        ));
+    }
+    let devices = result::init()
+        .and_then(|()| result::device::get_count())
+        .map_err(|e| Unusable::new(false, format!("the NVIDIA driver: {}", message(e))))?;
+    if devices == 0 {
+        return Err(Unusable::new(false, "the NVIDIA driver finds no GPU"));
+    }
+    for (present, library, package) in [
+        (nvrtc, "libnvrtc", "nvidia-cuda-nvrtc"),
+        (blas, "libcublasLt", "nvidia-cublas"),
+    ] {
+        if !present {
+            let problem = format!(
+                "a GPU is here but {library} is not; install the CUDA toolkit or PyPI's {package} and put its folder on LD_LIBRARY_PATH"
+            );
+            return Err(Unusable::new(true, problem));
+        }
+    }
+    Ok(usize::try_from(devices).unwrap_or(0))
+}
+
+fn message(error: DriverError) -> String {
+    let name = error.error_name().ok().and_then(|n| n.to_str().ok());
+    let text = error.error_string().ok().and_then(|n| n.to_str().ok());
+    match (name, text) {
+        (Some(name), Some(text)) => format!("{text} ({name})"),
+        _ => format!("{error:?}"),
+    }
+}
+
+impl Device {
+    /// Opens GPU number `ordinal`.
+    pub(crate) fn open(ordinal: usize) -> Computed<Self> {
+        let failed = |operation: &'static str, problem: String| ComputeError::Device {
+            device: format!("cuda:{ordinal}"),
+            operation,
+            problem,
+        };
+        let devices = count().map_err(|e| failed("looking for it", e.problem))?;
+        if ordinal >= devices {
+            let problem = format!("there are {devices} GPUs, numbered from 0");
+            return Err(failed("looking for it", problem));
+        }
+        let opened = || -> Result<_, DriverError> {
+            let context = CudaContext::new(ordinal)?;
+            // SAFETY: one stream does everything, in order, so no event is
+            // needed to order one use of a buffer after another.
+            unsafe { context.disable_event_tracking() };
+            let stream = context.new_stream()?;
+            let (name, capability) = (context.name()?, context.compute_capability()?);
+            keep_freed_memory(&context)?;
+            Ok((context, stream, name, capability))
+        };
+        let (context, stream, name, capability) =
+            opened().map_err(|e| failed("opening it", message(e)))?;
+        if capability < OLDEST {
+            return Err(failed("opening it", too_old(&name, capability)));
+        }
+        let kernels = Kernels::load(&context, &name, capability, super::kernels::COMMON, &[])?;
+        Ok(Device {
+            context,
+            stream,
+            name,
+            capability,
+            kernels,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn stream(&self) -> &CudaStream {
+        &self.stream
+    }
+
+    /// Compiles further kernels with these macros set.
+    pub(crate) fn compile(
+        &self,
+        sources: &[(&'static str, &'static str)],
+        macros: &[(&str, usize)],
+    ) -> Computed<Kernels> {
+        Kernels::load(&self.context, &self.name, self.capability, sources, macros)
+    }
+
+    /// An error of this device.
+    pub(crate) fn error(&self, operation: &'static str, problem: impl ToString) -> ComputeError {
+        ComputeError::Device {
+            device: self.name.clone(),
+            operation,
+            problem: problem.to_string(),
+        }
+    }
+
+    pub(crate) fn driver<T>(
+        &self,
+        operation: &'static str,
+        result: Result<T, DriverError>,
+    ) -> Computed<T> {
+        result.map_err(|e| self.error(operation, message(e)))
+    }
+
+    /// Memory whose content is whatever was there before.
+    pub(crate) fn alloc<T: DeviceRepr>(&self, len: usize) -> Computed<Buffer<T>> {
+        // A kernel over nothing may still be given an address.
+        let room = len.max(1);
+        // SAFETY: every kernel and copy writes its whole output before
+        // anything reads it; this is what the tests with poisoned memory check.
+        let slice = unsafe { self.stream.alloc::<T>(room) }.map_err(|e| {
+            if e.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+                let (free, total) = self.context.mem_get_info().unwrap_or((0, 0));
+                ComputeError::OutOfMemory {
+                    device: self.name.clone(),
+                    bytes: room * size_of::<T>(),
+                    free,
+                    total,
+                }
+            } else {
+                self.error("allocating memory", message(e))
+            }
+        })?;
+        let address = slice.device_ptr(&self.stream).0;
+        #[cfg(test)]
+        self.poison(address, room * size_of::<T>());
+        Ok(Buffer { slice, address })
+    }
+
+    /// Fills new memory with NaNs, so that a value nobody wrote is seen.
+    #[cfg(test)]
+    fn poison(&self, address: u64, bytes: usize) {
+        // SAFETY: the allocation is that large.
+        let filled =
+            unsafe { result::memset_d8_async(address, 0xff, bytes, self.stream.cu_stream()) };
+        filled.expect("memory can be filled");
+    }
+
+    /// Copies values to new memory of the device.
+    pub(crate) fn upload<T: DeviceRepr>(&self, values: &[T]) -> Computed<Buffer<T>> {
+        let buffer = self.alloc(values.len())?;
+        if !values.is_empty() {
+            self.driver("copying to it", self.context.bind_to_thread())?;
+            // SAFETY: the buffer has the values' length; the driver has staged
+            // pageable memory by the time that this call returns.
+            let copied = unsafe {
+                result::memcpy_htod_async(buffer.address, values, self.stream.cu_stream())
+            };
+            self.driver("copying to it", copied)?;
+        }
+        Ok(buffer)
+    }
+
+    /// The first `len` values, after all work before it is done.
+    pub(crate) fn download<T: DeviceRepr + Default + Clone>(
+        &self,
+        buffer: &Buffer<T>,
+        len: usize,
+    ) -> Computed<Vec<T>> {
+        assert!(len <= buffer.len(), "a download within its buffer");
+        let mut values = vec![T::default(); len];
+        if len > 0 {
+            self.driver("copying from it", self.context.bind_to_thread())?;
+            // SAFETY: the buffer holds at least `len` values, and the stream is
+            // waited for before anyone reads them.
+            let copied = unsafe {
+                result::memcpy_dtoh_async(&mut values, buffer.address, self.stream.cu_stream())
+            };
+            self.driver("copying from it", copied)?;
+        }
+        self.synchronize()?;
+        Ok(values)
+    }
+
+    /// Copies `bytes` within the device.
+    pub(crate) fn copy(&self, to: u64, from: u64, bytes: usize) -> Computed<()> {
+        self.driver("copying", self.context.bind_to_thread())?;
+        // SAFETY: callers name ranges of live buffers.
+        let copied = unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) };
+        self.driver("copying", copied)
+    }
+
+    /// Fills `bytes` at an address with zeros.
+    pub(crate) fn zero(&self, at: u64, bytes: usize) -> Computed<()> {
+        self.driver("clearing memory", self.context.bind_to_thread())?;
+        // SAFETY: callers name ranges of live buffers.
+        let filled = unsafe { result::memset_d8_async(at, 0, bytes, self.stream.cu_stream()) };
+        self.driver("clearing memory", filled)
+    }
+
+    /// Lets a kernel have this much shared memory.
+    pub(crate) fn allow_shared_memory(
+        &self,
+        function: &CudaFunction,
+        bytes: usize,
+    ) -> Computed<()> {
+        let attribute = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        self.driver(
+            "giving a kernel shared memory",
+            function.set_attribute(attribute, bytes),
+        )
+    }
+
+    /// Waits for all work.
+    pub(crate) fn synchronize(&self) -> Computed<()> {
+        self.driver("running a kernel", self.stream.synchronize())
+    }
+
+    /// Launches one of the kernels that every model uses.
+    pub(crate) fn launch(&self, name: &'static str, grid: Grid, args: &[Arg]) -> Computed<()> {
+        self.launch_function(name, self.kernels.get(name), grid, args)
+    }
+
+    /// Launches a kernel; a grid without blocks does nothing.
+    pub(crate) fn launch_function(
+        &self,
+        name: &'static str,
+        function: &CudaFunction,
+        grid: Grid,
+        args: &[Arg],
+    ) -> Computed<()> {
+        if grid.blocks.0 == 0 || grid.blocks.1 == 0 {
+            return Ok(());
+        }
+        let size = |n: usize| u32::try_from(n).expect("a grid within 2^32");
+        let config = LaunchConfig {
+            grid_dim: (size(grid.blocks.0), size(grid.blocks.1), 1),
+            block_dim: (size(grid.threads), 1, 1),
+            shared_mem_bytes: size(grid.shared_bytes),
+        };
+        let mut launch = self.stream.launch_builder(function);
+        for arg in args {
+            match arg {
+                Arg::Address(address) => launch.arg(address),
+                Arg::Int(value) => launch.arg(value),
+                Arg::Float(value) => launch.arg(value),
+            };
+        }
+        // SAFETY: the arguments are those of the kernel's signature, in its
+        // order; addresses are of live buffers of the sizes that it documents.
+        let launched = unsafe { launch.launch(config) };
+        self.driver(name, launched.map(|_| ()))
+    }
+
+    pub(crate) fn memory(&self) -> Computed<Memory> {
+        let mut peak = 0u64;
+        let mut read = || -> Result<(usize, usize), DriverError> {
+            // SAFETY: the attribute is a 64-bit number.
+            unsafe {
+                let pool = result::device::get_default_mem_pool(self.context.cu_device())?;
+                result::mem_pool::get_attribute(
+                    pool,
+                    Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH,
+                    std::ptr::from_mut(&mut peak).cast::<c_void>(),
+                )?;
+            }
+            self.context.mem_get_info()
+        };
+        let (free, total) = self.driver("reading its memory", read())?;
+        Ok(Memory {
+            peak,
+            free: free as u64,
+            total: total as u64,
+        })
+    }
+}
+
+/// Lets the driver's memory pool keep what is freed: a step's memory is the
+/// next step's.
+fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let mut threshold = u64::MAX;
+    // SAFETY: the attribute is a 64-bit number.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device())?;
+        result::mem_pool::set_attribute(
+            pool,
+            Pool::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+            std::ptr::from_mut(&mut threshold).cast::<c_void>(),
+        )
+    }
+}

@@ -1,0 +1,251 @@
+//! The kernels' sources, compiled by NVRTC for a card and kept on disk.
+//!
+//! The sources include nothing, so that no CUDA headers are needed where the
+//! program runs; `common.cuh` is put before each of them.
+
+use crate::compute::{ComputeError, Computed};
+use cudarc::driver::{CudaContext, CudaFunction};
+use cudarc::nvrtc::{Ptx, result as nvrtc, sys};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Kernels that every model uses.
+pub(crate) const COMMON: &[(&str, &str)] = &[
+    ("norm", include_str!("kernels/norm.cu")),
+    ("rotary", include_str!("kernels/rotary.cu")),
+    ("swiglu", include_str!("kernels/swiglu.cu")),
+    ("rows", include_str!("kernels/rows.cu")),
+    ("head", include_str!("kernels/head.cu")),
+];
+
+const PRELUDE: &str = include_str!("kernels/common.cuh");
+
+/// What NVRTC made of a source.
+pub(crate) struct Compiled {
+    /// Machine code.
+    pub(crate) cubin: Vec<u8>,
+    /// Warnings, and what `ptxas` says of registers and spills.
+    pub(crate) log: String,
+}
+
+/// Loaded kernels by name.
+pub(crate) struct Kernels {
+    functions: HashMap<String, CudaFunction>,
+}
+
+impl Kernels {
+    /// Compiles (or finds) and loads sources.
+    pub(crate) fn load(
+        context: &Arc<CudaContext>,
+        device: &str,
+        capability: (i32, i32),
+        sources: &[(&'static str, &'static str)],
+        macros: &[(&str, usize)],
+    ) -> Computed<Self> {
+        let failed = |operation: &'static str, problem: String| ComputeError::Device {
+            device: device.to_owned(),
+            operation,
+            problem,
+        };
+        let mut functions = HashMap::new();
+        for (name, source) in sources {
+            let cubin = cached(source, capability, macros).map_err(|problem| {
+                failed("compiling its kernels", format!("{name}.cu: {problem}"))
+            })?;
+            let load = || {
+                let module = context.load_module(Ptx::from_binary(cubin))?;
+                for kernel in kernel_names(source) {
+                    functions.insert(kernel.to_owned(), module.load_function(kernel)?);
+                }
+                Ok::<(), cudarc::driver::DriverError>(())
+            };
+            load().map_err(|e| failed("loading its kernels", format!("{name}.cu: {e:?}")))?;
+        }
+        Ok(Kernels { functions })
+    }
+
+    /// A kernel by its name.
+    ///
+    /// # Panics
+    /// When no source has it.
+    pub(crate) fn get(&self, name: &str) -> &CudaFunction {
+        self.functions
+            .get(name)
+            .unwrap_or_else(|| panic!("no kernel is called {name}"))
+    }
+}
+
+/// The names after `extern "C" __global__`.
+fn kernel_names(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .split("extern \"C\" __global__")
+        .skip(1)
+        .filter_map(|rest| {
+            let rest = match rest.find("__launch_bounds__(") {
+                Some(at) if at < 16 => {
+                    let after = &rest[at..];
+                    &after[after.find(')')? + 1..]
+                }
+                _ => rest,
+            };
+            let name = &rest[..rest.find('(')?];
+            name.split_whitespace().last()
+        })
+}
+
+/// Machine code from the cache, or compiled and then kept there.
+fn cached(
+    source: &str,
+    capability: (i32, i32),
+    macros: &[(&str, usize)],
+) -> Result<Vec<u8>, String> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two numbers are written.
+    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) }
+        .result()
+        .map_err(|e| format!("NVRTC does not answer: {e:?}"))?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{capability:?} {macros:?} NVRTC {major}.{minor}\n"));
+    hash.update(PRELUDE);
+    hash.update(source);
+    let key: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let path = cache_directory().map(|folder| folder.join(format!("{}.cubin", &key[..32])));
+    if let Some(cubin) = path.as_ref().and_then(|path| std::fs::read(path).ok()) {
+        return Ok(cubin);
+    }
+    let Compiled { cubin, log } = compile(source, capability, macros)?;
+    tracing::debug!("compiled for {capability:?} {macros:?}: {log}");
+    if let Some(path) = path {
+        // Without a cache the kernels are compiled at each start.
+        if let Err(e) = keep(&path, &cubin) {
+            tracing::debug!("compiled kernels can't be kept at {}: {e}", path.display());
+        }
+    }
+    Ok(cubin)
+}
+
+fn cache_directory() -> Option<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(path) if !path.is_empty() => PathBuf::from(path),
+        _ => PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
+    };
+    Some(base.join("metaprompt").join("kernels"))
+}
+
+fn keep(path: &std::path::Path, cubin: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(cubin)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Compiles one source to machine code.
+pub(crate) fn compile(
+    source: &str,
+    (major, minor): (i32, i32),
+    macros: &[(&str, usize)],
+) -> Result<Compiled, String> {
+    let text = CString::new(format!("{PRELUDE}\n{source}"))
+        .map_err(|_| "the source has a zero byte".to_owned())?;
+    let mut options = vec![
+        format!("--gpu-architecture=sm_{major}{minor}"),
+        "--std=c++17".to_owned(),
+        "-default-device".to_owned(),
+        "--ptxas-options=-v".to_owned(),
+    ];
+    options.extend(
+        macros
+            .iter()
+            .map(|(name, value)| format!("-D{name}={value}")),
+    );
+    let program = nvrtc::create_program(&text, None).map_err(|e| format!("{e:?}"))?;
+    // SAFETY: `program` is live until it is destroyed below, and buffers have
+    // the sizes that NVRTC asked for.
+    unsafe {
+        let compiled = nvrtc::compile_program(program, &options);
+        let log = nvrtc::get_program_log(program).unwrap_or_default();
+        let log: Vec<u8> = log.iter().map(|&c| c.cast_unsigned()).collect();
+        let log = CStr::from_bytes_until_nul(&log)
+            .map_or_else(|_| String::new(), |log| log.to_string_lossy().into_owned());
+        let cubin = compiled
+            .and_then(|()| {
+                let mut size = 0;
+                sys::nvrtcGetCUBINSize(program, &raw mut size).result()?;
+                let mut cubin = vec![0u8; size];
+                sys::nvrtcGetCUBIN(program, cubin.as_mut_ptr().cast()).result()?;
+                Ok(cubin)
+            })
+            .map_err(|e| format!("{e:?}\n{log}"));
+        let _ = nvrtc::destroy_program(program);
+        Ok(Compiled { cubin: cubin?, log })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::cuda::attention;
+
+    #[test]
+    fn names_are_found() {
+        let source = "extern \"C\" __global__ void __launch_bounds__(512, 2)\nfirst(int a) {}\n\
+                      extern \"C\" __global__ void second(float* x) {}";
+        assert_eq!(
+            kernel_names(source).collect::<Vec<_>>(),
+            ["first", "second"]
+        );
+    }
+
+    /// Compiles every kernel to machine code, as a card's driver would want it;
+    /// this needs NVRTC but no GPU.
+    #[test]
+    fn every_kernel_compiles_without_warnings_and_spills() {
+        // SAFETY: this only tries to load a library.
+        if !unsafe { sys::is_culib_present() } {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "libnvrtc is missing; .ci/run puts it on LD_LIBRARY_PATH"
+            );
+            eprintln!("skipped: libnvrtc is not on this machine");
+            return;
+        }
+        let heads = [(64, 3), (128, 4), (128, 8), (64, 8)];
+        let with_heads = heads.iter().flat_map(|&(head_dim, group)| {
+            let macros = vec![("HEAD_DIM", head_dim), ("GROUP", group)];
+            attention::SOURCES
+                .iter()
+                .map(move |source| (source, macros.clone()))
+        });
+        let sources: Vec<_> = COMMON
+            .iter()
+            .map(|source| (source, Vec::new()))
+            .chain(with_heads)
+            .collect();
+        for capability in [(8, 0), (8, 9), (9, 0)] {
+            for ((name, source), macros) in &sources {
+                let compiled = compile(source, capability, macros)
+                    .unwrap_or_else(|log| panic!("{name} {capability:?} {macros:?}: {log}"));
+                let log = compiled.log.to_lowercase();
+                assert!(!log.contains("warning"), "{name} {capability:?}: {log}");
+                let spills = log.lines().filter(|line| line.contains("spill"));
+                for line in spills {
+                    assert!(
+                        line.contains("0 bytes spill stores, 0 bytes spill loads"),
+                        "{name} {capability:?} {macros:?}: {line}"
+                    );
+                }
+                assert!(
+                    log.contains("registers"),
+                    "{name}: ptxas said nothing: {log}"
+                );
+                assert!(kernel_names(source).count() > 0, "{name}");
+            }
+        }
+    }
+}
