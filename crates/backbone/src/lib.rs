@@ -24,4 +24,4 @@ pub mod probe;
 pub mod tokenizer;
 
 pub use backbone::{Backbone, BackboneError};
-pub use compute::{ComputeError, Device, Memory};
+pub use compute::{Ceilings, ComputeError, Device, KernelTime, Memory, Profile};

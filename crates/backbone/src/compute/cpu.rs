@@ -1,6 +1,6 @@
 //! The reference backend: f32 on the processor, through [`crate::layers`].
 
-use super::{Backend, Computed, Memory, Wanted};
+use super::{Backend, Computed, Memory, Profile, Wanted};
 use crate::forest::{Call, Forest, Input, Plan, TILE_ROWS};
 use crate::layers::attention::{self, KeysValues, Shape};
 use crate::layers::head::{self, Distillation, Label, LabelLosses};
@@ -335,6 +335,12 @@ impl Backend for Cpu {
     }
 
     fn memory(&self) -> Computed<Option<Memory>> {
+        Ok(None)
+    }
+
+    fn start_profile(&self) {}
+
+    fn finish_profile(&self) -> Computed<Option<Profile>> {
         Ok(None)
     }
 }

@@ -8,11 +8,13 @@ mod choice;
 mod cpu;
 mod cuda;
 mod error;
+mod measure;
 
 pub use choice::Device;
 pub(crate) use cpu::Cpu;
 pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
+pub use measure::{Ceilings, KernelTime, Memory, Profile};
 
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
@@ -218,17 +220,13 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Its memory, where it has its own.
     fn memory(&self) -> Computed<Option<Memory>>;
-}
 
-/// Memory of a device, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// Most that was ever in use.
-    pub peak: u64,
-    /// Free now.
-    pub free: u64,
-    /// All of it.
-    pub total: u64,
+    /// Starts to note the times of kernels, where it can.
+    fn start_profile(&self);
+
+    /// The times since then, the longest first, and how long the matrix
+    /// products among them take when nothing else runs between them.
+    fn finish_profile(&self) -> Computed<Option<Profile>>;
 }
 
 /// How many of the first rows' gradients are wanted.

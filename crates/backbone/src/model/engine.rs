@@ -3,7 +3,7 @@
 use super::Pass;
 use super::decoder::Decoder;
 use super::forward::KvStore;
-use crate::compute::{Backend, ComputeError, Computed, Memory};
+use crate::compute::{Backend, ComputeError, Computed, Memory, Profile};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 
@@ -42,6 +42,10 @@ pub(crate) trait Engine: Send + Sync {
     fn describe(&self) -> String;
 
     fn memory(&self) -> Computed<Option<Memory>>;
+
+    fn start_profile(&self);
+
+    fn finish_profile(&self) -> Computed<Option<Profile>>;
 }
 
 /// Forward passes over a growing forest: the key/value cache and the hidden
@@ -179,5 +183,13 @@ impl<B: Backend> Engine for Decoder<B> {
 
     fn memory(&self) -> Computed<Option<Memory>> {
         self.backend.memory()
+    }
+
+    fn start_profile(&self) {
+        self.backend.start_profile();
+    }
+
+    fn finish_profile(&self) -> Computed<Option<Profile>> {
+        self.backend.finish_profile()
     }
 }

@@ -6,7 +6,7 @@ mod engine;
 mod forward;
 mod frequencies;
 
-use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory};
+use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory, Profile};
 use crate::files::{Checkpoint, Config, LoadError, TensorSource};
 use crate::forest::{Call, Forest};
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -89,6 +89,19 @@ impl Model {
     /// When the device doesn't say.
     pub fn device_memory(&self) -> Result<Option<Memory>, ComputeError> {
         self.engine.memory()
+    }
+
+    /// Notes the times of kernels from now on, on a device that can.
+    pub fn start_profile(&self) {
+        self.engine.start_profile();
+    }
+
+    /// Ends what [`Model::start_profile`] began; `None` where the device can't.
+    ///
+    /// # Errors
+    /// When the device can't go on.
+    pub fn finish_profile(&self) -> Result<Option<Profile>, ComputeError> {
+        self.engine.finish_profile()
     }
 
     /// Input embeddings of tokens, `[tokens, d]`.

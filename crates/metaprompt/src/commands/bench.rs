@@ -2,6 +2,7 @@
 
 mod decode;
 mod measure;
+mod profile;
 mod step;
 
 use crate::context::Context;
@@ -56,6 +57,9 @@ pub(crate) enum Command {
         /// Tokens to generate for each example.
         #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive())]
         new_tokens: u32,
+        /// Tasks, with a soft prompt each, that the examples take turns in.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = positive())]
+        tasks: u32,
     },
     /// Time the scoring of a closed set of labels behind a soft prompt.
     ///
@@ -124,9 +128,11 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             let json = json!({ "seconds": median(&seconds), "all_seconds": seconds });
             report(json, text, None, context)
         }
-        Command::Generate { load, new_tokens } => {
-            decode::generate(load, *new_tokens as usize, context)
-        }
+        Command::Generate {
+            load,
+            new_tokens,
+            tasks,
+        } => decode::generate(load, *new_tokens as usize, *tasks as usize, context),
         Command::Score {
             load,
             labels,
@@ -175,6 +181,17 @@ impl Bench {
             tokenizer,
             ordinary,
         })
+    }
+
+    /// The prompt, and others like it, for so many tasks.
+    fn prompts(&mut self, tasks: usize) -> Result<Vec<Vec<f32>>> {
+        let length = self.prompt.len() / self.model.config().hidden_size;
+        let mut prompts = vec![self.prompt.clone()];
+        while prompts.len() < tasks {
+            let seed = self.random.random();
+            prompts.push(from_vocabulary(&self.model, &self.ordinary, length, seed)?);
+        }
+        Ok(prompts)
     }
 
     fn tokens(&mut self, count: usize) -> Vec<u32> {

@@ -4,6 +4,7 @@ use super::backend::{Cuda, Tensor};
 use super::device::{Arg, Buffer, Device, Grid};
 use super::kernels::Kernels;
 use super::plan::{KeyBlocks, MAX_ITEM_TILES, Tiles};
+use super::profile::Cost;
 use crate::compute::{Computed, Wanted};
 use crate::forest::{Call, Forest, Plan};
 use crate::layers::attention::Shape;
@@ -73,6 +74,8 @@ pub(crate) struct Layout {
     single_queries: bool,
     queries: usize,
     tile_count: usize,
+    /// Pairs of a query and a key that it sees.
+    pairs: f64,
     blocks: Option<DeviceKeyBlocks>,
 }
 
@@ -195,6 +198,7 @@ impl Attention {
             single_queries: tiles.single_queries(),
             queries: plan.queries,
             tile_count: tiles.tiles.len(),
+            pairs: tiles.pairs(),
             tiles: device.upload(&tiles.tiles)?,
             ranges: device.upload(&tiles.ranges)?,
             visible: device.upload(&tiles.visible)?,
@@ -209,12 +213,14 @@ impl Attention {
         blocks: (usize, usize),
         threads: usize,
         shared_bytes: usize,
+        cost: Cost,
         args: &[Arg],
     ) -> Computed<()> {
         let grid = Grid {
             blocks,
             threads,
             shared_bytes,
+            cost,
         };
         device.launch_function(name, self.kernels.get(name), grid, args)
     }
@@ -351,7 +357,7 @@ impl Cuda {
             shape.head_dim.into(),
         ];
         let threads = row_threads(shape.kv_heads * shape.head_dim / 8);
-        let grid = Grid::new(places.count, threads);
+        let grid = Grid::new(places.count, threads).moving(4 * rows.len());
         self.device.launch("store_keys_values", grid, &args)
     }
 
@@ -402,6 +408,7 @@ impl Cuda {
                 blocks,
                 sizes.decode_threads,
                 sizes.decode_bytes,
+                layout.cost(shape, 2, 1),
                 &args,
             )?;
         } else {
@@ -423,6 +430,7 @@ impl Cuda {
                 blocks,
                 sizes.threads,
                 sizes.forward_bytes,
+                layout.cost(shape, 2, 1),
                 &args,
             )?;
         }
@@ -472,6 +480,7 @@ impl Cuda {
             (layout.tile_count, shape.kv_heads),
             sizes.threads,
             sizes.backward_queries_bytes,
+            layout.cost(shape, 3, 2),
             &args,
         )?;
 
@@ -501,6 +510,7 @@ impl Cuda {
             (items, shape.kv_heads),
             sizes.threads,
             sizes.backward_keys_bytes,
+            layout.cost(shape, 4, 2),
             &args,
         )?;
 
@@ -527,6 +537,7 @@ impl Cuda {
             (blocks, shape.kv_heads),
             256,
             0,
+            Cost::default(),
             &args,
         )?;
         d_kv.rows = wanted.rows;
@@ -537,6 +548,17 @@ impl Cuda {
 }
 
 impl Layout {
+    /// Of `products` products over all visible pairs, for queries and keys that
+    /// are read or written `times` times.
+    fn cost(&self, shape: Shape, products: usize, times: usize) -> Cost {
+        let width = (shape.heads * shape.head_dim) as f64;
+        let keys = (shape.kv_heads * shape.head_dim * self.rows.count) as f64;
+        Cost {
+            bytes: 4.0 * times as f64 * (width * self.queries as f64 + keys),
+            flops: 2.0 * products as f64 * width * self.pairs,
+        }
+    }
+
     fn query_rotation(&self) -> &Rotation {
         self.query_rotation.as_ref().unwrap_or(&self.rows.rotation)
     }

@@ -4,7 +4,7 @@ use super::attention::{Attended, Attention, KeysValues, Layout};
 use super::device::{Arg, Buffer, Device, Grid};
 use super::head::DeviceLosses;
 use super::matmul::{Direction, Numbers, Product, Products};
-use crate::compute::{Backend, Computed, Memory, Wanted};
+use crate::compute::{Backend, Ceilings, Computed, Memory, Profile, Wanted};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -43,7 +43,7 @@ impl Tensor {
         self.buffer.address()
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows * self.columns
     }
 }
@@ -139,8 +139,11 @@ impl Cuda {
             return Ok(());
         };
         let args = [y.into(), bias.into(), y.rows.into(), y.columns.into()];
-        self.device
-            .launch("add_bias", row_grid(y.rows, y.columns), &args)
+        self.device.launch(
+            "add_bias",
+            row_grid(y.rows, y.columns).moving(4 * y.len()),
+            &args,
+        )
     }
 
     pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
@@ -153,8 +156,11 @@ impl Cuda {
             y.rows.into(),
             y.columns.into(),
         ];
-        self.device
-            .launch("gather_rows", row_grid(y.rows, y.columns), &args)?;
+        self.device.launch(
+            "gather_rows",
+            row_grid(y.rows, y.columns).moving(4 * y.len()),
+            &args,
+        )?;
         Ok(y)
     }
 
@@ -281,7 +287,8 @@ impl Backend for Cuda {
             x.rows.into(),
             d.into(),
         ];
-        self.device.launch("embed", row_grid(x.rows, d), &args)?;
+        let grid = row_grid(x.rows, d).moving(4 * x.len());
+        self.device.launch("embed", grid, &args)?;
         Ok(x)
     }
 
@@ -321,7 +328,8 @@ impl Backend for Cuda {
             x.rows.into(),
             x.columns.into(),
         ];
-        self.device.launch("rms_norm", Self::norm_grid(x), &args)?;
+        let grid = Self::norm_grid(x).moving(4 * x.len());
+        self.device.launch("rms_norm", grid, &args)?;
         Ok(y)
     }
 
@@ -350,7 +358,7 @@ impl Backend for Cuda {
             dx.rows.into(),
             dx.columns.into(),
         ];
-        let grid = Self::norm_grid(&dx);
+        let grid = Self::norm_grid(&dx).moving(8 * dx.len());
         self.device.launch("rms_norm_backward_add", grid, &args)?;
         Ok(dx)
     }
@@ -384,7 +392,8 @@ impl Backend for Cuda {
     fn swiglu(&self, gate_up: &Tensor) -> Computed<Tensor> {
         let a = self.tensor(gate_up.rows, gate_up.columns / 2)?;
         let args = [(&a).into(), gate_up.into(), a.rows.into(), a.columns.into()];
-        self.device.launch("swiglu", gate_grid(&a), &args)?;
+        let grid = gate_grid(&a).moving(6 * a.len());
+        self.device.launch("swiglu", grid, &args)?;
         Ok(a)
     }
 
@@ -396,8 +405,11 @@ impl Backend for Cuda {
             da.rows.into(),
             da.columns.into(),
         ];
-        self.device
-            .launch("swiglu_backward", gate_grid(da), &args)?;
+        self.device.launch(
+            "swiglu_backward",
+            gate_grid(da).moving(10 * da.len()),
+            &args,
+        )?;
         Ok(gate_up)
     }
 
@@ -451,8 +463,11 @@ impl Backend for Cuda {
             total.into(),
             y.columns.into(),
         ];
-        self.device
-            .launch("scatter_rows", row_grid(total, y.columns), &args)?;
+        self.device.launch(
+            "scatter_rows",
+            row_grid(total, y.columns).moving(4 * y.len()),
+            &args,
+        )?;
         Ok(y)
     }
 
@@ -465,8 +480,11 @@ impl Backend for Cuda {
             x.rows.into(),
             x.columns.into(),
         ];
-        self.device
-            .launch("add_rows", row_grid(x.rows, x.columns), &args)
+        self.device.launch(
+            "add_rows",
+            row_grid(x.rows, x.columns).moving(6 * x.len()),
+            &args,
+        )
     }
 
     fn truncate(&self, mut x: Tensor, rows: usize) -> Tensor {
@@ -514,12 +532,29 @@ impl Backend for Cuda {
     fn memory(&self) -> Computed<Option<Memory>> {
         self.device.memory().map(Some)
     }
+
+    fn start_profile(&self) {
+        self.device.profile.start();
+        self.products.start_recording();
+    }
+
+    fn finish_profile(&self) -> Computed<Option<Profile>> {
+        self.device.synchronize()?;
+        let kernels = self.device.profile.finish();
+        let kernels = self.device.driver("timing", kernels)?;
+        Ok(Some(Profile {
+            kernels,
+            products_alone: self.products.alone(&self.device)?,
+            ceilings: Ceilings {
+                copy_bytes_per_second: self.device.copy_ceiling()?,
+                product_flops_per_second: self.products.ceiling(&self.device)?,
+            },
+        }))
+    }
 }
 
 fn gate_grid(a: &Tensor) -> Grid {
-    Grid {
-        blocks: (a.rows, a.columns.div_ceil(8 * 256)),
-        threads: 256,
-        shared_bytes: 0,
-    }
+    let mut grid = Grid::new(a.rows, 256);
+    grid.blocks.1 = a.columns.div_ceil(8 * 256);
+    grid
 }

@@ -1,11 +1,12 @@
 //! A GPU: finding it, its memory, copies to and from it, kernel launches.
 
 use super::kernels::Kernels;
+use super::profile::{Cost, Profile};
 use crate::compute::{ComputeError, Computed, Memory};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{
-    self, CUdevice_attribute_enum as Attribute, CUfunction_attribute_enum as FunctionAttribute,
-    CUmemPool_attribute as Pool,
+    self, CUdevice_attribute_enum as Attribute, CUevent_flags,
+    CUfunction_attribute_enum as FunctionAttribute, CUmemPool_attribute as Pool,
 };
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
@@ -24,6 +25,7 @@ pub(crate) struct Device {
     name: String,
     capability: (i32, i32),
     kernels: Kernels,
+    pub(crate) profile: Profile,
 }
 
 /// Memory of `T` values on a device.
@@ -76,6 +78,7 @@ pub(crate) struct Grid {
     pub(crate) blocks: (usize, usize),
     pub(crate) threads: usize,
     pub(crate) shared_bytes: usize,
+    pub(crate) cost: Cost,
 }
 
 impl Grid {
@@ -84,7 +87,14 @@ impl Grid {
             blocks: (blocks, 1),
             threads,
             shared_bytes: 0,
+            cost: Cost::default(),
         }
+    }
+
+    /// Notes how many bytes the kernel must read and write.
+    pub(crate) fn moving(mut self, bytes: usize) -> Self {
+        self.cost.bytes = bytes as f64;
+        self
     }
 }
 
@@ -205,6 +215,7 @@ impl Device {
             name,
             capability,
             kernels,
+            profile: Profile::default(),
         })
     }
 
@@ -347,6 +358,35 @@ impl Device {
         self.driver("running a kernel", self.stream.synchronize())
     }
 
+    /// Does `work` on the stream, timed while a recording is on.
+    pub(crate) fn timed(
+        &self,
+        name: &'static str,
+        cost: Cost,
+        work: impl FnOnce() -> Result<(), DriverError>,
+    ) -> Computed<()> {
+        let done = self
+            .profile
+            .timed(&self.context, &self.stream, name, cost, work);
+        self.driver(name, done)
+    }
+
+    /// Seconds that the device takes for what `work` gives it.
+    pub(crate) fn seconds(&self, work: impl FnOnce() -> Computed<()>) -> Computed<f64> {
+        let event = || {
+            let event = self
+                .context
+                .new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+            self.driver("timing", event)
+        };
+        let (start, end) = (event()?, event()?);
+        self.driver("timing", start.record(&self.stream))?;
+        work()?;
+        self.driver("timing", end.record(&self.stream))?;
+        self.synchronize()?;
+        Ok(f64::from(self.driver("timing", start.elapsed_ms(&end))?) / 1e3)
+    }
+
     /// Launches one of the kernels that every model uses.
     pub(crate) fn launch(&self, name: &'static str, grid: Grid, args: &[Arg]) -> Computed<()> {
         self.launch_function(name, self.kernels.get(name), grid, args)
@@ -377,10 +417,25 @@ impl Device {
                 Arg::Float(value) => launch.arg(value),
             };
         }
-        // SAFETY: the arguments are those of the kernel's signature, in its
-        // order; addresses are of live buffers of the sizes that it documents.
-        let launched = unsafe { launch.launch(config) };
-        self.driver(name, launched.map(|_| ()))
+        self.timed(name, grid.cost, || {
+            // SAFETY: the arguments are those of the kernel's signature, in its
+            // order; addresses are of live buffers of the sizes that it
+            // documents.
+            unsafe { launch.launch(config) }.map(|_| ())
+        })
+    }
+
+    /// Bytes per second, read and written, of a large copy.
+    pub(crate) fn copy_ceiling(&self) -> Computed<f64> {
+        const BYTES: usize = 1 << 30;
+        let (from, to): (Buffer<u8>, Buffer<u8>) = (self.alloc(BYTES)?, self.alloc(BYTES)?);
+        let once = || self.copy(to.address(), from.address(), BYTES);
+        once()?;
+        let mut seconds = (0..9)
+            .map(|_| self.seconds(once))
+            .collect::<Computed<Vec<f64>>>()?;
+        seconds.sort_by(f64::total_cmp);
+        Ok(2.0 * BYTES as f64 / seconds[4])
     }
 
     pub(crate) fn memory(&self) -> Computed<Memory> {

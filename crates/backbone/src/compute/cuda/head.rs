@@ -88,7 +88,8 @@ impl Cuda {
                         t.weight.into(),
                         vocabulary.into(),
                     ];
-                    device.launch("distillation", Grid::new(rows, 512), &args)?;
+                    let grid = Grid::new(rows, 512).moving(10 * rows * vocabulary);
+                    device.launch("distillation", grid, &args)?;
                 }
                 _ => {
                     let args = [
@@ -99,7 +100,8 @@ impl Cuda {
                         at(&arrays.weights),
                         vocabulary.into(),
                     ];
-                    device.launch("cross_entropy", Grid::new(rows, 512), &args)?;
+                    let grid = Grid::new(rows, 512).moving(6 * rows * vocabulary);
+                    device.launch("cross_entropy", grid, &args)?;
                 }
             }
             if let (Some(d_logits), Some(d_rows)) = (&d_logits, &d_rows) {
@@ -171,7 +173,7 @@ impl Cuda {
             d.into(),
         ];
         let threads = (d / 8).next_multiple_of(32).clamp(32, 256);
-        let grid = Grid::new(hidden.rows, threads);
+        let grid = Grid::new(hidden.rows, threads).moving(4 * labels.len() * d);
         device.launch("collect_label_gradients", grid, &args)?;
         Ok(d_hidden)
     }
@@ -225,7 +227,8 @@ impl Cuda {
             let logits = self.logits_of(output, some)?;
             let best: Buffer<i32> = self.device.alloc(rows)?;
             let args = [(&best).into(), (&logits).into(), output.outputs.into()];
-            self.device.launch("argmax", Grid::new(rows, 512), &args)?;
+            let grid = Grid::new(rows, 512).moving(4 * rows * output.outputs);
+            self.device.launch("argmax", grid, &args)?;
             let best = self.device.download(&best, rows)?;
             tokens.extend(best.into_iter().map(i32::cast_unsigned));
             first += rows;

@@ -6,7 +6,8 @@
 //!
 //! The files: `device` (memory, copies, launches), `kernels` (compiling and
 //! keeping them), `matmul` (dense products), `plan` (who attends to whom, as
-//! arrays), `attention`, `head` and `backend` (the operations).
+//! arrays), `attention`, `head` and `backend` (the operations),
+//! `profile` (what each kernel takes).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -19,6 +20,7 @@ mod head;
 pub(crate) mod kernels;
 mod matmul;
 mod plan;
+mod profile;
 #[cfg(test)]
 mod tests;
 

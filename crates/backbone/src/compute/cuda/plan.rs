@@ -60,6 +60,21 @@ impl Tiles {
         arrays
     }
 
+    /// Pairs of a query and a key that it sees.
+    pub(crate) fn pairs(&self) -> f64 {
+        let mut pairs = 0.0;
+        for &[first, count, range, ranges] in &self.tiles {
+            let [first, count, range, ranges] =
+                [first, count, range, ranges].map(|n| usize::try_from(n).unwrap_or(0));
+            let context = &self.ranges[range..range + ranges - 1];
+            let context: i32 = context.iter().map(|[start, end]| end - start).sum();
+            for &own in &self.visible[first..first + count] {
+                pairs += f64::from(context + own);
+            }
+        }
+        pairs
+    }
+
     /// Whether every tile is a single query, as when a batch of answers grows
     /// by a token.
     pub(crate) fn single_queries(&self) -> bool {

@@ -8,17 +8,28 @@ use metaprompt_backbone::forest::NodeId;
 use metaprompt_backbone::generation::{Choices, Limits, Request, Session};
 use serde_json::json;
 
-pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Result<()> {
+pub(super) fn generate(
+    load: &Load,
+    new_tokens: usize,
+    tasks: usize,
+    context: &Context,
+) -> Result<()> {
     let mut bench = Bench::new(load, new_tokens as u32, context)?;
     let texts: Vec<Vec<u32>> = (0..load.batch)
         .map(|_| bench.tokens(load.length as usize))
         .collect();
+    let prompts = bench.prompts(tasks)?;
     let mut session = Session::new(&bench.model);
-    let (parent, pin) = timed(|| session.pin(None, Some(&bench.prompt), &[]));
-    let parent = parent?;
+    let (parents, pin) = timed(|| -> Result<Vec<_>> {
+        let pin = |prompt: &Vec<f32>| session.pin(None, Some(prompt), &[]);
+        Ok(prompts.iter().map(pin).collect::<Result<_, _>>()?)
+    });
+    let parents = parents?;
+    // Tasks take turns, as requests of many users would.
     let requests: Vec<Request> = texts
         .into_iter()
-        .map(|tokens| Request { parent, tokens })
+        .zip(parents.iter().cycle())
+        .map(|(tokens, &parent)| Request { parent, tokens })
         .collect();
     let mut run = |max_new_tokens: usize| -> Result<(usize, f64)> {
         let limits = Limits {
@@ -29,14 +40,14 @@ pub(super) fn generate(load: &Load, new_tokens: usize, context: &Context) -> Res
         let (answers, seconds) = timed(|| session.generate(&requests, &bench.tokenizer, &limits));
         Ok((answers?.iter().map(|a| a.tokens.len()).sum(), seconds))
     };
-    run(0)?;
+    run(new_tokens)?;
     // No new token: the examples themselves, up to the first prediction.
     let (_, first) = run(0)?;
     let (tokens, seconds) = run(new_tokens)?;
     let read = f64::from(load.batch) * f64::from(load.length);
     let rate = tokens as f64 / (seconds - first).max(f64::MIN_POSITIVE);
     let text = format!(
-        "prompt of {} virtual tokens pinned in {pin:.3} s\n\
+        "{tasks} prompts of {} virtual tokens pinned in {pin:.3} s\n\
          {} examples read in {first:.3} s ({:.0} tokens/s)\n\
          {tokens} tokens generated in {:.3} s ({rate:.1} tokens/s; end tokens stop an example early)",
         load.virtual_tokens,

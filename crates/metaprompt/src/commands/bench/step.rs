@@ -1,6 +1,7 @@
 //! Prompt-tuning steps.
 
 use super::measure::{body_parameters, median, report};
+use super::profile::tell;
 use super::{Bench, Load, positive};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
@@ -32,6 +33,9 @@ pub(crate) struct Options {
     /// Adapter whose prompt is the first one, in place of a random one.
     #[arg(long, value_name = "DIR")]
     prompt: Option<PathBuf>,
+    /// Time each kernel of one more step (on a GPU).
+    #[arg(long)]
+    profile: bool,
 }
 
 #[derive(Deserialize)]
@@ -77,17 +81,21 @@ pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Cont
     progress.begin("bench step", steps);
     let mut last = Losses::default();
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
-    for done in 0..steps {
-        let start = Instant::now();
+    let mut step = |number: u64| -> Result<Losses> {
         let prompt = method.prompt(0);
-        let (of_step, d_prompts) = gradients(model, &[&prompt], &items, None)?;
+        let (losses, d_prompts) = gradients(model, &[&prompt], &items, None)?;
         method
             .parameters_mut()
             .iter_mut()
             .for_each(|p| p.gradient.fill(0.0));
         d_prompts.iter().for_each(|d| method.backward_add(0, d));
         clip(method.parameters_mut(), 1.0);
-        AdamW::default().update(method.parameters_mut(), done + 1, 1.0);
+        AdamW::default().update(method.parameters_mut(), number, 1.0);
+        Ok(losses)
+    };
+    for done in 0..steps {
+        let start = Instant::now();
+        let of_step = step(done + 1)?;
         // The first steps warm caches and threads up.
         if done >= u64::from(options.warmup) {
             seconds.push(start.elapsed().as_secs_f64());
@@ -100,7 +108,7 @@ pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Cont
     let (median, rows) = (median(&seconds), last.rows as f64);
     let body = body_parameters(model.config());
     let gflops = 4.0 * body as f64 * rows / median / 1e9;
-    let text = format!(
+    let mut text = format!(
         "step {median:.4} s (median of {}), {} packed tokens of which {} are targets\n\
          {:.0} packed tokens/s\n{gflops:.1} GFLOP/s in the body (4 × {body} parameters × packed tokens: \
          forward and input gradient)",
@@ -109,11 +117,23 @@ pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Cont
         last.targets,
         rows / median
     );
-    let json = json!({
+    let mut json = json!({
         "seconds": median, "all_seconds": seconds, "packed_tokens": last.rows,
         "targets": last.targets, "tokens_per_second": rows / median, "body_parameters": body,
         "body_gflops": gflops, "loss": last.total, "losses": losses,
     });
+    if options.profile {
+        model.start_profile();
+        step(steps + 1)?;
+        match model.finish_profile()? {
+            Some(profile) => {
+                let (of_kernels, table) = tell(&profile, median);
+                json["profile"] = of_kernels;
+                text += &table;
+            }
+            None => bail!("--profile times the kernels of a GPU; this ran on the CPU"),
+        }
+    }
     report(json, text, Some(model), context)
 }
 
