@@ -2,6 +2,10 @@
 //! operations, and clipping by the global norm.
 
 use crate::Parameter;
+use rayon::prelude::*;
+
+/// Numbers that one task of the thread pool handles.
+const TASK: usize = 1 << 14;
 
 /// Settings of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,13 +39,26 @@ impl AdamW {
         let (c1, c2) = (correction(self.beta1), correction(self.beta2));
         for p in parameters.iter_mut().filter(|p| p.learning_rate > 0.0) {
             let rate = p.learning_rate * factor;
-            let moments = p.mean.iter_mut().zip(&mut p.square);
-            for ((value, &g), (mean, square)) in p.value.iter_mut().zip(&p.gradient).zip(moments) {
-                *value *= 1.0 - rate * self.weight_decay;
-                *mean = self.beta1 * *mean + (1.0 - self.beta1) * g;
-                *square = self.beta2 * *square + (1.0 - self.beta2) * g * g;
-                *value -= rate / c1 * *mean / ((*square / c2).sqrt() + self.eps);
-            }
+            let moments = p
+                .mean
+                .par_chunks_mut(TASK)
+                .zip(p.square.par_chunks_mut(TASK));
+            let values = p
+                .value
+                .par_chunks_mut(TASK)
+                .zip(p.gradient.par_chunks(TASK));
+            values
+                .zip(moments)
+                .for_each(|((value, gradient), (mean, square))| {
+                    let moments = mean.iter_mut().zip(square);
+                    for ((value, &g), (mean, square)) in value.iter_mut().zip(gradient).zip(moments)
+                    {
+                        *value *= 1.0 - rate * self.weight_decay;
+                        *mean = self.beta1 * *mean + (1.0 - self.beta1) * g;
+                        *square = self.beta2 * *square + (1.0 - self.beta2) * g * g;
+                        *value -= rate / c1 * *mean / ((*square / c2).sqrt() + self.eps);
+                    }
+                });
         }
     }
 }
@@ -54,10 +71,12 @@ pub fn clip(parameters: &mut [Parameter], limit: f32) -> f32 {
         .iter_mut()
         .filter(trained)
         .map(|p| {
-            p.gradient
-                .iter()
-                .map(|&g| f64::from(g) * f64::from(g))
-                .sum::<f64>()
+            // Partial sums in a fixed order: the same norm on any number of
+            // threads.
+            let of_task =
+                |g: &[f32]| -> f64 { g.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
+            let sums: Vec<f64> = p.gradient.par_chunks(TASK).map(of_task).collect();
+            sums.iter().sum::<f64>()
         })
         .sum();
     let norm = squares.sqrt() as f32;

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use measure::{median, report, timed};
 use metaprompt_backbone::Backbone;
-use metaprompt_backbone::files::{Config, RandomTensors};
+use metaprompt_backbone::files::{Checkpoint, Config, RandomTensors, TokenizerSource};
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::tokenizer::Tokenizer;
 use metaprompt_study::Observer;
@@ -205,6 +205,14 @@ impl Load {
     /// The backbone, or random weights of a configuration.
     fn model(&self, context: &Context) -> Result<(Model, Tokenizer)> {
         let Some(path) = &self.config else {
+            // Weights without a tokenizer are enough to time.
+            if let Some(path) = self.backbone.as_deref().filter(|path| path.is_dir()) {
+                let checkpoint = Checkpoint::open(path)?;
+                if let TokenizerSource::Missing(_) = checkpoint.tokenizer_source {
+                    let model = Model::load(&checkpoint, context.global.device)?;
+                    return Ok((model, Tokenizer::numbered(checkpoint.config.vocab_size)?));
+                }
+            }
             let backbone = context.backbone(self.backbone.as_deref())?;
             return Ok((backbone.model, backbone.tokenizer));
         };

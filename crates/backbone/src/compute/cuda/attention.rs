@@ -210,18 +210,9 @@ impl Attention {
         &self,
         device: &Device,
         name: &'static str,
-        blocks: (usize, usize),
-        threads: usize,
-        shared_bytes: usize,
-        cost: Cost,
+        grid: Grid,
         args: &[Arg],
     ) -> Computed<()> {
-        let grid = Grid {
-            blocks,
-            threads,
-            shared_bytes,
-            cost,
-        };
         device.launch_function(name, self.kernels.get(name), grid, args)
     }
 }
@@ -402,15 +393,13 @@ impl Cuda {
         // doesn't compute; its calls never cover a forest of single rows only.
         if layout.single_queries && layout.blocks.is_none() {
             let args = [out, q, keys, of_keys, tiles, ranges, shape.kv_heads.into()];
-            attention.launch(
-                &self.device,
-                "attention_decode",
+            let grid = Grid {
                 blocks,
-                sizes.decode_threads,
-                sizes.decode_bytes,
-                layout.cost(shape, 2, 1),
-                &args,
-            )?;
+                threads: sizes.decode_threads,
+                shared_bytes: sizes.decode_bytes,
+                cost: layout.cost(shape, 2, 1),
+            };
+            attention.launch(&self.device, "attention_decode", grid, &args)?;
         } else {
             let args = [
                 out,
@@ -424,15 +413,13 @@ impl Cuda {
                 layout.queries.into(),
                 shape.kv_heads.into(),
             ];
-            attention.launch(
-                &self.device,
-                "attention_forward",
+            let grid = Grid {
                 blocks,
-                sizes.threads,
-                sizes.forward_bytes,
-                layout.cost(shape, 2, 1),
-                &args,
-            )?;
+                threads: sizes.threads,
+                shared_bytes: sizes.forward_bytes,
+                cost: layout.cost(shape, 2, 1),
+            };
+            attention.launch(&self.device, "attention_forward", grid, &args)?;
         }
         let kept = Attended {
             queries,
@@ -454,7 +441,7 @@ impl Cuda {
         let attention = self.attention(shape)?;
         let (sizes, device) = (attention.sizes, &self.device);
         let Some(key_blocks) = &layout.blocks else {
-            return Err(device.error("attention's backward pass", "its call has a cache"));
+            return Err(device.error("attention's backward pass", &"its call has a cache"));
         };
         let [keys, values] = store.buffers();
         let mut dq = self.tensor(layout.queries, shape.heads * shape.head_dim)?;
@@ -474,15 +461,13 @@ impl Cuda {
             layout.queries.into(),
             shape.kv_heads.into(),
         ];
-        attention.launch(
-            device,
-            "attention_backward_queries",
-            (layout.tile_count, shape.kv_heads),
-            sizes.threads,
-            sizes.backward_queries_bytes,
-            layout.cost(shape, 3, 2),
-            &args,
-        )?;
+        let grid = Grid {
+            blocks: (layout.tile_count, shape.kv_heads),
+            threads: sizes.threads,
+            shared_bytes: sizes.backward_queries_bytes,
+            cost: layout.cost(shape, 3, 2),
+        };
+        attention.launch(device, "attention_backward_queries", grid, &args)?;
 
         let (blocks, items) = key_blocks.host.of_first_rows(wanted.rows);
         let partial = items * shape.kv_heads * sizes.block_keys * shape.head_dim;
@@ -504,15 +489,13 @@ impl Cuda {
             layout.queries.into(),
             shape.kv_heads.into(),
         ];
-        attention.launch(
-            device,
-            "attention_backward_keys",
-            (items, shape.kv_heads),
-            sizes.threads,
-            sizes.backward_keys_bytes,
-            layout.cost(shape, 4, 2),
-            &args,
-        )?;
+        let grid = Grid {
+            blocks: (items, shape.kv_heads),
+            threads: sizes.threads,
+            shared_bytes: sizes.backward_keys_bytes,
+            cost: layout.cost(shape, 4, 2),
+        };
+        attention.launch(device, "attention_backward_keys", grid, &args)?;
 
         // Whole blocks are written, even where only a part of one is wanted.
         let ends = key_blocks.host.blocks[..blocks].iter();
@@ -531,15 +514,13 @@ impl Cuda {
             (2 * width).into(),
             width.into(),
         ];
-        attention.launch(
-            device,
-            "attention_backward_reduce",
-            (blocks, shape.kv_heads),
-            256,
-            0,
-            Cost::default(),
-            &args,
-        )?;
+        let grid = Grid {
+            blocks: (blocks, shape.kv_heads),
+            threads: 256,
+            shared_bytes: 0,
+            cost: Cost::default(),
+        };
+        attention.launch(device, "attention_backward_reduce", grid, &args)?;
         d_kv.rows = wanted.rows;
         dq.rows = wanted.queries;
         self.rotate("rotate_queries_back", &dq, layout.query_rotation(), shape)?;

@@ -213,11 +213,11 @@ impl Backend for Cuda {
     type Losses = DeviceLosses;
 
     fn check(&self, shape: Shape, widths: &[usize]) -> Computed<()> {
-        let problem = if let Some(width) = widths.iter().find(|&&w| w % 8 != 0) {
+        let problem = if let Some(width) = widths.iter().find(|w| !w.is_multiple_of(8)) {
             format!("a width of {width} is not a multiple of 8")
         } else if widths.iter().max() > Some(&WIDEST_ROW) && widths[0] > WIDEST_ROW {
             format!("a hidden size of {} is above {WIDEST_ROW}", widths[0])
-        } else if shape.head_dim % 8 != 0 || shape.head_dim > 256 {
+        } else if !shape.head_dim.is_multiple_of(8) || shape.head_dim > 256 {
             let h = shape.head_dim;
             format!("a head size of {h} is not a multiple of 8 up to 256")
         } else if shape.heads / shape.kv_heads > 16 {
@@ -228,7 +228,7 @@ impl Backend for Cuda {
             return Ok(());
         };
         let problem = format!("{problem}, which its kernels need; use --device cpu");
-        Err(self.device.error("preparing for this backbone", problem))
+        Err(self.device.error("preparing for this backbone", &problem))
     }
 
     fn linear(

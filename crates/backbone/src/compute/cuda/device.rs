@@ -13,6 +13,7 @@ use cudarc::driver::{
     PushKernelArg,
 };
 use std::ffi::c_void;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Oldest compute capability with bf16 tensor cores and asynchronous copies.
@@ -237,7 +238,7 @@ impl Device {
     }
 
     /// An error of this device.
-    pub(crate) fn error(&self, operation: &'static str, problem: impl ToString) -> ComputeError {
+    pub(crate) fn error(&self, operation: &'static str, problem: &dyn Display) -> ComputeError {
         ComputeError::Device {
             device: self.name.clone(),
             operation,
@@ -250,7 +251,7 @@ impl Device {
         operation: &'static str,
         result: Result<T, DriverError>,
     ) -> Computed<T> {
-        result.map_err(|e| self.error(operation, message(e)))
+        result.map_err(|e| self.error(operation, &message(e)))
     }
 
     /// Memory whose content is whatever was there before.
@@ -269,7 +270,7 @@ impl Device {
                     total,
                 }
             } else {
-                self.error("allocating memory", message(e))
+                self.error("allocating memory", &message(e))
             }
         })?;
         let address = slice.device_ptr(&self.stream).0;

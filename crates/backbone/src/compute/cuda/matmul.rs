@@ -79,7 +79,7 @@ struct Plan {
 
 impl Products {
     pub(crate) fn new(device: &Device) -> Computed<Self> {
-        let handle = result::create_handle().map_err(|e| device.error("starting cuBLASLt", e))?;
+        let handle = result::create_handle().map_err(|e| device.error("starting cuBLASLt", &e))?;
         Ok(Products {
             handle,
             workspace: device.alloc(WORKSPACE)?,
@@ -104,7 +104,7 @@ impl Products {
         }
         let plan = self
             .plan(product)
-            .map_err(|e| device.error("planning a matrix product", e))?;
+            .map_err(|e| device.error("planning a matrix product", &e))?;
         let (one, zero) = (1.0f32, 0.0f32);
         let beta = if add.is_some() { &one } else { &zero };
         if let Some(recorded) = lock(&self.recorded).as_mut() {
@@ -140,7 +140,7 @@ impl Products {
             Ok(())
         })?;
         match refused {
-            Some(error) => Err(device.error("a matrix product", error)),
+            Some(error) => Err(device.error("a matrix product", &error)),
             None => Ok(()),
         }
     }

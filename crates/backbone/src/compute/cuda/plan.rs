@@ -198,11 +198,10 @@ mod tests {
                 }
             }
             for (query, seen) in seen.iter().enumerate() {
-                let own = match query {
-                    0..70 => 0..query + 1,
-                    70..75 => 0..query + 1,
-                    75..115 => 0..query + 1,
-                    _ => 115..query + 1,
+                let own = if query < 115 {
+                    0..query + 1
+                } else {
+                    115..query + 1
                 };
                 for (key, &times) in seen.iter().enumerate() {
                     let wanted = own.contains(&key) || (query >= 115 && key < 75);

@@ -35,7 +35,7 @@ fn random(count: usize, stream: u64) -> Vec<f32> {
     let run = RUN.get_or_init(|| {
         let time = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = time.map_or(0, |t| t.as_nanos() as u64);
-        println!("inputs of run {seed}");
+        eprintln!("inputs of run {seed}");
         seed
     });
     rounded(numbers(count, run.wrapping_add(stream)))
@@ -63,7 +63,7 @@ fn assert_near(what: &str, got: &[f32], want: &[f32], limit: f64) {
     let difference = square(&mut got.iter().zip(want).map(|(a, b)| f64::from(a - b)));
     let size = square(&mut want.iter().map(|&v| f64::from(v))).max(1e-30);
     let error = difference / size;
-    println!("{what}: relative error {error:.2e}");
+    eprintln!("{what}: relative error {error:.2e}");
     assert!(
         error <= limit,
         "{what}: relative error {error:.3e} above {limit:.0e}"
@@ -487,7 +487,7 @@ fn cuda_cache_continues_as_the_whole_sequence_does() {
             same.count()
         })
         .sum();
-    println!("{agreed} of {} tokens before a first difference", 12 * 20);
+    eprintln!("{agreed} of {} tokens before a first difference", 12 * 20);
     assert!(agreed > 12 * 20 / 2, "only {agreed} tokens agree");
 }
 
