@@ -5,7 +5,10 @@
 pub enum ComputeError {
     /// The device's memory is too small for what was asked.
     #[error(
-        "{device} is out of memory: {bytes} bytes more were needed, {free} of {total} bytes are free; lower the batch size or the longest example, or use --device cpu"
+        "{device} is out of memory: {plan}; {:.2} GB more were asked for, {:.2} of {:.2} GB are free; lower the batch size or the longest example, free the device of other programs, or use --device cpu",
+        gigabytes(bytes),
+        gigabytes(free),
+        gigabytes(total)
     )]
     OutOfMemory {
         /// The device.
@@ -16,6 +19,8 @@ pub enum ComputeError {
         free: usize,
         /// Bytes of the device.
         total: usize,
+        /// What the work needs as a whole.
+        plan: String,
     },
     /// The device or one of its libraries refused an operation.
     #[error("{device} failed at {operation}: {problem}")]
@@ -27,4 +32,18 @@ pub enum ComputeError {
         /// What its driver said.
         problem: String,
     },
+}
+
+impl ComputeError {
+    /// Says what the work as a whole needs, where memory was short.
+    pub(crate) fn planned(mut self, of: impl FnOnce() -> String) -> Self {
+        if let ComputeError::OutOfMemory { plan, .. } = &mut self {
+            *plan = of();
+        }
+        self
+    }
+}
+
+fn gigabytes(bytes: &usize) -> f64 {
+    *bytes as f64 / 1e9
 }

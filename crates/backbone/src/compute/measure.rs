@@ -42,6 +42,8 @@ pub struct Profile {
     pub kernels: Vec<KernelTime>,
     /// The matrix products alone, back to back, in seconds.
     pub products_alone: f64,
+    /// The same, each with the fastest of the library's algorithms.
+    pub products_best: f64,
     /// The device's own limits.
     pub ceilings: Ceilings,
 }

@@ -45,9 +45,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Losses of labels, not yet read.
     type Losses;
 
-    /// Gets ready for a model with these heads and row widths (the hidden size
-    /// first), or says why it can't run it.
-    fn check(&self, shape: Shape, widths: &[usize]) -> Computed<()>;
+    /// Gets ready for a model with these heads, row widths (the hidden size
+    /// first) and number of parameters, or says why it can't run it.
+    fn check(&self, shape: Shape, widths: &[usize], parameters: u64) -> Computed<()>;
 
     /// A linear layer from `[outputs, inputs]` weights.
     fn linear(

@@ -3,6 +3,7 @@
 use super::Pass;
 use super::decoder::Decoder;
 use super::forward::KvStore;
+use super::memory;
 use crate::compute::{Backend, ComputeError, Computed, Memory, Profile};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -99,7 +100,10 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
         self.hidden = None;
         let backend = &self.decoder.backend;
         let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
-        let (hidden, _) = self.decoder.forward(work.pass, x, &mut self.store, false)?;
+        let ran = self.decoder.forward(work.pass, x, &mut self.store, false);
+        let (hidden, _) = ran.map_err(|e| {
+            e.planned(|| memory::plan(&self.decoder.config, work.pass.forest.rows(), false))
+        })?;
         self.hidden = Some(hidden);
         Ok(())
     }
@@ -130,6 +134,29 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
     }
 }
 
+impl<B: Backend> Decoder<B> {
+    fn step(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Computed<(LabelLosses, Vec<f32>)> {
+        let backend = &self.backend;
+        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
+        let mut store = KvStore::new();
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, true)?;
+        let (losses, d_hidden) =
+            backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
+        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
+            unreachable!("a recorded pass has a tape, a loss with gradient has one");
+        };
+        let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
+        // Reading waits for the processor: only now, when it has all its work.
+        Ok((backend.read_losses(losses)?, backend.download(&dx)?))
+    }
+}
+
 impl<B: Backend> Engine for Decoder<B> {
     fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>> {
         self.backend.weight_rows(self.table(), tokens)
@@ -155,18 +182,8 @@ impl<B: Backend> Engine for Decoder<B> {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
     ) -> Computed<(LabelLosses, Vec<f32>)> {
-        let backend = &self.backend;
-        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-        let mut store = KvStore::new();
-        let (hidden, tape) = self.forward(work.pass, x, &mut store, true)?;
-        let (losses, d_hidden) =
-            backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
-        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
-            unreachable!("a recorded pass has a tape, a loss with gradient has one");
-        };
-        let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
-        // Reading waits for the processor: only now, when it has all its work.
-        Ok((backend.read_losses(losses)?, backend.download(&dx)?))
+        self.step(work, labels, distillation, wanted)
+            .map_err(|e| e.planned(|| memory::plan(&self.config, work.pass.forest.rows(), true)))
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {

@@ -5,6 +5,7 @@ mod decoder;
 mod engine;
 mod forward;
 mod frequencies;
+mod memory;
 
 use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory, Profile};
 use crate::files::{Checkpoint, Config, LoadError, TensorSource};

@@ -94,9 +94,10 @@ struct Rotation {
 
 struct DeviceKeyBlocks {
     host: KeyBlocks,
-    blocks: Buffer<[i32; 4]>,
     items: Buffer<[i32; 4]>,
     entries: Buffer<[i32; 2]>,
+    slots: Buffer<i32>,
+    shared: Buffer<[i32; 4]>,
 }
 
 /// See [`crate::compute::Backend::Attended`].
@@ -141,10 +142,12 @@ impl Sizes {
             tile_queries: block_m / group,
             block_keys,
             forward_bytes: (block_m + 3 * forward_keys) * stride + 4 * (2 * forward_keys + block_m),
-            backward_queries_bytes: (2 * block_m + 3 * backward_rows) * stride + 8 * backward_rows,
-            backward_keys_bytes: (2 * block_keys + 4 * backward_rows) * stride
-                + 24 * backward_rows
-                + 16 * MAX_ITEM_TILES,
+            backward_queries_bytes: (2 * block_m + 3 * backward_rows) * stride
+                + 4 * (2 * backward_rows + 3 * block_m),
+            backward_keys_bytes: 8 * backward_rows * stride
+                + 4 * (block_keys / 32 * (backward_rows / 16)) * 512
+                + 16 * MAX_ITEM_TILES
+                + 16 * (3 * backward_rows + 2),
             decode_threads: 32 * decode_warps,
             decode_bytes: decode_warps * group * (h + 2) * 4,
         }
@@ -184,9 +187,10 @@ impl Attention {
         let blocks = if call.rows() == forest.rows() {
             let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys);
             Some(DeviceKeyBlocks {
-                blocks: device.upload(&host.blocks)?,
                 items: device.upload(&host.items)?,
                 entries: device.upload(&host.entries)?,
+                slots: device.upload(&host.slots)?,
+                shared: device.upload(&host.shared)?,
                 host,
             })
         } else {
@@ -352,13 +356,7 @@ impl Cuda {
         self.device.launch("store_keys_values", grid, &args)
     }
 
-    fn rotate(
-        &self,
-        kernel: &'static str,
-        x: &Tensor,
-        rotation: &Rotation,
-        shape: Shape,
-    ) -> Computed<()> {
+    fn rotate(&self, x: &Tensor, rotation: &Rotation, shape: Shape) -> Computed<()> {
         let args = [
             x.into(),
             (&rotation.cos).into(),
@@ -368,8 +366,11 @@ impl Cuda {
             shape.head_dim.into(),
         ];
         let threads = row_threads(shape.heads * shape.head_dim / 8);
-        self.device
-            .launch(kernel, Grid::new(x.rows, threads), &args)
+        self.device.launch(
+            "rotate_queries",
+            Grid::new(x.rows, threads).moving(4 * x.len()),
+            &args,
+        )
     }
 
     pub(crate) fn attend_forward(
@@ -381,7 +382,7 @@ impl Cuda {
     ) -> Computed<(Tensor, Attended)> {
         let attention = self.attention(shape)?;
         let sizes = attention.sizes;
-        self.rotate("rotate_queries", &queries, layout.query_rotation(), shape)?;
+        self.rotate(&queries, layout.query_rotation(), shape)?;
         let values = self.tensor(layout.queries, queries.columns)?;
         let log_sums = self.device.alloc(shape.heads * layout.queries)?;
         let [keys, of_keys] = store.buffers();
@@ -444,6 +445,7 @@ impl Cuda {
             return Err(device.error("attention's backward pass", &"its call has a cache"));
         };
         let [keys, values] = store.buffers();
+        let rotation = layout.query_rotation();
         let mut dq = self.tensor(layout.queries, shape.heads * shape.head_dim)?;
         let deltas: Buffer<f32> = device.alloc(shape.heads * layout.queries)?;
         let args = [
@@ -458,6 +460,8 @@ impl Cuda {
             (&layout.tiles).into(),
             (&layout.ranges).into(),
             (&layout.visible).into(),
+            (&rotation.cos).into(),
+            (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
         ];
@@ -469,11 +473,15 @@ impl Cuda {
         };
         attention.launch(device, "attention_backward_queries", grid, &args)?;
 
-        let (blocks, items) = key_blocks.host.of_first_rows(wanted.rows);
-        let partial = items * shape.kv_heads * sizes.block_keys * shape.head_dim;
+        let host = &key_blocks.host;
+        let partial = host.partials * shape.kv_heads * sizes.block_keys * shape.head_dim;
         let d_keys: Buffer<f32> = device.alloc(partial)?;
         let d_of_keys: Buffer<f32> = device.alloc(partial)?;
+        let width = shape.kv_heads * shape.head_dim;
+        let mut d_kv = self.tensor(layout.rows.count, 2 * width)?;
+        let rotation = &layout.rows.rotation;
         let args = [
+            (&d_kv).into(),
             (&d_keys).into(),
             (&d_of_keys).into(),
             (&attended.queries).into(),
@@ -486,44 +494,45 @@ impl Cuda {
             (&layout.visible).into(),
             (&key_blocks.items).into(),
             (&key_blocks.entries).into(),
+            (&key_blocks.slots).into(),
+            (&rotation.cos).into(),
+            (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
+            (2 * width).into(),
+            width.into(),
         ];
         let grid = Grid {
-            blocks: (items, shape.kv_heads),
+            blocks: (host.items.len(), shape.kv_heads),
             threads: sizes.threads,
             shared_bytes: sizes.backward_keys_bytes,
             cost: layout.cost(shape, 4, 2),
         };
         attention.launch(device, "attention_backward_keys", grid, &args)?;
 
-        // Whole blocks are written, even where only a part of one is wanted.
-        let ends = key_blocks.host.blocks[..blocks].iter();
-        let rows = ends.map(|b| b[0] + b[1]).max().unwrap_or(0);
-        let width = shape.kv_heads * shape.head_dim;
-        let mut d_kv = self.tensor(usize::try_from(rows).unwrap_or(0), 2 * width)?;
-        let rotation = &layout.rows.rotation;
         let args = [
             (&d_kv).into(),
             (&d_keys).into(),
             (&d_of_keys).into(),
             (&rotation.cos).into(),
             (&rotation.sin).into(),
-            (&key_blocks.blocks).into(),
+            (&key_blocks.shared).into(),
             shape.kv_heads.into(),
             (2 * width).into(),
             width.into(),
         ];
         let grid = Grid {
-            blocks: (blocks, shape.kv_heads),
+            blocks: (host.shared.len(), shape.kv_heads),
             threads: 256,
             shared_bytes: 0,
-            cost: Cost::default(),
+            cost: Cost {
+                bytes: 8.0 * partial as f64,
+                flops: 0.0,
+            },
         };
         attention.launch(device, "attention_backward_reduce", grid, &args)?;
         d_kv.rows = wanted.rows;
         dq.rows = wanted.queries;
-        self.rotate("rotate_queries_back", &dq, layout.query_rotation(), shape)?;
         Ok((dq, d_kv))
     }
 }

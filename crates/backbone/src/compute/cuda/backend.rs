@@ -4,6 +4,7 @@ use super::attention::{Attended, Attention, KeysValues, Layout};
 use super::device::{Arg, Buffer, Device, Grid};
 use super::head::DeviceLosses;
 use super::matmul::{Direction, Numbers, Product, Products};
+use super::roofline;
 use crate::compute::{Backend, Ceilings, Computed, Memory, Profile, Wanted};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
@@ -212,7 +213,9 @@ impl Backend for Cuda {
     type Attended = Attended;
     type Losses = DeviceLosses;
 
-    fn check(&self, shape: Shape, widths: &[usize]) -> Computed<()> {
+    fn check(&self, shape: Shape, widths: &[usize], parameters: u64) -> Computed<()> {
+        self.device
+            .check_room(size_of::<u16>() as u64 * parameters)?;
         let problem = if let Some(width) = widths.iter().find(|w| !w.is_multiple_of(8)) {
             format!("a width of {width} is not a multiple of 8")
         } else if widths.iter().max() > Some(&WIDEST_ROW) && widths[0] > WIDEST_ROW {
@@ -542,12 +545,15 @@ impl Backend for Cuda {
         self.device.synchronize()?;
         let kernels = self.device.profile.finish();
         let kernels = self.device.driver("timing", kernels)?;
+        let list = self.products.finish_recording();
+        let alone = roofline::alone(&self.device, &self.products, &list)?;
         Ok(Some(Profile {
             kernels,
-            products_alone: self.products.alone(&self.device)?,
+            products_alone: alone.chosen,
+            products_best: alone.best,
             ceilings: Ceilings {
-                copy_bytes_per_second: self.device.copy_ceiling()?,
-                product_flops_per_second: self.products.ceiling(&self.device)?,
+                copy_bytes_per_second: roofline::copy_ceiling(&self.device)?,
+                product_flops_per_second: roofline::product_ceiling(&self.device, &self.products)?,
             },
         }))
     }

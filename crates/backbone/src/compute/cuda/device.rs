@@ -268,6 +268,7 @@ impl Device {
                     bytes: room * size_of::<T>(),
                     free,
                     total,
+                    plan: "an allocation failed".to_owned(),
                 }
             } else {
                 self.error("allocating memory", &message(e))
@@ -277,6 +278,22 @@ impl Device {
         #[cfg(test)]
         self.poison(address, room * size_of::<T>());
         Ok(Buffer { slice, address })
+    }
+
+    /// Refuses what can't fit, before any of it is made.
+    pub(crate) fn check_room(&self, bytes: u64) -> Computed<()> {
+        let memory = self.memory()?;
+        if bytes <= memory.free {
+            return Ok(());
+        }
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Err(ComputeError::OutOfMemory {
+            device: self.name.clone(),
+            bytes: size(bytes),
+            free: size(memory.free),
+            total: size(memory.total),
+            plan: String::new(),
+        })
     }
 
     /// Fills new memory with NaNs, so that a value nobody wrote is seen.
@@ -424,19 +441,6 @@ impl Device {
             // documents.
             unsafe { launch.launch(config) }.map(|_| ())
         })
-    }
-
-    /// Bytes per second, read and written, of a large copy.
-    pub(crate) fn copy_ceiling(&self) -> Computed<f64> {
-        const BYTES: usize = 1 << 30;
-        let (from, to): (Buffer<u8>, Buffer<u8>) = (self.alloc(BYTES)?, self.alloc(BYTES)?);
-        let once = || self.copy(to.address(), from.address(), BYTES);
-        once()?;
-        let mut seconds = (0..9)
-            .map(|_| self.seconds(once))
-            .collect::<Computed<Vec<f64>>>()?;
-        seconds.sort_by(f64::total_cmp);
-        Ok(2.0 * BYTES as f64 / seconds[4])
     }
 
     pub(crate) fn memory(&self) -> Computed<Memory> {

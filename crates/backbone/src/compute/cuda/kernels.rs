@@ -63,7 +63,10 @@ impl Kernels {
                 }
                 Ok::<(), cudarc::driver::DriverError>(())
             };
-            load().map_err(|e| failed("loading its kernels", format!("{name}.cu: {e:?}")))?;
+            load().map_err(|e| {
+                let problem = format!("{name}.cu: {e:?}{}", versions());
+                failed("loading its kernels", problem)
+            })?;
         }
         Ok(Kernels { functions })
     }
@@ -97,17 +100,38 @@ fn kernel_names(source: &str) -> impl Iterator<Item = &str> {
         })
 }
 
+fn nvrtc_version() -> Result<(i32, i32), nvrtc::NvrtcError> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two numbers are written.
+    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) }.result()?;
+    Ok((major, minor))
+}
+
+/// What to do where the driver is older than the compiler.
+fn versions() -> String {
+    let mut driver = 0;
+    // SAFETY: one number is written.
+    let known = unsafe { cudarc::driver::sys::cuDriverGetVersion(&raw mut driver) }.result();
+    let (Ok(()), Ok((major, minor))) = (known, nvrtc_version()) else {
+        return String::new();
+    };
+    if major * 1000 + minor * 10 <= driver {
+        return String::new();
+    }
+    format!(
+        "; the driver is made for CUDA {}.{} and NVRTC is {major}.{minor}: update the driver, or install nvidia-cuda-nvrtc of the driver's version",
+        driver / 1000,
+        driver % 1000 / 10
+    )
+}
+
 /// Machine code from the cache, or compiled and then kept there.
 fn cached(
     source: &str,
     capability: (i32, i32),
     macros: &[(&str, usize)],
 ) -> Result<Vec<u8>, String> {
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: two numbers are written.
-    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) }
-        .result()
-        .map_err(|e| format!("NVRTC does not answer: {e:?}"))?;
+    let (major, minor) = nvrtc_version().map_err(|e| format!("NVRTC does not answer: {e:?}"))?;
     let mut hash = Sha256::new();
     hash.update(format!("{capability:?} {macros:?} NVRTC {major}.{minor}\n"));
     hash.update(PRELUDE);

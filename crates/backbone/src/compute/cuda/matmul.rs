@@ -9,12 +9,12 @@ use super::profile::Cost;
 use crate::compute::Computed;
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys::{
-    cublasComputeType_t as Compute, cublasLtHandle_t, cublasLtMatmulAlgo_t, cublasLtMatmulDesc_t,
-    cublasLtMatmulDescAttributes_t as Attribute,
+    cublasComputeType_t as Compute, cublasLtHandle_t, cublasLtMatmulAlgo_t,
+    cublasLtMatmulAlgoGetHeuristic, cublasLtMatmulDesc_t,
+    cublasLtMatmulDescAttributes_t as Attribute, cublasLtMatmulHeuristicResult_t,
     cublasLtMatmulPreferenceAttributes_t as Preference, cublasLtMatrixLayout_t,
-    cudaDataType_t as Type,
+    cublasStatus_t as Status, cudaDataType_t as Type,
 };
-use half::bf16;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,13 +68,14 @@ pub(crate) struct Products {
 unsafe impl Send for Products {}
 unsafe impl Sync for Products {}
 
+/// A product's descriptors and its algorithm.
 #[derive(Clone, Copy)]
-struct Plan {
+pub(super) struct Plan {
     description: cublasLtMatmulDesc_t,
     weight: cublasLtMatrixLayout_t,
     rows: cublasLtMatrixLayout_t,
     result: cublasLtMatrixLayout_t,
-    algorithm: cublasLtMatmulAlgo_t,
+    pub(super) algorithm: cublasLtMatmulAlgo_t,
 }
 
 impl Products {
@@ -105,38 +106,13 @@ impl Products {
         let plan = self
             .plan(product)
             .map_err(|e| device.error("planning a matrix product", &e))?;
-        let (one, zero) = (1.0f32, 0.0f32);
-        let beta = if add.is_some() { &one } else { &zero };
         if let Some(recorded) = lock(&self.recorded).as_mut() {
             recorded.push((product, add.is_some()));
         }
-        let launch = || {
-            // SAFETY: the layouts are those of the product's shapes, and callers
-            // give buffers of these shapes; the scalars live through the call.
-            unsafe {
-                result::matmul(
-                    self.handle,
-                    plan.description,
-                    std::ptr::from_ref(&one).cast(),
-                    std::ptr::from_ref(beta).cast(),
-                    weight as *const c_void,
-                    plan.weight,
-                    rows as *const c_void,
-                    plan.rows,
-                    add.unwrap_or(result) as *const c_void,
-                    plan.result,
-                    result as *mut c_void,
-                    plan.result,
-                    &raw const plan.algorithm,
-                    self.workspace.address() as *mut c_void,
-                    WORKSPACE,
-                    device.stream().cu_stream().cast(),
-                )
-            }
-        };
         let mut refused = None;
         device.timed(product.name(), product.cost(), || {
-            refused = launch().err();
+            let operands = [result, weight, rows, add.unwrap_or(result)];
+            refused = self.launch(device, &plan, operands, add.is_some()).err();
             Ok(())
         })?;
         match refused {
@@ -145,69 +121,51 @@ impl Products {
         }
     }
 
+    /// `operands` are the addresses of result, weight, rows and what is added.
+    pub(super) fn launch(
+        &self,
+        device: &Device,
+        plan: &Plan,
+        [result, weight, rows, add]: [u64; 4],
+        adds: bool,
+    ) -> Result<(), CublasError> {
+        let (one, zero) = (1.0f32, 0.0f32);
+        let beta = if adds { &one } else { &zero };
+        // SAFETY: the layouts are those of the product's shapes, and callers
+        // give buffers of these shapes; the scalars live through the call.
+        unsafe {
+            result::matmul(
+                self.handle,
+                plan.description,
+                std::ptr::from_ref(&one).cast(),
+                std::ptr::from_ref(beta).cast(),
+                weight as *const c_void,
+                plan.weight,
+                rows as *const c_void,
+                plan.rows,
+                add as *const c_void,
+                plan.result,
+                result as *mut c_void,
+                plan.result,
+                &raw const plan.algorithm,
+                self.workspace.address() as *mut c_void,
+                WORKSPACE,
+                device.stream().cu_stream().cast(),
+            )
+        }
+    }
+
     /// Starts to note which products run.
     pub(crate) fn start_recording(&self) {
         *lock(&self.recorded) = Some(Vec::new());
     }
 
-    /// Ends the recording and runs its products again with nothing between
-    /// them, on other numbers; the median seconds of a few rounds.
-    pub(crate) fn alone(&self, device: &Device) -> Computed<f64> {
-        let products = lock(&self.recorded).take().unwrap_or_default();
-        let most = |size: fn(&Product) -> usize| products.iter().map(|(p, _)| size(p)).max();
-        let weight = most(|p| p.outputs * p.inputs).unwrap_or(0);
-        let side = most(|p| p.rows * p.outputs.max(p.inputs)).unwrap_or(0);
-        // Several weights in turn, so that none of them stays in the cache.
-        let weights: Vec<Buffer<u16>> = (0..4)
-            .map(|seed| device.upload(&noise(weight, seed)))
-            .collect::<Computed<_>>()?;
-        let from = device.upload(&noise(side, 9))?;
-        let to: Buffer<f32> = device.alloc(side)?;
-        let round = || {
-            for (i, &(product, adds)) in products.iter().enumerate() {
-                let (weight, to) = (weights[i % weights.len()].address(), to.address());
-                self.run(
-                    device,
-                    product,
-                    to,
-                    weight,
-                    from.address(),
-                    adds.then_some(to),
-                )?;
-            }
-            Ok(())
-        };
-        round()?;
-        let mut seconds = (0..5)
-            .map(|_| device.seconds(round))
-            .collect::<Computed<Vec<f64>>>()?;
-        seconds.sort_by(f64::total_cmp);
-        Ok(seconds[2])
+    /// Ends the recording: its products, in order, and whether each adds.
+    pub(super) fn finish_recording(&self) -> Vec<(Product, bool)> {
+        lock(&self.recorded).take().unwrap_or_default()
     }
 
-    /// Operations per second of a large square product.
-    pub(crate) fn ceiling(&self, device: &Device) -> Computed<f64> {
-        const SIDE: usize = 8192;
-        let [a, b] = [1, 2].map(|seed| device.upload(&noise(SIDE * SIDE, seed)));
-        let (a, b) = (a?, b?);
-        let c: Buffer<u16> = device.alloc(SIDE * SIDE)?;
-        let product = Product {
-            rows: SIDE,
-            outputs: SIDE,
-            inputs: SIDE,
-            direction: Direction::Forward,
-            result: Numbers::Half,
-        };
-        let once = || self.run(device, product, c.address(), a.address(), b.address(), None);
-        once()?;
-        let mut seconds = (0..9)
-            .map(|_| device.seconds(once))
-            .collect::<Computed<Vec<f64>>>()?;
-        seconds.sort_by(f64::total_cmp);
-        Ok(product.cost().flops / seconds[4])
-    }
-
-    fn plan(&self, product: Product) -> Result<Plan, CublasError> {
+    pub(super) fn plan(&self, product: Product) -> Result<Plan, CublasError> {
         let mut plans = lock(&self.plans);
         if let Some(plan) = plans.get(&product) {
             return Ok(*plan);
@@ -241,41 +199,77 @@ impl Products {
         let weight = layout(Type::CUDA_R_16BF, inputs, outputs)?;
         let input = layout(Type::CUDA_R_16BF, from, rows)?;
         let output = layout(result_type, to, rows)?;
-        let preference = result::create_matmul_pref()?;
-        // SAFETY: all descriptors were made above; attributes have the types
-        // that cuBLASLt documents.
-        let algorithm = unsafe {
+        // SAFETY: the description was made above, and this attribute is a
+        // number of this type.
+        unsafe {
             result::set_matmul_desc_attribute(
                 description,
                 Attribute::CUBLASLT_MATMUL_DESC_TRANSA,
                 std::ptr::from_ref(&operation).cast(),
                 size_of_val(&operation),
             )?;
+        }
+        let mut plan = Plan {
+            description,
+            weight,
+            rows: input,
+            result: output,
+            algorithm: cublasLtMatmulAlgo_t { data: [0; 8] },
+        };
+        plan.algorithm = self.algorithms(&plan, 1)?[0];
+        Ok(plan)
+    }
+
+    /// The algorithms that cuBLASLt thinks best for a plan, at least one.
+    pub(super) fn algorithms(
+        &self,
+        plan: &Plan,
+        most: usize,
+    ) -> Result<Vec<cublasLtMatmulAlgo_t>, CublasError> {
+        let none = cublasLtMatmulHeuristicResult_t {
+            algo: plan.algorithm,
+            workspaceSize: 0,
+            state: Status::CUBLAS_STATUS_NOT_SUPPORTED,
+            wavesCount: 0.0,
+            reserved: [0; 4],
+        };
+        let mut found = vec![none; most];
+        let mut count = 0;
+        let preference = result::create_matmul_pref()?;
+        // SAFETY: the plan's descriptors live, and there is room for as many
+        // results as are asked for.
+        unsafe {
             result::set_matmul_pref_attribute(
                 preference,
                 Preference::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                 std::ptr::from_ref(&WORKSPACE).cast(),
                 size_of_val(&WORKSPACE),
             )?;
-            let found = result::get_matmul_algo_heuristic(
+            let asked = cublasLtMatmulAlgoGetHeuristic(
                 self.handle,
-                description,
-                weight,
-                input,
-                output,
-                output,
+                plan.description,
+                plan.weight,
+                plan.rows,
+                plan.result,
+                plan.result,
                 preference,
+                i32::try_from(most).unwrap_or(i32::MAX),
+                found.as_mut_ptr(),
+                &raw mut count,
             );
             result::destroy_matmul_pref(preference)?;
-            found?.algo
-        };
-        Ok(Plan {
-            description,
-            weight,
-            rows: input,
-            result: output,
-            algorithm,
-        })
+            asked.result()?;
+        }
+        let usable: Vec<_> = found
+            .iter()
+            .take(usize::try_from(count).unwrap_or(0))
+            .filter(|f| f.state == Status::CUBLAS_STATUS_SUCCESS)
+            .map(|f| f.algo)
+            .collect();
+        if usable.is_empty() {
+            return Err(CublasError(Status::CUBLAS_STATUS_NOT_SUPPORTED));
+        }
+        Ok(usable)
     }
 }
 
@@ -287,7 +281,7 @@ impl Product {
         }
     }
 
-    fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Cost {
         let (rows, outputs, inputs) = (self.rows as f64, self.outputs as f64, self.inputs as f64);
         Cost {
             bytes: 2.0 * (rows * (outputs + inputs) + outputs * inputs),
@@ -298,19 +292,6 @@ impl Product {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// bf16 numbers between -1/16 and 1/16: products of zeros would be faster than
-/// real ones.
-fn noise(count: usize, seed: u64) -> Vec<u16> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bf16::from_f32(((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) / 16.0).to_bits()
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 impl Drop for Products {

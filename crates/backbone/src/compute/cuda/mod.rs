@@ -7,7 +7,7 @@
 //! The files: `device` (memory, copies, launches), `kernels` (compiling and
 //! keeping them), `matmul` (dense products), `plan` (who attends to whom, as
 //! arrays), `attention`, `head` and `backend` (the operations),
-//! `profile` (what each kernel takes).
+//! `profile` (what each kernel takes), `roofline` (what the device can do).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -21,6 +21,7 @@ pub(crate) mod kernels;
 mod matmul;
 mod plan;
 mod profile;
+mod roofline;
 #[cfg(test)]
 mod tests;
 

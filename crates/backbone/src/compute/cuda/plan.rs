@@ -5,6 +5,8 @@
 //! backward pass the store is cut into *key blocks*; a block with many
 //! descendants (a prompt that the whole batch attends to) is worked on by
 //! several *items*, whose partial sums are added in a fixed order afterwards.
+//! Tiles and items stand in the order of their work, the most first, so that
+//! the multiprocessors end at about the same time.
 
 use crate::forest::{Call, Forest, Plan};
 
@@ -28,23 +30,35 @@ pub(crate) struct Tiles {
 /// Arrays of the keys' and values' backward pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyBlocks {
-    /// First row, rows, first item, items; by rows.
-    pub(crate) blocks: Vec<[i32; 4]>,
-    /// First row, rows, first entry, entries; by block.
+    /// First row, rows, first entry, entries.
     pub(crate) items: Vec<[i32; 4]>,
     /// Tile, and the first row of its node where that is the block's own.
     pub(crate) entries: Vec<[i32; 2]>,
+    /// Where an item's sums go: a place among the partial sums, or -1 where
+    /// the block has no other item.
+    pub(crate) slots: Vec<i32>,
+    /// Blocks with several items or none: first row, rows, first slot, slots.
+    pub(crate) shared: Vec<[i32; 4]>,
+    /// Places for partial sums.
+    pub(crate) partials: usize,
 }
 
 fn int(n: usize) -> i32 {
     i32::try_from(n).expect("a batch within 2^31 rows")
 }
 
+fn index(n: i32) -> usize {
+    usize::try_from(n).expect("an index")
+}
+
 impl Tiles {
     /// The tiles of a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut arrays = Tiles::default();
-        for tile in &plan.tiles {
+        let mut tiles: Vec<_> = plan.tiles.iter().collect();
+        tiles.sort_by_key(|tile| std::cmp::Reverse(tile.key_count()));
+        arrays.visible = vec![0; plan.queries];
+        for tile in tiles {
             let first = arrays.ranges.len();
             arrays
                 .ranges
@@ -55,19 +69,29 @@ impl Tiles {
                 int(first),
                 int(arrays.ranges.len() - first),
             ]);
-            arrays.visible.extend(tile.visible.iter().map(|&n| int(n)));
+            let visible = arrays.visible[tile.queries.clone()].iter_mut();
+            visible.zip(&tile.visible).for_each(|(to, &n)| *to = int(n));
         }
         arrays
+    }
+
+    fn ranges_of(&self, tile: &[i32; 4]) -> &[[i32; 2]] {
+        let [first, count] = [tile[2], tile[3]].map(index);
+        &self.ranges[first..first + count]
+    }
+
+    fn queries_of(&self, tile: i32) -> i32 {
+        self.tiles[index(tile)][1]
     }
 
     /// Pairs of a query and a key that it sees.
     pub(crate) fn pairs(&self) -> f64 {
         let mut pairs = 0.0;
-        for &[first, count, range, ranges] in &self.tiles {
-            let [first, count, range, ranges] =
-                [first, count, range, ranges].map(|n| usize::try_from(n).unwrap_or(0));
-            let context = &self.ranges[range..range + ranges - 1];
+        for tile in &self.tiles {
+            let ranges = self.ranges_of(tile);
+            let context = &ranges[..ranges.len() - 1];
             let context: i32 = context.iter().map(|[start, end]| end - start).sum();
+            let [first, count] = [tile[0], tile[1]].map(index);
             for &own in &self.visible[first..first + count] {
                 pairs += f64::from(context + own);
             }
@@ -86,49 +110,51 @@ impl KeyBlocks {
     /// Blocks of at most `rows` rows of one node each; the call covers the
     /// whole forest, so a store row is a call row.
     pub(crate) fn new(forest: &Forest, call: &Call, tiles: &Tiles, rows: usize) -> Self {
-        let mut arrays = KeyBlocks::default();
+        let mut blocks: Vec<[i32; 2]> = Vec::new();
         for span in &call.spans {
             let node = forest.range(span.node);
             for start in node.clone().step_by(rows) {
-                let count = rows.min(node.end - start);
-                arrays.blocks.push([int(start), int(count), 0, 0]);
+                blocks.push([int(start), int(rows.min(node.end - start))]);
             }
         }
-        arrays.blocks.sort_unstable();
-        let mut seen: Vec<Vec<[i32; 2]>> = vec![Vec::new(); arrays.blocks.len()];
+        blocks.sort_unstable();
+        let mut seen: Vec<Vec<[i32; 2]>> = vec![Vec::new(); blocks.len()];
         for (index, tile) in tiles.tiles.iter().enumerate() {
-            let [first, count] = [tile[2], tile[3]].map(|n| usize::try_from(n).unwrap_or(0));
-            let ranges = &tiles.ranges[first..first + count];
+            let ranges = tiles.ranges_of(tile);
             for (at, &[start, end]) in ranges.iter().enumerate() {
-                let own = if at + 1 == count { start } else { -1 };
-                let from = arrays.blocks.partition_point(|block| block[0] < start);
-                let blocks = arrays.blocks[from..].iter().zip(&mut seen[from..]);
+                let own = if at + 1 == ranges.len() { start } else { -1 };
+                let from = blocks.partition_point(|block| block[0] < start);
+                let blocks = blocks[from..].iter().zip(&mut seen[from..]);
                 for (_, seen) in blocks.take_while(|(block, _)| block[0] < end) {
                     seen.push([int(index), own]);
                 }
             }
         }
-        for (block, seen) in arrays.blocks.iter_mut().zip(seen) {
-            block[2] = int(arrays.items.len());
-            for entries in seen.chunks(ITEM_TILES) {
-                arrays.items.push([
-                    block[0],
-                    block[1],
-                    int(arrays.entries.len()),
-                    int(entries.len()),
-                ]);
-                arrays.entries.extend(entries);
+
+        let mut arrays = KeyBlocks::default();
+        let mut items = Vec::new();
+        for (&[start, count], seen) in blocks.iter().zip(seen) {
+            let parts = seen.len().div_ceil(ITEM_TILES);
+            if parts != 1 {
+                let first = int(arrays.partials);
+                arrays.shared.push([start, count, first, int(parts)]);
             }
-            block[3] = int(arrays.items.len()) - block[2];
+            for entries in seen.chunks(ITEM_TILES) {
+                let queries = entries.iter().map(|e| tiles.queries_of(e[0]));
+                let work: i32 = queries.sum();
+                let slot = if parts == 1 { -1 } else { int(arrays.partials) };
+                arrays.partials += usize::from(parts != 1);
+                let item = [start, count, int(arrays.entries.len()), int(entries.len())];
+                arrays.entries.extend(entries);
+                items.push((work, item, slot));
+            }
+        }
+        items.sort_by_key(|&(work, ..)| std::cmp::Reverse(work));
+        for (_, item, slot) in items {
+            arrays.items.push(item);
+            arrays.slots.push(slot);
         }
         arrays
-    }
-
-    /// Blocks and items that the first `rows` rows take.
-    pub(crate) fn of_first_rows(&self, rows: usize) -> (usize, usize) {
-        let blocks = self.blocks.partition_point(|block| block[0] < int(rows));
-        let items = self.blocks[..blocks].last().map_or(0, |b| b[2] + b[3]);
-        (blocks, usize::try_from(items).unwrap_or(0))
     }
 }
 
@@ -153,18 +179,18 @@ mod tests {
         let tiles = Tiles::new(&Plan::new(&forest, &call, Some(&[0, 74, 90, 114, 117]), 32));
         assert_eq!(
             tiles.tiles,
-            [[0, 1, 0, 1], [1, 1, 1, 2], [2, 2, 3, 2], [4, 1, 5, 2]]
+            [[2, 2, 0, 2], [4, 1, 2, 2], [1, 1, 4, 2], [0, 1, 6, 1]]
         );
         assert_eq!(
             tiles.ranges,
             [
-                [0, 1],
-                [0, 70],
-                [70, 75],
                 [0, 75],
                 [75, 115],
                 [0, 75],
-                [115, 118]
+                [115, 118],
+                [0, 70],
+                [70, 75],
+                [0, 1]
             ]
         );
         assert_eq!(tiles.visible, [1, 5, 16, 40, 3]);
@@ -179,14 +205,18 @@ mod tests {
             let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries));
             let keys = KeyBlocks::new(&forest, &call, &tiles, rows);
             let mut seen = vec![[0; 118]; 118];
-            for (at, &[start, count, first, entries]) in keys.items.iter().enumerate() {
-                assert!(entries as usize <= ITEM_TILES);
-                let block = keys
-                    .blocks
-                    .iter()
-                    .find(|b| (b[2]..b[2] + b[3]).contains(&(at as i32)))
-                    .expect("an item has its block");
-                assert_eq!(block[..2], [start, count]);
+            let mut slots = Vec::new();
+            for (&[start, count, first, entries], &slot) in keys.items.iter().zip(&keys.slots) {
+                assert!((1..=ITEM_TILES as i32).contains(&entries));
+                let shared = keys.shared.iter().find(|b| b[0] == start);
+                match shared {
+                    None => assert_eq!(slot, -1, "the block's only item"),
+                    Some(&[_, rows, first, items]) => {
+                        assert_eq!(rows, count);
+                        assert!((first..first + items).contains(&slot));
+                        slots.push(slot);
+                    }
+                }
                 for &[tile, own] in &keys.entries[first as usize..(first + entries) as usize] {
                     let [query, queries, ..] = tiles.tiles[tile as usize];
                     for query in query..query + queries {
@@ -208,9 +238,8 @@ mod tests {
                     assert_eq!(times, i32::from(wanted), "query {query} key {key}");
                 }
             }
-            assert_eq!(keys.of_first_rows(0), (0, 0));
-            let all = (keys.blocks.len(), keys.items.len());
-            assert_eq!(keys.of_first_rows(118), all);
+            slots.sort_unstable();
+            assert_eq!(slots, (0..keys.partials as i32).collect::<Vec<_>>());
         }
     }
 }

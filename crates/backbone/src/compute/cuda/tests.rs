@@ -507,4 +507,16 @@ fn cuda_refusals_are_errors() {
     let huge = cuda.tensor(1 << 30, 1 << 8);
     let message = huge.err().map(|e| e.to_string()).unwrap_or_default();
     assert!(message.contains("out of memory"), "{message}");
+    // A model that no card holds: refused with its plan, before most of its
+    // weights are made.
+    let large = Config {
+        vocab_size: 4_000_000,
+        hidden_size: 16384,
+        tied_embeddings: true,
+        ..config(1, 128, 8, 128)
+    };
+    let weights = RandomTensors::new(&large, 1);
+    let refused = Model::from_tensors(&large, &weights, Device::Cuda(0));
+    let message = refused.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(message.contains("GB of weights"), "{message}");
 }

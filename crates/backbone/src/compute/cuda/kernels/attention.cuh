@@ -26,10 +26,10 @@ inline constexpr int BLOCK_M = WARPS * WARP_ROWS;
 inline constexpr int ROW_TILES = WARP_ROWS / 16;
 inline constexpr int THREAD_ROWS = 2 * ROW_TILES;
 
-// Store rows per work item of the backward pass for keys, whose warps own 16
-// each; in deep heads two warps share them.
-inline constexpr int COLUMN_PARTS = DEPTH <= 128 ? 1 : 2;
-inline constexpr int BLOCK_KEYS = 16 * WARPS / COLUMN_PARTS;
+// Store rows per work item of the backward pass for keys: two pairs of warps
+// with 16 KEY_TILES rows each.
+inline constexpr int KEY_TILES = DEPTH <= 128 ? 2 : 1;
+inline constexpr int BLOCK_KEYS = 2 * 16 * KEY_TILES;
 
 inline constexpr float LOG2_E = 1.4426950408889634f;
 
@@ -166,6 +166,19 @@ struct PackedRows {
     }
 };
 
+// What a block of a grid (pieces, kv_heads) works on. Blocks start in the order
+// of their linear index; with the heads side by side, the order of the pieces
+// (the host puts long ones first) is that of the whole grid and not of one head.
+struct Work {
+    int piece;
+    int kv_head;
+};
+
+__device__ __forceinline__ Work find_work(int kv_heads) {
+    const unsigned index = blockIdx.y * gridDim.x + blockIdx.x;
+    return {(int)(index / kv_heads), (int)(index % kv_heads)};
+}
+
 // How a block copies rows: COPY_LANES threads side by side take one row, each
 // of them every COPY_LANES-th 16-byte unit, so that all addresses of a thread
 // differ by constants.
@@ -210,16 +223,17 @@ __device__ __forceinline__ void copy_listed_rows(bf16* to, const bf16* store, co
     });
 }
 
-// Writes a warp's results, times `factor` per row, by way of its own rows of
-// shared memory: whole 16-byte units in order instead of scattered pairs.
-__device__ __forceinline__ void write_results(bf16* to, PackedRows rows, int end, bf16* staging,
-                                              const float (&x)[ROW_TILES][DEPTH / 8][4],
-                                              const float (&factor)[THREAD_ROWS]) {
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    bf16* own = staging + warp * WARP_ROWS * STRIDE;
+// Writes the first `end` rows of a warp's results, times `factor` per row, to
+// to(row), by way of the warp's own rows of shared memory at `own`: whole
+// 16-byte units in order instead of scattered pairs.
+template <int TILES, class Target>
+__device__ __forceinline__ void write_rows(Target to, int end, bf16* own,
+                                           const float (&x)[TILES][DEPTH / 8][4],
+                                           const float (&factor)[2 * TILES]) {
+    const int lane = threadIdx.x % 32;
     __syncwarp();
 #pragma unroll
-    for (int m = 0; m < ROW_TILES; m++) {
+    for (int m = 0; m < TILES; m++) {
 #pragma unroll
         for (int n = 0; n < DEPTH / 8; n++) {
 #pragma unroll
@@ -232,12 +246,85 @@ __device__ __forceinline__ void write_results(bf16* to, PackedRows rows, int end
         }
     }
     __syncwarp();
-    for (int i = lane; i < WARP_ROWS * (HEAD_DIM / 8); i += 32) {
+    for (int i = lane; i < 16 * TILES * (HEAD_DIM / 8); i += 32) {
         const int row = i / (HEAD_DIM / 8), column = i % (HEAD_DIM / 8) * 8;
-        const int packed = warp * WARP_ROWS + row;
-        if (packed < end) {
-            *(uint4*)(to + rows.offset(packed) + column) =
-                *(const uint4*)(own + row * STRIDE + column);
+        if (row < end) {
+            *(uint4*)(to(row) + column) = *(const uint4*)(own + row * STRIDE + column);
+        }
+    }
+}
+
+// The same for the packed rows of a tile, of which `end` are in use.
+__device__ __forceinline__ void write_results(bf16* to, PackedRows rows, int end, bf16* staging,
+                                              const float (&x)[ROW_TILES][DEPTH / 8][4],
+                                              const float (&factor)[THREAD_ROWS]) {
+    const int first = threadIdx.x / 32 * WARP_ROWS;
+    write_rows<ROW_TILES>([&](int row) { return to + rows.offset(first + row); }, end - first,
+                          staging + first * STRIDE, x, factor);
+}
+
+// Turns a warp's results back by the rotary angle, the transpose of the rotation:
+//
+//   y1 = x1 cos + x2 sin,   y2 = x2 cos - x1 sin
+//
+// for the pairs (i, i + HEAD_DIM / 2). `angle(row)` is the row of cos and sin
+// [.., HEAD_DIM / 2] for a row below `end`. A thread holds both halves of its
+// pairs if they are whole results apart; else they meet in shared memory, eight
+// rows at a time, at `own` (8 * STRIDE floats for each warp).
+template <int TILES, class Angle>
+__device__ __forceinline__ void turn_back(float (&x)[TILES][DEPTH / 8][4], Angle angle, int end,
+                                          const float* cos, const float* sin, float* own) {
+    constexpr int HALF = HEAD_DIM / 2;
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int m = 0; m < TILES; m++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int row = m * 16 + half * 8 + lane / 4;
+            const size_t at = row < end ? (size_t)angle(row) * HALF : 0;
+            if constexpr (HALF % 8 == 0) {
+                if (row >= end) {
+                    continue;
+                }
+#pragma unroll
+                for (int n = 0; n < HALF / 8; n++) {
+                    const int column = n * 8 + lane % 4 * 2;
+                    const float2 c = *(const float2*)(cos + at + column);
+                    const float2 s = *(const float2*)(sin + at + column);
+                    float(&low)[4] = x[m][n];
+                    float(&high)[4] = x[m][n + HALF / 8];
+                    const float x1 = low[2 * half], x2 = high[2 * half];
+                    low[2 * half] = x1 * c.x + x2 * s.x;
+                    high[2 * half] = x2 * c.x - x1 * s.x;
+                    const float z1 = low[2 * half + 1], z2 = high[2 * half + 1];
+                    low[2 * half + 1] = z1 * c.y + z2 * s.y;
+                    high[2 * half + 1] = z2 * c.y - z1 * s.y;
+                }
+            } else {
+                float* shared_row = own + lane / 4 * STRIDE;
+                __syncwarp();
+#pragma unroll
+                for (int n = 0; n < DEPTH / 8; n++) {
+                    const int column = n * 8 + lane % 4 * 2;
+                    shared_row[column] = x[m][n][2 * half];
+                    shared_row[column + 1] = x[m][n][2 * half + 1];
+                }
+                __syncwarp();
+#pragma unroll
+                for (int n = 0; n < HEAD_DIM / 8; n++) {
+#pragma unroll
+                    for (int i = 0; i < 2; i++) {
+                        const int column = n * 8 + lane % 4 * 2 + i;
+                        const bool first = column < HALF;
+                        const size_t pair = at + column - (first ? 0 : HALF);
+                        const float other = shared_row[first ? column + HALF : column - HALF];
+                        const float s = row < end ? sin[pair] : 0.0f;
+                        const float c = row < end ? cos[pair] : 0.0f;
+                        float& own_half = x[m][n][2 * half + i];
+                        own_half = own_half * c + (first ? other * s : -(other * s));
+                    }
+                }
+            }
         }
     }
 }

@@ -1,68 +1,53 @@
 // Forest attention, backward for keys and values, over one block of store rows
 // and some of the query tiles that see it:
 //
-//   dv = p^T d_out,   dk = ds^T q / sqrt(HEAD_DIM)
+//   dv = p^T d_out,   dk = R^T (ds^T q) / sqrt(HEAD_DIM)
 //
 // with p and ds as in attention_backward_queries, which has to run first since
-// it writes the deltas.
+// it writes the deltas; R^T turns a key's gradient back by its rotary angle.
 //
 //   items    {first store row, rows <= BLOCK_KEYS, first entry,
 //             entries <= MAX_ENTRIES} per work item; the rows are of one node
 //   entries  {tile, first store row of the tile's node, or -1 if the tile's
 //             node is a descendant and so sees every row of the item}
-//   partial_keys, partial_values  f32 [items, kv_heads, BLOCK_KEYS, HEAD_DIM],
-//             written for the rows that an item has
+//   slots    per item: -1 if it is the only one of its rows, and so writes d_kv;
+//            otherwise where its rows of the partial sums go, keys not turned back
+//   d_kv     bf16, `row_stride` elements per store row; key gradients
+//            [kv_heads, HEAD_DIM] at 0, value gradients at `values_offset`
+//   partial_keys, partial_values  f32 [slots, kv_heads, BLOCK_KEYS, HEAD_DIM]
+//   cos, sin f32 [store rows, HEAD_DIM / 2]
 //
 // Grid (items, kv_heads), THREADS threads, BACKWARD_KEYS_BYTES of shared
 // memory. Shared prefixes are seen by very many queries: the host cuts their
 // lists into several items, whose partial sums attention_backward_reduce adds
 // in a fixed order.
 //
-// The scores are computed transposed, keys by queries. Then p and ds are left
-// operands of the second products without leaving registers, every warp owns
-// 16 keys and no warp waits for another's scores. Keys and values stay in
-// registers too, as long as there is room.
+// The scores are computed transposed, keys by queries, so that p and ds are left
+// operands of the second products without leaving registers. Reading shared
+// memory is what limits these products, and a fragment of queries serves as many
+// of them as a warp has keys. So a pair of warps splits the work not by keys but
+// by gradient: both have the same 16 KEY_TILES keys, and the first computes
+//
+//   p from q k^T, then p^T d_out,   the second   d_out v^T, ds, then ds^T q.
+//
+// Each holds its keys or values and one gradient in registers, and twice as
+// many keys fit as if it had both. The second warp takes p, as the rounded left
+// operand, from the first; it works one step of QUERY_ROWS rows behind, so that
+// the barrier of the loop is all the two need.
 
 inline constexpr int MAX_ENTRIES = 64;
-// In deep heads each of the two warps that share keys sums half of the columns.
-inline constexpr int PART_TILES = (DEPTH / 16 + COLUMN_PARTS - 1) / COLUMN_PARTS;
-inline constexpr int KEY_WARPS = WARPS / COLUMN_PARTS;
 inline constexpr int QUERY_ROWS = DEPTH <= 128 ? 32 : 16;
-inline constexpr int BACKWARD_KEYS_BYTES = (2 * BLOCK_KEYS + 4 * QUERY_ROWS) * STRIDE * 2 +
-                                    2 * 3 * QUERY_ROWS * 4 + MAX_ENTRIES * 16;
-
-// Left operands of a warp's 16 rows: held in registers, or read when needed.
-template <bool HELD>
-struct LeftRows;
-
-template <>
-struct LeftRows<true> {
-    unsigned x[DEPTH / 16][4];
-    __device__ __forceinline__ explicit LeftRows(const bf16* rows) {
-        const unsigned address = left_address(rows);
-#pragma unroll
-        for (int k = 0; k < DEPTH / 16; k++) {
-            load_matrices(x[k], address + piece(0, k * 16));
-        }
-    }
-    __device__ __forceinline__ void get(unsigned (&a)[4], int k) const {
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            a[i] = x[k][i];
-        }
-    }
-};
-
-template <>
-struct LeftRows<false> {
-    unsigned address;
-    __device__ __forceinline__ explicit LeftRows(const bf16* rows) : address(left_address(rows)) {}
-    __device__ __forceinline__ void get(unsigned (&a)[4], int k) const {
-        load_matrices(a, address + piece(0, k * 16));
-    }
-};
-
-inline constexpr bool HOLD = DEPTH <= 128;
+inline constexpr int QUERY_TILES = QUERY_ROWS / 16;
+inline constexpr int FRAGMENTS = KEY_TILES * QUERY_TILES;
+// Steps in shared memory: the second warps', the first warps', and two on their
+// way. The item's keys and values pass through the place of the last two.
+inline constexpr int STAGES = 4;
+inline constexpr int STAGE_ROWS = 2 * QUERY_ROWS;  // of q, then of d_out
+static_assert(2 * BLOCK_KEYS <= 2 * STAGE_ROWS, "keys and values fit into two stages");
+inline constexpr int BACKWARD_KEYS_BYTES = STAGES * STAGE_ROWS * STRIDE * 2 +
+                                           2 * 2 * FRAGMENTS * 32 * 16 + MAX_ENTRIES * 16 +
+                                           STAGES * (3 * QUERY_ROWS + 2) * 4;
+inline constexpr int BACKWARD_KEYS_BLOCKS = DEPTH <= 64 ? 3 : 2;  // per multiprocessor
 
 // Starts copying `count` consecutive store rows.
 __device__ __forceinline__ void copy_store_rows(bf16* to, const bf16* store, int first, int count,
@@ -74,48 +59,56 @@ __device__ __forceinline__ void copy_store_rows(bf16* to, const bf16* store, int
     });
 }
 
-__device__ __forceinline__ void write_partial(float* to, int row_count, int row, int first_column,
-                                              const float (&x)[2 * PART_TILES][4], float factor) {
+// Writes the first `end` of a warp's rows of partial sums.
+__device__ __forceinline__ void write_partial(float* to, int end,
+                                              const float (&x)[KEY_TILES][DEPTH / 8][4],
+                                              float factor) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
-    for (int n = 0; n < 2 * PART_TILES; n++) {
+    for (int m = 0; m < KEY_TILES; m++) {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            const int column = first_column + n * 8 + lane % 4 * 2;
-            if (row + half * 8 < row_count && column < HEAD_DIM) {
-                *(float2*)(to + (size_t)(row + half * 8) * HEAD_DIM + column) =
-                    make_float2(x[n][2 * half] * factor, x[n][2 * half + 1] * factor);
+            const int row = m * 16 + half * 8 + lane / 4;
+            if (row < end) {
+#pragma unroll
+                for (int n = 0; n < HEAD_DIM / 8; n++) {
+                    *(float2*)(to + (size_t)row * HEAD_DIM + n * 8 + lane % 4 * 2) =
+                        make_float2(x[m][n][2 * half] * factor, x[m][n][2 * half + 1] * factor);
+                }
             }
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2)
-attention_backward_keys(float* __restrict__ partial_keys, float* __restrict__ partial_values,
-                        const bf16* __restrict__ q, const bf16* __restrict__ keys,
-                        const bf16* __restrict__ values, const bf16* __restrict__ d_out,
-                        const float* __restrict__ log_sums, const float* __restrict__ deltas,
-                        const int4* __restrict__ tiles, const int* __restrict__ visible,
-                        const int4* __restrict__ items, const int2* __restrict__ entries,
-                        int queries, int kv_heads) {
+extern "C" __global__ void __launch_bounds__(THREADS, BACKWARD_KEYS_BLOCKS)
+attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_keys,
+                        float* __restrict__ partial_values, const bf16* __restrict__ q,
+                        const bf16* __restrict__ keys, const bf16* __restrict__ values,
+                        const bf16* __restrict__ d_out, const float* __restrict__ log_sums,
+                        const float* __restrict__ deltas, const int4* __restrict__ tiles,
+                        const int* __restrict__ visible, const int4* __restrict__ items,
+                        const int2* __restrict__ entries, const int* __restrict__ slots,
+                        const float* __restrict__ cos, const float* __restrict__ sin, int queries,
+                        int kv_heads, int row_stride, int values_offset) {
     extern __shared__ __align__(16) unsigned char shared[];
-    bf16* key_rows = (bf16*)shared;
-    bf16* value_rows = key_rows + BLOCK_KEYS * STRIDE;
-    bf16* q_rows = value_rows + BLOCK_KEYS * STRIDE;        // [2][QUERY_ROWS]
-    bf16* d_out_rows = q_rows + 2 * QUERY_ROWS * STRIDE;    // [2][QUERY_ROWS]
-    int4* work = (int4*)(d_out_rows + 2 * QUERY_ROWS * STRIDE);
-    float* row_log_sums = (float*)(work + MAX_ENTRIES);     // [2][QUERY_ROWS]
-    float* row_deltas = row_log_sums + 2 * QUERY_ROWS;      // [2][QUERY_ROWS]
-    int* row_visible = (int*)(row_deltas + 2 * QUERY_ROWS); // [2][QUERY_ROWS]
+    bf16* stages = (bf16*)shared;  // [STAGES][q, d_out][QUERY_ROWS]
+    uint4* exchange = (uint4*)(stages + STAGES * STAGE_ROWS * STRIDE);  // [2][pair][FRAGMENTS][32]
+    int4* work = (int4*)(exchange + 2 * 2 * FRAGMENTS * 32);
+    int2* stage_steps = (int2*)(work + MAX_ENTRIES);  // [STAGES] {own_start, rows}
+    float* row_log_sums = (float*)(stage_steps + STAGES);         // [STAGES][QUERY_ROWS]
+    float* row_deltas = row_log_sums + STAGES * QUERY_ROWS;      // [STAGES][QUERY_ROWS]
+    int* row_visible = (int*)(row_deltas + STAGES * QUERY_ROWS); // [STAGES][QUERY_ROWS]
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int kv_head = blockIdx.y;
-    const int4 item = items[blockIdx.x];
-    const int first_key = warp % KEY_WARPS * 16;
-    const int first_tile = COLUMN_PARTS == 1 ? 0 : warp / KEY_WARPS * PART_TILES;
+    const int pair = warp % 2, second = warp / 2;
+    const Work block = find_work(kv_heads);
+    const int kv_head = block.kv_head;
+    const int4 item = items[block.piece];
+    const int first_key = pair * 16 * KEY_TILES;
 
-    copy_store_rows(key_rows, keys, item.x, item.y, kv_head, kv_heads);
-    copy_store_rows(value_rows, values, item.x, item.y, kv_head, kv_heads);
+    bf16* held_rows = stages + 2 * STAGE_ROWS * STRIDE;  // keys, then values
+    copy_store_rows(held_rows, keys, item.x, item.y, kv_head, kv_heads);
+    copy_store_rows(held_rows + BLOCK_KEYS * STRIDE, values, item.x, item.y, kv_head, kv_heads);
     // {first query, rows, own_start} of every tile of the list.
     for (int i = threadIdx.x; i < item.w; i += THREADS) {
         const int2 entry = entries[item.z + i];
@@ -124,131 +117,205 @@ attention_backward_keys(float* __restrict__ partial_keys, float* __restrict__ pa
     }
     __syncthreads();
 
-    // What is to be loaded next: rows from `row` of tile `entry` of the list.
-    int entry = 0, row = 0;
-    auto copy_query_rows = [&](int buffer) {
-        const int4 tile = work[entry];
-        const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
-        for_units<QUERY_ROWS>([&](int unit_row, int column) {
-            const bool valid = row + unit_row < tile.y && column < HEAD_DIM;
-            const size_t from = valid ? rows.offset(row + unit_row) + column : 0;
-            const int to = (buffer * QUERY_ROWS + unit_row) * STRIDE + column;
-            copy_16(q_rows + to, q + from, valid);
-            copy_16(d_out_rows + to, d_out + from, valid);
-        });
-        if (threadIdx.x < QUERY_ROWS) {
-            const int packed = row + threadIdx.x;
-            const bool valid = packed < tile.y;
-            const size_t at = valid ? rows.statistic(packed, queries) : 0;
-            const int to = buffer * QUERY_ROWS + threadIdx.x;
-            copy_4(row_log_sums + to, log_sums + at, valid);
-            copy_4(row_deltas + to, deltas + at, valid);
-            copy_4(row_visible + to, visible + (valid ? rows.query(packed) : 0), valid);
+    // What is to be copied next: rows from `copy_row` of tile `copy_entry`.
+    int copy_entry = 0, copy_row = 0;
+    auto copy_step = [&](int stage) {
+        if (copy_entry < item.w) {
+            const int4 tile = work[copy_entry];
+            const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
+            bf16* stage_rows = stages + stage * STAGE_ROWS * STRIDE;
+            for_units<QUERY_ROWS>([&](int unit_row, int column) {
+                const bool valid = copy_row + unit_row < tile.y && column < HEAD_DIM;
+                const size_t from = valid ? rows.offset(copy_row + unit_row) + column : 0;
+                bf16* to = stage_rows + unit_row * STRIDE + column;
+                copy_16(to, q + from, valid);
+                copy_16(to + QUERY_ROWS * STRIDE, d_out + from, valid);
+            });
+            if (threadIdx.x < QUERY_ROWS) {
+                const int packed = copy_row + threadIdx.x;
+                const bool valid = packed < tile.y;
+                const size_t at = valid ? rows.statistic(packed, queries) : 0;
+                const int to = stage * QUERY_ROWS + threadIdx.x;
+                copy_4(row_log_sums + to, log_sums + at, valid);
+                copy_4(row_deltas + to, deltas + at, valid);
+                copy_4(row_visible + to, visible + (valid ? rows.query(packed) : 0), valid);
+            }
+            if (threadIdx.x == 0) {
+                stage_steps[stage] = make_int2(tile.z, min(QUERY_ROWS, tile.y - copy_row));
+            }
+            copy_row += QUERY_ROWS;
+            if (copy_row >= tile.y) {
+                copy_entry++;
+                copy_row = 0;
+            }
         }
+        close_copy_group();
     };
-    if (item.w > 0) {
-        copy_query_rows(0);
+    copy_step(0);
+    copy_step(1);
+    int steps = 0;
+    for (int i = 0; i < item.w; i++) {
+        steps += (work[i].y + QUERY_ROWS - 1) / QUERY_ROWS;
     }
-    wait_for_copies();
+    wait_for_copy_groups<1>();
     __syncthreads();
-    const LeftRows<HOLD> held_keys(key_rows + first_key * STRIDE);
-    const LeftRows<HOLD> held_values(value_rows + first_key * STRIDE);
+    // This warp's keys or values.
+    unsigned held[DEPTH / 16][KEY_TILES][4];
+    const unsigned held_address =
+        left_address(held_rows + (second * BLOCK_KEYS + first_key) * STRIDE);
+#pragma unroll
+    for (int k = 0; k < DEPTH / 16; k++) {
+#pragma unroll
+        for (int m = 0; m < KEY_TILES; m++) {
+            load_matrices(held[k][m], held_address + piece(m * 16, k * 16));
+        }
+    }
 
     const float scale = rsqrtf((float)HEAD_DIM);
     const float factor = LOG2_E * scale;
-    float dk[2 * PART_TILES][4] = {};
-    float dv[2 * PART_TILES][4] = {};
-    // Right operands: rows as columns of the scores, then as rows of d_out, q.
-    const unsigned q_right = right_address(q_rows);
-    const unsigned d_out_right = right_address(d_out_rows);
-    const unsigned q_left = left_address(q_rows) + piece(0, first_tile * 16);
-    const unsigned d_out_left = left_address(d_out_rows) + piece(0, first_tile * 16);
+    float sum[KEY_TILES][DEPTH / 8][4] = {};
+    // Both products read the steps by the same lane addresses: q by rows first and
+    // d_out transposed second, or in second warps the other way round.
+    const unsigned lane_address = left_address(stages);
+    const unsigned first_rows = second ? piece(QUERY_ROWS, 0) : 0;
+    uint4* own_exchange = exchange + pair * FRAGMENTS * 32 + lane;
 
-    for (int buffer = 0; entry < item.w; buffer ^= 1) {
-        wait_for_copies();
+    for (int i = 0; i <= steps; i++) {
+        wait_for_copy_groups<1>();
         __syncthreads();
-        const int own_start = work[entry].z;
-        const int row_count = min(QUERY_ROWS, work[entry].y - row);
-        row += QUERY_ROWS;
-        if (row >= work[entry].y) {
-            entry++;
-            row = 0;
-        }
-        if (entry < item.w) {
-            copy_query_rows(buffer ^ 1);
-        }
-
-        const int* seen = row_visible + buffer * QUERY_ROWS;
-        // The warp's first key by its place in its own node.
-        const int own_key = item.x + first_key - own_start;
-        if (own_start >= 0 && seen[row_count - 1] <= own_key) {
+        copy_step((i + 2) % STAGES);
+        const int step = i - second;
+        if (step < 0 || step >= steps) {
             continue;
         }
-        const unsigned offset = buffer * piece(QUERY_ROWS, 0);
-        float score[QUERY_ROWS / 8][4] = {};
-        float d_score[QUERY_ROWS / 8][4] = {};
+        const int stage = step % STAGES;
+        const int own_start = stage_steps[stage].x;
+        const int row_count = stage_steps[stage].y;
+        const int* seen = row_visible + stage * QUERY_ROWS;
+        // The warp's first key by its place in its own node.
+        const int own_key = item.x + first_key - own_start;
+        if (first_key >= item.y || (own_start >= 0 && seen[row_count - 1] <= own_key)) {
+            continue;
+        }
+
+        const unsigned by_rows = lane_address + stage * piece(STAGE_ROWS, 0) + first_rows;
+        const unsigned transposed = by_rows + piece(QUERY_ROWS, 0) - 2 * first_rows;
+        float score[KEY_TILES][QUERY_ROWS / 8][4] = {};
 #pragma unroll
         for (int k = 0; k < DEPTH / 16; k++) {
-            unsigned a[4], b[4];
-            held_keys.get(a, k);
 #pragma unroll
-            for (int n = 0; n < QUERY_ROWS / 16; n++) {
-                load_matrices(b, q_right + offset + piece(n * 16, k * 16));
-                multiply(score[2 * n], a, b[0], b[1]);
-                multiply(score[2 * n + 1], a, b[2], b[3]);
-            }
-            held_values.get(a, k);
+            for (int n = 0; n < QUERY_TILES; n++) {
+                unsigned b[4];
+                load_matrices(b, by_rows + piece(n * 16, k * 16));
 #pragma unroll
-            for (int n = 0; n < QUERY_ROWS / 16; n++) {
-                load_matrices(b, d_out_right + offset + piece(n * 16, k * 16));
-                multiply(d_score[2 * n], a, b[0], b[1]);
-                multiply(d_score[2 * n + 1], a, b[2], b[3]);
+                for (int m = 0; m < KEY_TILES; m++) {
+                    multiply(score[m][2 * n], held[k][m], b[0], b[2]);
+                    multiply(score[m][2 * n + 1], held[k][m], b[1], b[3]);
+                }
             }
         }
 
-        const bool masked = own_start >= 0 && seen[0] < own_key + 16;
+        unsigned a[QUERY_TILES][KEY_TILES][4];
+        uint4* fragments = own_exchange + step % 2 * 2 * FRAGMENTS * 32;
+        if (second == 0) {
+            if (own_start >= 0 && seen[0] < own_key + 16 * KEY_TILES) {
 #pragma unroll
-        for (int n = 0; n < QUERY_ROWS / 8; n++) {
-            const int column = n * 8 + lane % 4 * 2;
-            const float2 log_sum = *(float2*)(row_log_sums + buffer * QUERY_ROWS + column);
-            const float2 delta = *(float2*)(row_deltas + buffer * QUERY_ROWS + column);
+                for (int n = 0; n < QUERY_ROWS / 8; n++) {
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float shift = (i % 2 ? log_sum.y : log_sum.x) * LOG2_E;
-                float p = power_of_two(score[n][i] * factor - shift);
-                if (masked && seen[column + i % 2] <= own_key + lane / 4 + i / 2 * 8) {
-                    p = 0.0f;
+                    for (int j = 0; j < 4; j++) {
+                        const int limit = seen[n * 8 + lane % 4 * 2 + j % 2] - own_key;
+#pragma unroll
+                        for (int m = 0; m < KEY_TILES; m++) {
+                            if (m * 16 + lane / 4 + j / 2 * 8 >= limit) {
+                                score[m][n][j] = MINUS_INFINITY;
+                            }
+                        }
+                    }
                 }
-                score[n][i] = p;
-                d_score[n][i] = p * (d_score[n][i] - (i % 2 ? delta.y : delta.x));
+            }
+#pragma unroll
+            for (int n = 0; n < QUERY_ROWS / 8; n++) {
+                const int column = stage * QUERY_ROWS + n * 8 + lane % 4 * 2;
+                const float2 log_sum = *(float2*)(row_log_sums + column);
+                const float shift[2] = {log_sum.x * LOG2_E, log_sum.y * LOG2_E};
+#pragma unroll
+                for (int m = 0; m < KEY_TILES; m++) {
+#pragma unroll
+                    for (int j = 0; j < 4; j++) {
+                        score[m][n][j] = power_of_two(score[m][n][j] * factor - shift[j % 2]);
+                    }
+                }
+            }
+#pragma unroll
+            for (int k = 0; k < QUERY_TILES; k++) {
+#pragma unroll
+                for (int m = 0; m < KEY_TILES; m++) {
+                    as_left(a[k][m], score[m][2 * k], score[m][2 * k + 1]);
+                    fragments[(k * KEY_TILES + m) * 32] =
+                        make_uint4(a[k][m][0], a[k][m][1], a[k][m][2], a[k][m][3]);
+                }
+            }
+        } else {
+#pragma unroll
+            for (int k = 0; k < QUERY_TILES; k++) {
+                const int column = stage * QUERY_ROWS + k * 16 + lane % 4 * 2;
+                const float2 low = *(float2*)(row_deltas + column);
+                const float2 high = *(float2*)(row_deltas + column + 8);
+#pragma unroll
+                for (int m = 0; m < KEY_TILES; m++) {
+                    const uint4 p = fragments[(k * KEY_TILES + m) * 32];
+                    float(&x)[4] = score[m][2 * k];
+                    float(&y)[4] = score[m][2 * k + 1];
+                    x[0] = low_half(p.x) * (x[0] - low.x);
+                    x[1] = high_half(p.x) * (x[1] - low.y);
+                    x[2] = low_half(p.y) * (x[2] - low.x);
+                    x[3] = high_half(p.y) * (x[3] - low.y);
+                    y[0] = low_half(p.z) * (y[0] - high.x);
+                    y[1] = high_half(p.z) * (y[1] - high.y);
+                    y[2] = low_half(p.w) * (y[2] - high.x);
+                    y[3] = high_half(p.w) * (y[3] - high.y);
+                    as_left(a[k][m], x, y);
+                }
             }
         }
 #pragma unroll
-        for (int k = 0; k < QUERY_ROWS / 16; k++) {
-            unsigned a[4], b[4];
-            as_left(a, score[2 * k], score[2 * k + 1]);
+        for (int k = 0; k < QUERY_TILES; k++) {
 #pragma unroll
-            for (int n = 0; n < PART_TILES; n++) {
-                if (first_tile + n < DEPTH / 16) {
-                    load_matrices_transposed(b, d_out_left + offset + piece(k * 16, n * 16));
-                    multiply(dv[2 * n], a, b[0], b[1]);
-                    multiply(dv[2 * n + 1], a, b[2], b[3]);
-                }
-            }
-            as_left(a, d_score[2 * k], d_score[2 * k + 1]);
+            for (int n = 0; n < DEPTH / 16; n++) {
+                unsigned b[4];
+                load_matrices_transposed(b, transposed + piece(k * 16, n * 16));
 #pragma unroll
-            for (int n = 0; n < PART_TILES; n++) {
-                if (first_tile + n < DEPTH / 16) {
-                    load_matrices_transposed(b, q_left + offset + piece(k * 16, n * 16));
-                    multiply(dk[2 * n], a, b[0], b[1]);
-                    multiply(dk[2 * n + 1], a, b[2], b[3]);
+                for (int m = 0; m < KEY_TILES; m++) {
+                    multiply(sum[m][2 * n], a[k][m], b[0], b[1]);
+                    multiply(sum[m][2 * n + 1], a[k][m], b[2], b[3]);
                 }
             }
         }
     }
 
-    const size_t to = ((size_t)blockIdx.x * kv_heads + kv_head) * BLOCK_KEYS * HEAD_DIM;
-    const int own_row = first_key + lane / 4;
-    write_partial(partial_keys + to, item.y, own_row, first_tile * 16, dk, scale);
-    write_partial(partial_values + to, item.y, own_row, first_tile * 16, dv, 1.0f);
+    // First warps have the values' gradient, second warps the keys'.
+    const int end = item.y - first_key;
+    const float last_factor = second ? scale : 1.0f;
+    const int slot = slots[block.piece];
+    if (slot >= 0) {
+        const size_t first = ((size_t)slot * kv_heads + kv_head) * BLOCK_KEYS + first_key;
+        write_partial((second ? partial_keys : partial_values) + first * HEAD_DIM, end, sum,
+                      last_factor);
+        return;
+    }
+    __syncthreads();
+    bf16* own = stages + warp * 16 * KEY_TILES * STRIDE;
+    const int first_row = item.x + first_key;
+    if (second) {
+        turn_back<KEY_TILES>(
+            sum, [&](int key) { return first_row + key; }, end, cos, sin, (float*)own);
+    }
+    float factors[2 * KEY_TILES];
+#pragma unroll
+    for (int j = 0; j < 2 * KEY_TILES; j++) {
+        factors[j] = last_factor;
+    }
+    bf16* to = d_kv + (size_t)kv_head * HEAD_DIM + (second ? 0 : values_offset);
+    write_rows<KEY_TILES>([&](int key) { return to + (size_t)(first_row + key) * row_stride; },
+                          end, own, sum, factors);
 }

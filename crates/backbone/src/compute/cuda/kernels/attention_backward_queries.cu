@@ -1,10 +1,13 @@
 // Forest attention, backward for the queries. With p the probabilities and
 // delta = sum_i d_out_i out_i per row:
 //
-//   ds = p * (d_out v^T - delta),   dq = ds k / sqrt(HEAD_DIM)
+//   ds = p * (d_out v^T - delta),   dq = R^T (ds k) / sqrt(HEAD_DIM)
+//
+// where R^T turns a query's gradient back by its rotary angle.
 //
 //   q, out, d_out, dq  bf16 [N, heads, HEAD_DIM]
 //   log_sums, deltas   f32 [heads, N]; deltas are written here
+//   cos, sin           f32 [N, HEAD_DIM / 2]
 //   the rest           as in attention_forward
 //
 // Grid (tiles, kv_heads), THREADS threads, BACKWARD_QUERIES_BYTES of shared
@@ -19,7 +22,30 @@
 
 inline constexpr int BACKWARD_KEYS = DEPTH <= 128 ? 32 : 16;
 inline constexpr int BACKWARD_QUERIES_BYTES =
-    (2 * BLOCK_M + 3 * BACKWARD_KEYS) * STRIDE * 2 + 2 * BACKWARD_KEYS * 4;
+    (2 * BLOCK_M + 3 * BACKWARD_KEYS) * STRIDE * 2 + (2 * BACKWARD_KEYS + 3 * BLOCK_M) * 4;
+
+// score[rows, KEYS] += rows of queries times rows of keys.
+template <int KEYS>
+__device__ __forceinline__ void add_products(float (&score)[ROW_TILES][KEYS / 8][4],
+                                             unsigned query_address, unsigned key_address) {
+#pragma unroll
+    for (int k = 0; k < DEPTH; k += 16) {
+        unsigned a[ROW_TILES][4], b[4];
+#pragma unroll
+        for (int m = 0; m < ROW_TILES; m++) {
+            load_matrices(a[m], query_address + piece(m * 16, k));
+        }
+#pragma unroll
+        for (int n = 0; n < KEYS / 16; n++) {
+            load_matrices(b, key_address + piece(n * 16, k));
+#pragma unroll
+            for (int m = 0; m < ROW_TILES; m++) {
+                multiply(score[m][2 * n], a[m], b[0], b[1]);
+                multiply(score[m][2 * n + 1], a[m], b[2], b[3]);
+            }
+        }
+    }
+}
 
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
@@ -27,7 +53,8 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                            const bf16* __restrict__ values, const bf16* __restrict__ out,
                            const bf16* __restrict__ d_out, const float* __restrict__ log_sums,
                            const int4* __restrict__ tiles, const int2* __restrict__ ranges,
-                           const int* __restrict__ visible, int queries, int kv_heads) {
+                           const int* __restrict__ visible, const float* __restrict__ cos,
+                           const float* __restrict__ sin, int queries, int kv_heads) {
     constexpr int KEYS = BACKWARD_KEYS;
     extern __shared__ __align__(16) unsigned char shared[];
     bf16* q_rows = (bf16*)shared;
@@ -35,10 +62,14 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     bf16* key_rows = d_out_rows + BLOCK_M * STRIDE;  // [2][KEYS]
     bf16* value_rows = key_rows + 2 * KEYS * STRIDE;
     int* store_rows = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS]
+    int* row_seen = store_rows + 2 * KEYS;                 // [BLOCK_M]
+    float* row_log_sums = (float*)(row_seen + BLOCK_M);    // [BLOCK_M], of powers of two
+    float* row_deltas = row_log_sums + BLOCK_M;            // [BLOCK_M]
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int kv_head = blockIdx.y;
-    const int4 tile = tiles[blockIdx.x];
+    const Work block = find_work(kv_heads);
+    const int kv_head = block.kv_head;
+    const int4 tile = tiles[block.piece];
     const int row_count = tile.y * GROUP;
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
@@ -49,41 +80,46 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     if (threadIdx.x < 2 * KEYS) {
         store_rows[threadIdx.x] = find_store_row(own_ranges, tile.w, threadIdx.x);
     }
+    // Keys that each row sees; rows beyond the tile are computed and not stored.
+    for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
+        const bool valid = row < row_count;
+        row_seen[row] = valid ? context + visible[rows.query(row)] : key_count;
+        row_log_sums[row] = valid ? log_sums[rows.statistic(row, queries)] * LOG2_E : 0.0f;
+    }
     __syncthreads();
     copy_packed_rows<BLOCK_M>(q_rows, q, rows, row_count);
     copy_packed_rows<BLOCK_M>(d_out_rows, d_out, rows, row_count);
     copy_listed_rows<KEYS>(key_rows, keys, store_rows, kv_head, kv_heads);
     copy_listed_rows<KEYS>(value_rows, values, store_rows, kv_head, kv_heads);
 
-    int seen[THREAD_ROWS];
-    float log_sum[THREAD_ROWS], delta[THREAD_ROWS];
+    // Rows beyond the tile read the last one, so that no load hides behind a
+    // branch and all are in flight at once.
 #pragma unroll
     for (int i = 0; i < THREAD_ROWS; i++) {
         const int row = warp * WARP_ROWS + i * 8 + lane / 4;
-        const bool valid = row < row_count;
-        seen[i] = valid ? context + visible[rows.query(row)] : key_count;
-        log_sum[i] = valid ? log_sums[rows.statistic(row, queries)] * LOG2_E : 0.0f;
+        const size_t at = rows.offset(min(row, row_count - 1));
         // The four lanes of a row sum its delta from the matrices in memory.
         float sum = 0.0f;
-        if (valid) {
-            for (int column = lane % 4 * 8; column < HEAD_DIM; column += 32) {
-                const uint4 x = *(const uint4*)(out + rows.offset(row) + column);
-                const uint4 y = *(const uint4*)(d_out + rows.offset(row) + column);
-                sum += low_half(x.x) * low_half(y.x) + high_half(x.x) * high_half(y.x);
-                sum += low_half(x.y) * low_half(y.y) + high_half(x.y) * high_half(y.y);
-                sum += low_half(x.z) * low_half(y.z) + high_half(x.z) * high_half(y.z);
-                sum += low_half(x.w) * low_half(y.w) + high_half(x.w) * high_half(y.w);
-            }
+#pragma unroll
+        for (int column = lane % 4 * 8; column < HEAD_DIM; column += 32) {
+            const uint4 x = *(const uint4*)(out + at + column);
+            const uint4 y = *(const uint4*)(d_out + at + column);
+            sum += low_half(x.x) * low_half(y.x) + high_half(x.x) * high_half(y.x);
+            sum += low_half(x.y) * low_half(y.y) + high_half(x.y) * high_half(y.y);
+            sum += low_half(x.z) * low_half(y.z) + high_half(x.z) * high_half(y.z);
+            sum += low_half(x.w) * low_half(y.w) + high_half(x.w) * high_half(y.w);
         }
-        delta[i] = row_sum(sum);
-        if (valid && lane % 4 == 0) {
-            deltas[rows.statistic(row, queries)] = delta[i];
+        sum = row_sum(sum);
+        if (lane % 4 == 0) {
+            row_deltas[row] = sum;
+            if (row < row_count) {
+                deltas[rows.statistic(row, queries)] = sum;
+            }
         }
     }
     const int last_row = min((warp + 1) * WARP_ROWS, row_count) - 1;
-    const int seen_by_warp =
-        last_row >= warp * WARP_ROWS ? context + visible[rows.query(last_row)] : 0;
-    const int seen_by_all = context + visible[tile.x];
+    const int seen_by_warp = last_row >= warp * WARP_ROWS ? row_seen[last_row] : 0;
+    const int seen_by_all = row_seen[0];
 
     const float scale = rsqrtf((float)HEAD_DIM);
     const float factor = LOG2_E * scale;
@@ -111,39 +147,43 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
         const bf16* current_keys = key_rows + buffer * KEYS * STRIDE;
         const bool active = first < seen_by_warp;
         float score[ROW_TILES][KEYS / 8][4] = {};
-        float d_score[ROW_TILES][KEYS / 8][4] = {};
+        float d_score[ROW_TILES][KEYS / 8][4];
         if (active) {
             const unsigned key_address = right_address(current_keys);
+            add_products<KEYS>(score, q_address, key_address);
+            if (first + KEYS > seen_by_all) {
 #pragma unroll
-            for (int k = 0; k < DEPTH; k += 16) {
-                unsigned a[ROW_TILES][4], b[4];
+                for (int row = 0; row < THREAD_ROWS; row++) {
+                    const int limit = row_seen[warp * WARP_ROWS + row * 8 + lane / 4] - first;
 #pragma unroll
-                for (int m = 0; m < ROW_TILES; m++) {
-                    load_matrices(a[m], q_address + piece(m * 16, k));
-                }
+                    for (int n = 0; n < KEYS / 8; n++) {
 #pragma unroll
-                for (int n = 0; n < KEYS / 16; n++) {
-                    load_matrices(b, key_address + piece(n * 16, k));
-#pragma unroll
-                    for (int m = 0; m < ROW_TILES; m++) {
-                        multiply(score[m][2 * n], a[m], b[0], b[1]);
-                        multiply(score[m][2 * n + 1], a[m], b[2], b[3]);
-                    }
-                }
-#pragma unroll
-                for (int m = 0; m < ROW_TILES; m++) {
-                    load_matrices(a[m], d_out_address + piece(m * 16, k));
-                }
-#pragma unroll
-                for (int n = 0; n < KEYS / 16; n++) {
-                    load_matrices(b, value_address + piece(n * 16, k));
-#pragma unroll
-                    for (int m = 0; m < ROW_TILES; m++) {
-                        multiply(d_score[m][2 * n], a[m], b[0], b[1]);
-                        multiply(d_score[m][2 * n + 1], a[m], b[2], b[3]);
+                        for (int i = 0; i < 2; i++) {
+                            if (n * 8 + lane % 4 * 2 + i >= limit) {
+                                score[row / 2][n][row % 2 * 2 + i] = MINUS_INFINITY;
+                            }
+                        }
                     }
                 }
             }
+            // Independent of the products that follow, and so done beside them;
+            // those start from -delta.
+            const int own_row = warp * WARP_ROWS + lane / 4;
+#pragma unroll
+            for (int m = 0; m < ROW_TILES; m++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const int row = own_row + m * 16 + i / 2 * 8;
+                    const float log_sum = row_log_sums[row];
+                    const float start = -row_deltas[row];
+#pragma unroll
+                    for (int n = 0; n < KEYS / 8; n++) {
+                        score[m][n][i] = power_of_two(score[m][n][i] * factor - log_sum);
+                        d_score[m][n][i] = start;
+                    }
+                }
+            }
+            add_products<KEYS>(d_score, d_out_address, value_address);
         }
         __syncthreads();
         if (more) {
@@ -154,20 +194,13 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
             continue;
         }
 
-        const bool masked = first + KEYS > seen_by_all;
 #pragma unroll
         for (int m = 0; m < ROW_TILES; m++) {
 #pragma unroll
             for (int n = 0; n < KEYS / 8; n++) {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    const int row = 2 * m + i / 2;
-                    const int key = first + n * 8 + lane % 4 * 2 + i % 2;
-                    float p = power_of_two(score[m][n][i] * factor - log_sum[row]);
-                    if (masked && key >= seen[row]) {
-                        p = 0.0f;
-                    }
-                    d_score[m][n][i] = p * (d_score[m][n][i] - delta[row]);
+                    d_score[m][n][i] *= score[m][n][i];
                 }
             }
         }
@@ -192,6 +225,11 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
         }
     }
 
+    const int first_row = warp * WARP_ROWS;
+    float* staging = (float*)(q_rows + first_row * STRIDE);
+    turn_back<ROW_TILES>(
+        result, [&](int row) { return rows.query(first_row + row); }, row_count - first_row, cos,
+        sin, staging);
     float factors[THREAD_ROWS];
 #pragma unroll
     for (int i = 0; i < THREAD_ROWS; i++) {

@@ -1,14 +1,15 @@
-// Forest attention, the end of the backward pass for keys and values: adds the
-// partial sums of a block of rows, item after item, and turns the keys'
+// Forest attention, the end of the backward pass for keys and values of the
+// blocks of rows that had several work items (or none): adds their partial sums
+// in the order of the slots and turns the keys'
 // gradient back by the rotary angle (the transpose of the rotation):
 //
 //   y1 = x1 cos + x2 sin,   y2 = x2 cos - x1 sin
 //
 // for the pairs (i, i + HEAD_DIM / 2).
 //
-//   partial_keys, partial_values  f32 [items, kv_heads, BLOCK_KEYS, HEAD_DIM]
-//   cos, sin  f32 [T, HEAD_DIM / 2]
-//   blocks    {row of d_kv (and of cos, sin), rows, first item, items}
+//   partial_keys, partial_values  f32 [slots, kv_heads, BLOCK_KEYS, HEAD_DIM]
+//   cos, sin  f32 [rows of d_kv, HEAD_DIM / 2]
+//   blocks    {row of d_kv (and of cos, sin), rows, first slot, slots}
 //   d_kv      bf16, `row_stride` elements from row to row; key gradients
 //             [kv_heads, HEAD_DIM] at 0, value gradients at `values_offset`
 //
@@ -40,9 +41,9 @@ attention_backward_reduce(bf16* __restrict__ d_kv, const float* __restrict__ par
     for (int i = threadIdx.x; i < block.y * (HEAD_DIM / 8); i += REDUCE_THREADS) {
         const int row = i / (HEAD_DIM / 8), column = i % (HEAD_DIM / 8) * 4;
         float k1[4] = {}, k2[4] = {}, v1[4] = {}, v2[4] = {};
-        for (int item = block.z; item < block.z + block.w; item++) {
+        for (int slot = block.z; slot < block.z + block.w; slot++) {
             const size_t at =
-                (((size_t)item * kv_heads + kv_head) * BLOCK_KEYS + row) * HEAD_DIM + column;
+                (((size_t)slot * kv_heads + kv_head) * BLOCK_KEYS + row) * HEAD_DIM + column;
             add(k1, partial_keys + at);
             add(k2, partial_keys + at + HALF);
             add(v1, partial_values + at);

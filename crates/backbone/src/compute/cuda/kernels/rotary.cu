@@ -8,7 +8,7 @@
 // four, not always of eight). A row's cosines serve all its heads from cache.
 //
 // Launch: rotation_table: any grid and block that cover rows * half threads.
-// rotate_queries, rotate_queries_back: grid = rows,
+// rotate_queries: grid = rows,
 //     block = min(256, round_up(heads * h / 8, 32)).
 // store_keys_values: grid = rows, block = min(256, round_up(kv_heads * h / 8, 32)).
 
@@ -61,13 +61,6 @@ extern "C" __global__ void rotate_queries(bf16* __restrict__ q, const float* __r
                                           const float* __restrict__ sin, int rows, int heads,
                                           int h) {
     if (blockIdx.x < rows) turn_row(q, cos, sin, heads, h, 1.0f);
-}
-
-// The inverse rotation, which is also its gradient.
-extern "C" __global__ void rotate_queries_back(bf16* __restrict__ q, const float* __restrict__ cos,
-                                               const float* __restrict__ sin, int rows, int heads,
-                                               int h) {
-    if (blockIdx.x < rows) turn_row(q, cos, sin, heads, h, -1.0f);
 }
 
 // kv is [rows][2][kv_heads][h], keys before values. Rotated keys and plain
