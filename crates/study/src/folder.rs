@@ -57,7 +57,9 @@ pub fn status(study: &Study, folder: &Path) -> Status {
 pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result<(), StudyError> {
     std::fs::create_dir_all(folder).map_err(StudyError::file(folder))?;
     let path = folder.join("study.json");
-    let mine = json!({ "study": study, "backbone": backbone.fingerprint });
+    let mine = json!({
+        "study": study, "backbone": backbone.fingerprint, "numbers": backbone.model.numbers(),
+    });
     match std::fs::read(&path) {
         Ok(bytes) => {
             let found: serde_json::Value =
@@ -85,6 +87,7 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
         "architecture": std::env::consts::ARCH,
         "threads": metaprompt_backbone::matmul::threads(),
         "backbone": backbone.name(),
+        "device": backbone.model.device(),
     });
     write_atomically(&path, format!("{environment:#}\n").as_bytes())
         .map_err(StudyError::file(&path))

@@ -290,6 +290,7 @@ impl Stages<'_> {
             folder: run.folder,
             identity: json!({
                 "backbone": self.backbone.fingerprint,
+                "numbers": self.backbone.model.numbers(),
                 "stage": run.stage,
                 "initial": initial,
                 "teachers": taught,

@@ -64,6 +64,8 @@ pub(crate) struct Attended {
 }
 
 impl Backend for Cpu {
+    const NUMBERS: &'static str = "f32";
+
     type Tensor = Matrix;
     type Linear = Linear;
     type Norm = Vec<f32>;

@@ -40,6 +40,8 @@ pub struct Ceilings {
 pub struct Profile {
     /// By kernel, the longest first.
     pub kernels: Vec<KernelTime>,
+    /// From the start of the first kernel to the end of the last, in seconds.
+    pub span: f64,
     /// The matrix products alone, back to back, in seconds.
     pub products_alone: f64,
     /// The same, each with the fastest of the library's algorithms.

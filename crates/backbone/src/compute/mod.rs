@@ -30,6 +30,10 @@ pub(crate) type Computed<T> = Result<T, ComputeError>;
 /// `T` is the number of rows of the call, `N` that of its query rows, `h` the
 /// size of a head.
 pub(crate) trait Backend: Send + Sync + 'static {
+    /// The numbers that activations are stored in: results in different ones
+    /// are close, not equal.
+    const NUMBERS: &'static str;
+
     /// Activations, `[rows, columns]`.
     type Tensor;
     /// A frozen linear layer, `y = x Wᵀ + b`.

@@ -42,6 +42,8 @@ pub(crate) trait Engine: Send + Sync {
 
     fn describe(&self) -> String;
 
+    fn numbers(&self) -> &'static str;
+
     fn memory(&self) -> Computed<Option<Memory>>;
 
     fn start_profile(&self);
@@ -196,6 +198,10 @@ impl<B: Backend> Engine for Decoder<B> {
 
     fn describe(&self) -> String {
         self.backend.describe()
+    }
+
+    fn numbers(&self) -> &'static str {
+        B::NUMBERS
     }
 
     fn memory(&self) -> Computed<Option<Memory>> {

@@ -8,11 +8,11 @@ const VALUE: f64 = 2.0;
 /// What a pass over `rows` rows needs, for people.
 pub(super) fn plan(config: &Config, rows: usize, recorded: bool) -> String {
     let gigabytes = |bytes: f64| format!("{:.2} GB", bytes / 1e9);
-    let mut text = format!(
-        "the backbone has {} of weights, {rows} rows of keys and values take {}",
-        gigabytes(weights(config)),
-        gigabytes(keys_values(config, rows)),
-    );
+    let mut text = format!("the backbone has {} of weights", gigabytes(weights(config)));
+    if rows > 0 {
+        let keys_values = gigabytes(keys_values(config, rows));
+        text += &format!(", {rows} rows of keys and values take {keys_values}");
+    }
     if recorded {
         let tape = gigabytes(tape(config, rows));
         text += &format!(", and what their backward pass needs {tape}");

@@ -63,7 +63,15 @@ impl Model {
         device: Device,
     ) -> Result<Self, LoadError> {
         let engine: Box<dyn Engine> = match device.resolved() {
-            Device::Cuda(ordinal) => Box::new(Decoder::load(Cuda::open(ordinal)?, config, source)?),
+            Device::Cuda(ordinal) => {
+                let loaded = Decoder::load(Cuda::open(ordinal)?, config, source);
+                Box::new(loaded.map_err(|e| match e {
+                    LoadError::Compute(e) => {
+                        LoadError::Compute(e.planned(|| memory::plan(config, 0, false)))
+                    }
+                    other => other,
+                })?)
+            }
             Device::Cpu | Device::Auto => Box::new(Decoder::load(Cpu, config, source)?),
         };
         Ok(Model {
@@ -82,6 +90,13 @@ impl Model {
     #[must_use]
     pub fn device(&self) -> String {
         self.engine.describe()
+    }
+
+    /// The numbers that it computes in, `f32` or `bf16`: results in different
+    /// ones are close, not equal.
+    #[must_use]
+    pub fn numbers(&self) -> &'static str {
+        self.engine.numbers()
     }
 
     /// Memory of its device, where that has its own.

@@ -53,6 +53,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
 pub(crate) struct Attention {
     kernels: Kernels,
     sizes: Sizes,
+    kv_heads: usize,
 }
 
 /// Keys and values of one layer, `[rows, kv_heads, h]` each.
@@ -169,7 +170,11 @@ impl Attention {
         ] {
             device.allow_shared_memory(kernels.get(name), bytes)?;
         }
-        Ok(Attention { kernels, sizes })
+        Ok(Attention {
+            kernels,
+            sizes,
+            kv_heads: shape.kv_heads,
+        })
     }
 
     fn layout(
@@ -185,7 +190,9 @@ impl Attention {
         let tiles = Tiles::new(&plan);
         // Only a call that covers its forest can have a backward pass.
         let blocks = if call.rows() == forest.rows() {
-            let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys);
+            // Two of the kernel's blocks share a multiprocessor.
+            let at_once = 2 * device.multiprocessors() / self.kv_heads;
+            let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys, at_once);
             Some(DeviceKeyBlocks {
                 items: device.upload(&host.items)?,
                 entries: device.upload(&host.entries)?,

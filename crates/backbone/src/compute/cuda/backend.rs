@@ -205,6 +205,8 @@ fn halves(values: &[f32]) -> Vec<u16> {
 }
 
 impl Backend for Cuda {
+    const NUMBERS: &'static str = "bf16";
+
     type Tensor = Tensor;
     type Linear = Linear;
     type Norm = Buffer<f32>;
@@ -544,11 +546,12 @@ impl Backend for Cuda {
     fn finish_profile(&self) -> Computed<Option<Profile>> {
         self.device.synchronize()?;
         let kernels = self.device.profile.finish();
-        let kernels = self.device.driver("timing", kernels)?;
+        let (kernels, span) = self.device.driver("timing", kernels)?;
         let list = self.products.finish_recording();
         let alone = roofline::alone(&self.device, &self.products, &list)?;
         Ok(Some(Profile {
             kernels,
+            span,
             products_alone: alone.chosen,
             products_best: alone.best,
             ceilings: Ceilings {

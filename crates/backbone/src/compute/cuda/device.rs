@@ -25,6 +25,7 @@ pub(crate) struct Device {
     stream: Arc<CudaStream>,
     name: String,
     capability: (i32, i32),
+    multiprocessors: usize,
     kernels: Kernels,
     pub(crate) profile: Profile,
 }
@@ -201,10 +202,12 @@ impl Device {
             unsafe { context.disable_event_tracking() };
             let stream = context.new_stream()?;
             let (name, capability) = (context.name()?, context.compute_capability()?);
+            let multiprocessors =
+                context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
             keep_freed_memory(&context)?;
-            Ok((context, stream, name, capability))
+            Ok((context, stream, name, capability, multiprocessors))
         };
-        let (context, stream, name, capability) =
+        let (context, stream, name, capability, multiprocessors) =
             opened().map_err(|e| failed("opening it", message(e)))?;
         if capability < OLDEST {
             return Err(failed("opening it", too_old(&name, capability)));
@@ -215,6 +218,7 @@ impl Device {
             stream,
             name,
             capability,
+            multiprocessors: usize::try_from(multiprocessors).unwrap_or(1),
             kernels,
             profile: Profile::default(),
         })
@@ -222,6 +226,10 @@ impl Device {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn multiprocessors(&self) -> usize {
+        self.multiprocessors
     }
 
     pub(crate) fn stream(&self) -> &CudaStream {

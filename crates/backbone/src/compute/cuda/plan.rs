@@ -12,9 +12,8 @@ use crate::forest::{Call, Forest, Plan};
 
 /// Query tiles that the backward pass's kernel has room for in an item.
 pub(crate) const MAX_ITEM_TILES: usize = 64;
-/// Query tiles of an item at most: few enough that a prompt which the whole
-/// batch attends to keeps many multiprocessors busy.
-const ITEM_TILES: usize = 16;
+/// Query tiles that make an item worth its start.
+const MIN_ITEM_TILES: usize = 4;
 
 /// Arrays of the forward pass and of the queries' backward pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,8 +107,16 @@ impl Tiles {
 
 impl KeyBlocks {
     /// Blocks of at most `rows` rows of one node each; the call covers the
-    /// whole forest, so a store row is a call row.
-    pub(crate) fn new(forest: &Forest, call: &Call, tiles: &Tiles, rows: usize) -> Self {
+    /// whole forest, so a store row is a call row. `at_once` items run at the
+    /// same time: an item is no longer than the share of each of them, so that
+    /// a prompt which the whole batch attends to keeps all of the device busy.
+    pub(crate) fn new(
+        forest: &Forest,
+        call: &Call,
+        tiles: &Tiles,
+        rows: usize,
+        at_once: usize,
+    ) -> Self {
         let mut blocks: Vec<[i32; 2]> = Vec::new();
         for span in &call.spans {
             let node = forest.range(span.node);
@@ -131,15 +138,19 @@ impl KeyBlocks {
             }
         }
 
+        let entries: usize = seen.iter().map(Vec::len).sum();
+        let most = entries
+            .div_ceil(at_once.max(1))
+            .clamp(MIN_ITEM_TILES, MAX_ITEM_TILES);
         let mut arrays = KeyBlocks::default();
         let mut items = Vec::new();
         for (&[start, count], seen) in blocks.iter().zip(seen) {
-            let parts = seen.len().div_ceil(ITEM_TILES);
+            let parts = seen.len().div_ceil(most);
             if parts != 1 {
                 let first = int(arrays.partials);
                 arrays.shared.push([start, count, first, int(parts)]);
             }
-            for entries in seen.chunks(ITEM_TILES) {
+            for entries in seen.chunks(most) {
                 let queries = entries.iter().map(|e| tiles.queries_of(e[0]));
                 let work: i32 = queries.sum();
                 let slot = if parts == 1 { -1 } else { int(arrays.partials) };
@@ -201,13 +212,13 @@ mod tests {
     #[test]
     fn entries_cover_each_visible_pair_once() {
         let (forest, call) = batch();
-        for (queries, rows) in [(32, 64), (1, 16), (7, 5)] {
+        for (queries, rows, at_once) in [(32, 64, 3), (1, 16, 7), (7, 5, 1000)] {
             let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries));
-            let keys = KeyBlocks::new(&forest, &call, &tiles, rows);
+            let keys = KeyBlocks::new(&forest, &call, &tiles, rows, at_once);
             let mut seen = vec![[0; 118]; 118];
             let mut slots = Vec::new();
             for (&[start, count, first, entries], &slot) in keys.items.iter().zip(&keys.slots) {
-                assert!((1..=ITEM_TILES as i32).contains(&entries));
+                assert!((1..=MAX_ITEM_TILES as i32).contains(&entries));
                 let shared = keys.shared.iter().find(|b| b[0] == start);
                 match shared {
                     None => assert_eq!(slot, -1, "the block's only item"),

@@ -55,16 +55,22 @@ impl Profile {
         Ok(())
     }
 
-    /// Ends the recording: sums by kernel, the longest first. All work must be
-    /// done before.
-    pub(crate) fn finish(&self) -> Result<Vec<KernelTime>, DriverError> {
+    /// Ends the recording: sums by kernel, the longest first, and seconds from
+    /// the first kernel's start to the last one's end. All work must be done
+    /// before.
+    pub(crate) fn finish(&self) -> Result<(Vec<KernelTime>, f64), DriverError> {
         let spans = self
             .spans
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let spans = spans.unwrap_or_default();
+        let whole = match (spans.first(), spans.last()) {
+            (Some(first), Some(last)) => first.events[0].elapsed_ms(&last.events[1])?,
+            _ => 0.0,
+        };
         let mut times: Vec<KernelTime> = Vec::new();
-        for Span { name, cost, events } in spans.unwrap_or_default() {
+        for Span { name, cost, events } in spans {
             let seconds = f64::from(events[0].elapsed_ms(&events[1])?) / 1e3;
             let at = times.iter().position(|t| t.name == name);
             let at = at.unwrap_or_else(|| {
@@ -81,6 +87,6 @@ impl Profile {
             sum.flops += cost.flops;
         }
         times.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        Ok(times)
+        Ok((times, f64::from(whole) / 1e3))
     }
 }

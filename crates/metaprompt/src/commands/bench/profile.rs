@@ -38,10 +38,11 @@ pub(super) fn tell(profile: &Profile, step: f64) -> (Value, String) {
     }
     let _ = write!(
         text,
-        "kernels in all {:.3} ms; matrix products alone, back to back, {:.3} ms: {:.1}% of the step's {:.3} ms\n\
+        "kernels in all {:.3} ms, {:.3} ms from the first to the last; matrix products alone, back to back, {:.3} ms: {:.1}% of the step's {:.3} ms\n\
          (with the fastest of cuBLASLt's algorithms for each {:.3} ms)\n\
          this device copies {:.0} GB/s (read and written) and multiplies 8192² matrices at {:.1} TFLOP/s",
         1e3 * on_device,
+        1e3 * profile.span,
         1e3 * profile.products_alone,
         100.0 * profile.products_alone / step,
         1e3 * step,
@@ -50,7 +51,7 @@ pub(super) fn tell(profile: &Profile, step: f64) -> (Value, String) {
         ceilings.product_flops_per_second / 1e12,
     );
     let json = json!({
-        "kernels": kernels, "kernel_seconds": on_device,
+        "kernels": kernels, "kernel_seconds": on_device, "span_seconds": profile.span,
         "products_alone_seconds": profile.products_alone,
         "products_best_seconds": profile.products_best,
         "products_alone_share": profile.products_alone / step,
