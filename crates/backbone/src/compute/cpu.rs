@@ -67,6 +67,8 @@ impl Backend for Cpu {
     const NUMBERS: &'static str = "f32";
 
     type Tensor = Matrix;
+    type Stream = Matrix;
+    type Kept = Matrix;
     type Linear = Linear;
     type Norm = Vec<f32>;
     type KeysValues = KeysValues;
@@ -97,8 +99,17 @@ impl Backend for Cpu {
         Ok(rows.copied().collect())
     }
 
+    #[cfg(test)]
+    fn upload(&self, values: &[f32], columns: usize) -> Computed<Matrix> {
+        Ok(Matrix::new(values.to_vec(), columns))
+    }
+
     fn download(&self, x: &Matrix) -> Computed<Vec<f32>> {
         Ok(x.values.clone())
+    }
+
+    fn download_stream(&self, x: &Matrix) -> Computed<Vec<f32>> {
+        self.download(x)
     }
 
     fn embed(&self, table: &Linear, inputs: &[Input], prompts: &[&[f32]]) -> Computed<Matrix> {
@@ -151,10 +162,20 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn rms_norm(&self, x: &Matrix, weight: &Vec<f32>, eps: f32) -> Computed<Matrix> {
+    fn rms_norm(
+        &self,
+        x: &mut Matrix,
+        weight: &Vec<f32>,
+        eps: f32,
+        _kept: bool,
+    ) -> Computed<Matrix> {
         let mut y = Matrix::zeros(x.rows(), x.columns);
         rms_norm::forward(&mut y.values, &x.values, weight, eps);
         Ok(y)
+    }
+
+    fn keep(&self, x: Matrix) -> Matrix {
+        x
     }
 
     fn rms_norm_backward(
@@ -183,6 +204,10 @@ impl Backend for Cpu {
 
     fn backward(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
         Ok(Matrix::new(layer.backward(&dy.values), layer.inputs()))
+    }
+
+    fn backward_stream(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
+        self.backward(layer, dy)
     }
 
     fn backward_add(&self, layer: &Linear, dy: &Matrix, dx: &mut Matrix) -> Computed<()> {
@@ -268,6 +293,10 @@ impl Backend for Cpu {
     fn gather(&self, x: &Matrix, rows: &[usize]) -> Computed<Matrix> {
         let values = rows.iter().flat_map(|&r| x.row(r)).copied().collect();
         Ok(Matrix::new(values, x.columns))
+    }
+
+    fn gather_stream(&self, x: &Matrix, rows: &[usize]) -> Computed<Matrix> {
+        self.gather(x, rows)
     }
 
     fn scatter(&self, x: &Matrix, rows: &[usize], total: usize) -> Computed<Matrix> {

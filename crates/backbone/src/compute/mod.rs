@@ -36,6 +36,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Activations, `[rows, columns]`.
     type Tensor;
+    /// Rows of the residual stream, or of its gradient, `[rows, d]`: what many
+    /// layers add to, held more exactly where activations are rounded.
+    type Stream;
+    /// What the backward pass keeps of a stream.
+    type Kept;
     /// A frozen linear layer, `y = x Wᵀ + b`.
     type Linear: Send + Sync;
     /// The weight of a norm, `[d]`.
@@ -68,8 +73,15 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Rows of a linear layer's weight (a token's embedding), `[rows, inputs]`.
     fn weight_rows(&self, layer: &Self::Linear, rows: &[u32]) -> Computed<Vec<f32>>;
 
+    /// A tensor of these values, rounded as activations are.
+    #[cfg(test)]
+    fn upload(&self, values: &[f32], columns: usize) -> Computed<Self::Tensor>;
+
     /// Values of a tensor, row-major.
     fn download(&self, x: &Self::Tensor) -> Computed<Vec<f32>>;
+
+    /// Values of a stream, row-major.
+    fn download_stream(&self, x: &Self::Stream) -> Computed<Vec<f32>>;
 
     /// Input embeddings, `[T, d]`; `prompts[p]` is `[m_p, d]`.
     fn embed(
@@ -77,7 +89,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
         table: &Self::Linear,
         inputs: &[Input],
         prompts: &[&[f32]],
-    ) -> Computed<Self::Tensor>;
+    ) -> Computed<Self::Stream>;
 
     /// Layout of a whole call. `frequencies` are the rotary inverse
     /// frequencies, `[h/2]`.
@@ -103,19 +115,28 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Makes room for `rows` store rows.
     fn reserve(&self, store: &mut Self::KeysValues, shape: Shape, rows: usize) -> Computed<()>;
 
-    /// Root-mean-square norm.
-    fn rms_norm(&self, x: &Self::Tensor, weight: &Self::Norm, eps: f32) -> Computed<Self::Tensor>;
+    /// Root-mean-square norm of `x`, which is `kept` afterwards or not.
+    fn rms_norm(
+        &self,
+        x: &mut Self::Stream,
+        weight: &Self::Norm,
+        eps: f32,
+        kept: bool,
+    ) -> Computed<Self::Tensor>;
+
+    /// What the backward pass keeps of a stream that was normed.
+    fn keep(&self, x: Self::Stream) -> Self::Kept;
 
     /// `residual` plus the gradient of a norm's input `x`; where there is no
     /// residual branch, the gradient alone.
     fn rms_norm_backward(
         &self,
-        residual: Option<Self::Tensor>,
+        residual: Option<Self::Stream>,
         dy: &Self::Tensor,
-        x: &Self::Tensor,
+        x: &Self::Kept,
         weight: &Self::Norm,
         eps: f32,
-    ) -> Computed<Self::Tensor>;
+    ) -> Computed<Self::Stream>;
 
     /// `x Wᵀ + b`.
     fn forward(&self, layer: &Self::Linear, x: &Self::Tensor) -> Computed<Self::Tensor>;
@@ -125,11 +146,15 @@ pub(crate) trait Backend: Send + Sync + 'static {
         &self,
         layer: &Self::Linear,
         x: &Self::Tensor,
-        residual: &Self::Tensor,
-    ) -> Computed<Self::Tensor>;
+        residual: &Self::Stream,
+    ) -> Computed<Self::Stream>;
 
     /// `dy W`.
     fn backward(&self, layer: &Self::Linear, dy: &Self::Tensor) -> Computed<Self::Tensor>;
+
+    /// `dy W` for the stream's gradient as [`Backend::rms_norm_backward`] gives
+    /// it.
+    fn backward_stream(&self, layer: &Self::Linear, dy: &Self::Stream) -> Computed<Self::Tensor>;
 
     /// `dx += dy W`.
     fn backward_add(
@@ -182,14 +207,17 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Some rows of `x`.
     fn gather(&self, x: &Self::Tensor, rows: &[usize]) -> Computed<Self::Tensor>;
 
+    /// Some rows of a stream.
+    fn gather_stream(&self, x: &Self::Stream, rows: &[usize]) -> Computed<Self::Stream>;
+
     /// `total` rows, zero except `rows` (ascending), which are those of `x`.
-    fn scatter(&self, x: &Self::Tensor, rows: &[usize], total: usize) -> Computed<Self::Tensor>;
+    fn scatter(&self, x: &Self::Stream, rows: &[usize], total: usize) -> Computed<Self::Stream>;
 
     /// Adds the rows of `x` to these (distinct) rows of `y`.
     fn add_rows(&self, y: &mut Self::Tensor, x: &Self::Tensor, rows: &[usize]) -> Computed<()>;
 
     /// The first `rows` rows.
-    fn truncate(&self, x: Self::Tensor, rows: usize) -> Self::Tensor;
+    fn truncate(&self, x: Self::Stream, rows: usize) -> Self::Stream;
 
     /// Losses at labelled rows of the final hidden states and, where wanted,
     /// the gradient of their weighted sum.

@@ -22,7 +22,7 @@ impl<B: Backend> Decoder<B> {
         tape: Tape<B>,
         d_hidden: &B::Tensor,
         wanted: usize,
-    ) -> Computed<B::Tensor> {
+    ) -> Computed<B::Stream> {
         let (backend, shape, eps) = (
             &self.backend,
             self.attention_shape(),
@@ -49,7 +49,7 @@ impl<B: Backend> Decoder<B> {
                 _ => None,
             };
             dx = self.mlp_backward(layer, dx, &kept.middle, kept.gate_up)?;
-            let d_values = backend.backward(&layer.attention_output, &dx)?;
+            let d_values = backend.backward_stream(&layer.attention_output, &dx)?;
             // The wanted rows among the (ascending) query rows.
             let queries = selected.map_or(wanted, |(rows, _)| {
                 rows.partition_point(|&row| row < wanted)
@@ -91,12 +91,12 @@ impl<B: Backend> Decoder<B> {
     fn mlp_backward(
         &self,
         layer: &Layer<B>,
-        dx: B::Tensor,
-        middle: &B::Tensor,
+        dx: B::Stream,
+        middle: &B::Kept,
         gate_up: B::Tensor,
-    ) -> Computed<B::Tensor> {
+    ) -> Computed<B::Stream> {
         let backend = &self.backend;
-        let d_activated = backend.backward(&layer.down, &dx)?;
+        let d_activated = backend.backward_stream(&layer.down, &dx)?;
         let d_gate_up = backend.swiglu_backward(gate_up, &d_activated)?;
         drop(d_activated);
         let d_normed = backend.backward(&layer.gate_up, &d_gate_up)?;

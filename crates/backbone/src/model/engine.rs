@@ -155,7 +155,7 @@ impl<B: Backend> Decoder<B> {
         };
         let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
         // Reading waits for the processor: only now, when it has all its work.
-        Ok((backend.read_losses(losses)?, backend.download(&dx)?))
+        Ok((backend.read_losses(losses)?, backend.download_stream(&dx)?))
     }
 }
 

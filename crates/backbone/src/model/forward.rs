@@ -25,7 +25,7 @@ pub(crate) struct Tape<B: Backend> {
     pub(crate) layout: B::Layout,
     pub(crate) selection: Option<B::Layout>,
     /// Input of the final norm, `[outputs, d]`.
-    pub(crate) last: B::Tensor,
+    pub(crate) last: B::Kept,
 }
 
 /// Kept per layer: the fewest activations that the backward pass can't rebuild
@@ -33,10 +33,10 @@ pub(crate) struct Tape<B: Backend> {
 /// last layer the wanted ones).
 pub(crate) struct LayerTape<B: Backend> {
     /// Input of the layer, `[T, d]`.
-    pub(crate) input: B::Tensor,
+    pub(crate) input: B::Kept,
     pub(crate) attended: B::Attended,
     /// Residual stream between attention and MLP, `[N, d]`.
-    pub(crate) middle: B::Tensor,
+    pub(crate) middle: B::Kept,
     /// Gate and up values, `[N, 2f]`.
     pub(crate) gate_up: B::Tensor,
 }
@@ -49,7 +49,7 @@ impl<B: Backend> Decoder<B> {
     pub(crate) fn forward(
         &self,
         pass: Pass<'_>,
-        mut x: B::Tensor,
+        mut x: B::Stream,
         store: &mut KvStore<B>,
         recorded: bool,
     ) -> Computed<(B::Tensor, Option<Tape<B>>)> {
@@ -77,7 +77,7 @@ impl<B: Backend> Decoder<B> {
         let mut tapes = Vec::new();
         for (index, (layer, kv)) in self.layers.iter().zip(&mut store.layers).enumerate() {
             backend.reserve(kv, shape, forest.rows())?;
-            let normed = backend.rms_norm(&x, &layer.attention_norm, eps)?;
+            let normed = backend.rms_norm(&mut x, &layer.attention_norm, eps, recorded)?;
             let rows = backend.forward(&layer.key_value, &normed)?;
             backend.store_keys_values(shape, &layout, &rows, kv)?;
             drop(rows);
@@ -86,13 +86,13 @@ impl<B: Backend> Decoder<B> {
             let selection = selection
                 .as_ref()
                 .filter(|_| index + 1 == self.layers.len());
-            let (queries, attended, middle);
+            let (queries, attended, mut middle);
             match selection {
                 Some((rows, layout)) => {
                     queries = backend.forward(&layer.query, &backend.gather(&normed, rows)?)?;
                     drop(normed);
                     let (values, kept) = backend.attend(shape, layout, queries, kv)?;
-                    let residual = backend.gather(&x, rows)?;
+                    let residual = backend.gather_stream(&x, rows)?;
                     middle = backend.forward_add(&layer.attention_output, &values, &residual)?;
                     attended = kept;
                 }
@@ -104,31 +104,36 @@ impl<B: Backend> Decoder<B> {
                     attended = kept;
                 }
             }
-            let (gate_up, next) = self.mlp(layer, &middle)?;
+            let (gate_up, next) = self.mlp(layer, &mut middle, recorded)?;
             let input = std::mem::replace(&mut x, next);
             if recorded {
                 tapes.push(LayerTape {
-                    input,
+                    input: backend.keep(input),
                     attended,
-                    middle,
+                    middle: backend.keep(middle),
                     gate_up,
                 });
             }
         }
-        let hidden = backend.rms_norm(&x, &self.final_norm, eps)?;
+        let hidden = backend.rms_norm(&mut x, &self.final_norm, eps, recorded)?;
         let tape = recorded.then(|| Tape {
             layers: tapes,
             layout,
             selection: selection.map(|(_, layout)| layout),
-            last: x,
+            last: backend.keep(x),
         });
         Ok((hidden, tape))
     }
 
     /// Gate and up values, and the residual stream after the MLP.
-    fn mlp(&self, layer: &Layer<B>, middle: &B::Tensor) -> Computed<(B::Tensor, B::Tensor)> {
-        let backend = &self.backend;
-        let normed = backend.rms_norm(middle, &layer.mlp_norm, self.config.rms_norm_eps)?;
+    fn mlp(
+        &self,
+        layer: &Layer<B>,
+        middle: &mut B::Stream,
+        recorded: bool,
+    ) -> Computed<(B::Tensor, B::Stream)> {
+        let (backend, eps) = (&self.backend, self.config.rms_norm_eps);
+        let normed = backend.rms_norm(middle, &layer.mlp_norm, eps, recorded)?;
         let gate_up = backend.forward(&layer.gate_up, &normed)?;
         drop(normed);
         let next = backend.forward_add(&layer.down, &backend.swiglu(&gate_up)?, middle)?;

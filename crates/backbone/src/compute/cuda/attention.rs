@@ -10,43 +10,26 @@ use crate::forest::{Call, Forest, Plan};
 use crate::layers::attention::Shape;
 use std::sync::Arc;
 
+macro_rules! source {
+    ($name:literal) => {
+        (
+            concat!("attention_", $name),
+            concat!(
+                include_str!("kernels/attention.cuh"),
+                include_str!("kernels/attention_rows.cuh"),
+                include_str!(concat!("kernels/attention_", $name, ".cu"))
+            ),
+        )
+    };
+}
+
 /// The attention kernels' sources, behind their common part.
 pub(crate) const SOURCES: &[(&str, &str)] = &[
-    (
-        "attention_forward",
-        concat!(
-            include_str!("kernels/attention.cuh"),
-            include_str!("kernels/attention_forward.cu")
-        ),
-    ),
-    (
-        "attention_backward_queries",
-        concat!(
-            include_str!("kernels/attention.cuh"),
-            include_str!("kernels/attention_backward_queries.cu")
-        ),
-    ),
-    (
-        "attention_backward_keys",
-        concat!(
-            include_str!("kernels/attention.cuh"),
-            include_str!("kernels/attention_backward_keys.cu")
-        ),
-    ),
-    (
-        "attention_backward_reduce",
-        concat!(
-            include_str!("kernels/attention.cuh"),
-            include_str!("kernels/attention_backward_reduce.cu")
-        ),
-    ),
-    (
-        "attention_decode",
-        concat!(
-            include_str!("kernels/attention.cuh"),
-            include_str!("kernels/attention_decode.cu")
-        ),
-    ),
+    source!("forward"),
+    source!("backward_queries"),
+    source!("backward_keys"),
+    source!("backward_reduce"),
+    source!("decode"),
 ];
 
 /// Kernels for one shape of heads.

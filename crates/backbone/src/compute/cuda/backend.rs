@@ -49,6 +49,31 @@ impl Tensor {
     }
 }
 
+/// Rows of the residual stream or of its gradient: f32, and their bf16 copy
+/// once a norm has made one.
+pub(crate) struct Stream {
+    buffer: Buffer<f32>,
+    copy: Option<Tensor>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Stream {
+    fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    fn copy(&self) -> &Tensor {
+        self.copy.as_ref().expect("a norm made a copy of its rows")
+    }
+}
+
+impl From<&Stream> for Arg {
+    fn from(stream: &Stream) -> Self {
+        Arg::Address(stream.buffer.address())
+    }
+}
+
 impl From<&Tensor> for Arg {
     fn from(tensor: &Tensor) -> Self {
         Arg::Address(tensor.address())
@@ -87,6 +112,15 @@ impl Cuda {
     pub(crate) fn tensor(&self, rows: usize, columns: usize) -> Computed<Tensor> {
         Ok(Tensor {
             buffer: Arc::new(self.device.alloc(rows * columns)?),
+            rows,
+            columns,
+        })
+    }
+
+    fn stream(&self, rows: usize, columns: usize) -> Computed<Stream> {
+        Ok(Stream {
+            buffer: self.device.alloc(rows * columns)?,
+            copy: None,
             rows,
             columns,
         })
@@ -135,16 +169,21 @@ impl Cuda {
             .run(&self.device, product, result, weight, x.address(), add)
     }
 
-    fn add_bias(&self, layer: &Linear, y: &Tensor) -> Computed<()> {
+    /// Adds a layer's bias, if it has one, with `kernel` to rows at `y`.
+    fn add_bias(
+        &self,
+        layer: &Linear,
+        kernel: &'static str,
+        y: Arg,
+        rows: usize,
+        bytes: usize,
+    ) -> Computed<()> {
         let Some(bias) = &layer.bias else {
             return Ok(());
         };
-        let args = [y.into(), bias.into(), y.rows.into(), y.columns.into()];
-        self.device.launch(
-            "add_bias",
-            row_grid(y.rows, y.columns).moving(4 * y.len()),
-            &args,
-        )
+        let args = [y, bias.into(), rows.into(), layer.outputs.into()];
+        let grid = row_grid(rows, layer.outputs).moving(2 * bytes);
+        self.device.launch(kernel, grid, &args)
     }
 
     pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
@@ -182,10 +221,29 @@ impl Cuda {
         Ok(y)
     }
 
-    fn norm_grid(x: &Tensor) -> Grid {
-        let threads = x.columns.div_ceil(32).next_multiple_of(32);
-        Grid::new(x.rows, threads)
+    /// Copies whole rows of streams, which the kernels see as twice as many
+    /// bf16 values.
+    fn move_rows(
+        &self,
+        kernel: &'static str,
+        y: &Stream,
+        x: &Stream,
+        rows: &Buffer<i32>,
+    ) -> Computed<()> {
+        let args = [
+            y.into(),
+            x.into(),
+            rows.into(),
+            y.rows.into(),
+            (2 * y.columns).into(),
+        ];
+        let grid = row_grid(y.rows, 2 * y.columns).moving(8 * y.len());
+        self.device.launch(kernel, grid, &args)
     }
+}
+
+fn norm_grid(rows: usize, columns: usize) -> Grid {
+    Grid::new(rows, columns.div_ceil(32).next_multiple_of(32))
 }
 
 /// One block per row, 8 values a thread at a time.
@@ -208,6 +266,8 @@ impl Backend for Cuda {
     const NUMBERS: &'static str = "bf16";
 
     type Tensor = Tensor;
+    type Stream = Stream;
+    type Kept = Tensor;
     type Linear = Linear;
     type Norm = Buffer<f32>;
     type KeysValues = KeysValues;
@@ -257,7 +317,16 @@ impl Backend for Cuda {
 
     fn weight_rows(&self, layer: &Linear, rows: &[u32]) -> Computed<Vec<f32>> {
         let inputs: Vec<Input> = rows.iter().map(|&row| Input::Token(row)).collect();
-        self.download(&self.embed(layer, &inputs, &[])?)
+        self.download_stream(&self.embed(layer, &inputs, &[])?)
+    }
+
+    #[cfg(test)]
+    fn upload(&self, values: &[f32], columns: usize) -> Computed<Tensor> {
+        Ok(Tensor {
+            buffer: Arc::new(self.device.upload(&halves(values))?),
+            rows: values.len() / columns,
+            columns,
+        })
     }
 
     fn download(&self, x: &Tensor) -> Computed<Vec<f32>> {
@@ -266,7 +335,11 @@ impl Backend for Cuda {
         Ok(values.par_iter().with_min_len(1 << 16).map(wide).collect())
     }
 
-    fn embed(&self, table: &Linear, inputs: &[Input], prompts: &[&[f32]]) -> Computed<Tensor> {
+    fn download_stream(&self, x: &Stream) -> Computed<Vec<f32>> {
+        self.device.download(&x.buffer, x.len())
+    }
+
+    fn embed(&self, table: &Linear, inputs: &[Input], prompts: &[&[f32]]) -> Computed<Stream> {
         let d = table.inputs;
         let mut firsts = Vec::with_capacity(prompts.len());
         let mut rows = 0;
@@ -281,7 +354,7 @@ impl Backend for Cuda {
                 Input::Soft { prompt, index } => -1 - ints(&[firsts[prompt] + index])[0],
             })
             .collect();
-        let x = self.tensor(inputs.len(), d)?;
+        let x = self.stream(inputs.len(), d)?;
         let prompts = self.device.upload(&prompts.concat())?;
         let places = self.device.upload(&places)?;
         let args = [
@@ -292,7 +365,7 @@ impl Backend for Cuda {
             x.rows.into(),
             d.into(),
         ];
-        let grid = row_grid(x.rows, d).moving(4 * x.len());
+        let grid = row_grid(x.rows, d).moving(6 * x.len());
         self.device.launch("embed", grid, &args)?;
         Ok(x)
     }
@@ -323,39 +396,57 @@ impl Backend for Cuda {
         self.reserve_store(store, shape, rows)
     }
 
-    fn rms_norm(&self, x: &Tensor, weight: &Buffer<f32>, eps: f32) -> Computed<Tensor> {
+    fn rms_norm(
+        &self,
+        x: &mut Stream,
+        weight: &Buffer<f32>,
+        eps: f32,
+        kept: bool,
+    ) -> Computed<Tensor> {
         let y = self.tensor(x.rows, x.columns)?;
+        if kept {
+            x.copy = Some(self.tensor(x.rows, x.columns)?);
+        }
         let args = [
             (&y).into(),
-            x.into(),
+            x.copy.as_ref().map_or(Arg::Address(0), Arg::from),
+            (&*x).into(),
             weight.into(),
             eps.into(),
             x.rows.into(),
             x.columns.into(),
         ];
-        let grid = Self::norm_grid(x).moving(4 * x.len());
+        let bytes = if kept { 8 } else { 6 };
+        let grid = norm_grid(x.rows, x.columns).moving(bytes * x.len());
         self.device.launch("rms_norm", grid, &args)?;
         Ok(y)
     }
 
+    fn keep(&self, x: Stream) -> Tensor {
+        x.copy().share()
+    }
+
     fn rms_norm_backward(
         &self,
-        residual: Option<Tensor>,
+        residual: Option<Stream>,
         dy: &Tensor,
         x: &Tensor,
         weight: &Buffer<f32>,
         eps: f32,
-    ) -> Computed<Tensor> {
-        let dx = match residual {
+    ) -> Computed<Stream> {
+        let mut dx = match residual {
             Some(dx) => dx,
             None => {
-                let dx = self.tensor(dy.rows, dy.columns)?;
-                self.device.zero(dx.address(), 2 * dx.len())?;
+                let dx = self.stream(dy.rows, dy.columns)?;
+                self.device
+                    .zero(dx.buffer.address(), size_of::<f32>() * dx.len())?;
                 dx
             }
         };
+        let copy = self.tensor(dx.rows, dx.columns)?;
         let args = [
             (&dx).into(),
+            (&copy).into(),
             dy.into(),
             x.into(),
             weight.into(),
@@ -363,23 +454,30 @@ impl Backend for Cuda {
             dx.rows.into(),
             dx.columns.into(),
         ];
-        let grid = Self::norm_grid(&dx).moving(8 * dx.len());
+        let grid = norm_grid(dx.rows, dx.columns).moving(14 * dx.len());
         self.device.launch("rms_norm_backward_add", grid, &args)?;
+        dx.copy = Some(copy);
         Ok(dx)
     }
 
     fn forward(&self, layer: &Linear, x: &Tensor) -> Computed<Tensor> {
         let y = self.tensor(x.rows, layer.outputs)?;
         self.product_forward(layer, x, y.address(), Numbers::Half, None)?;
-        self.add_bias(layer, &y)?;
+        self.add_bias(layer, "add_bias", (&y).into(), y.rows, 2 * y.len())?;
         Ok(y)
     }
 
-    fn forward_add(&self, layer: &Linear, x: &Tensor, residual: &Tensor) -> Computed<Tensor> {
-        let y = self.tensor(x.rows, layer.outputs)?;
-        let add = Some(residual.address());
-        self.product_forward(layer, x, y.address(), Numbers::Half, add)?;
-        self.add_bias(layer, &y)?;
+    fn forward_add(&self, layer: &Linear, x: &Tensor, residual: &Stream) -> Computed<Stream> {
+        let y = self.stream(x.rows, layer.outputs)?;
+        let (to, add) = (y.buffer.address(), Some(residual.buffer.address()));
+        self.product_forward(layer, x, to, Numbers::Full, add)?;
+        self.add_bias(
+            layer,
+            "add_bias_to_stream",
+            (&y).into(),
+            y.rows,
+            4 * y.len(),
+        )?;
         Ok(y)
     }
 
@@ -387,6 +485,10 @@ impl Backend for Cuda {
         let dx = self.tensor(dy.rows, layer.inputs)?;
         self.product_backward(layer, dy, dx.address(), Numbers::Half, None)?;
         Ok(dx)
+    }
+
+    fn backward_stream(&self, layer: &Linear, dy: &Stream) -> Computed<Tensor> {
+        self.backward(layer, dy.copy())
     }
 
     fn backward_add(&self, layer: &Linear, dy: &Tensor, dx: &mut Tensor) -> Computed<()> {
@@ -454,25 +556,21 @@ impl Backend for Cuda {
         self.gather_rows(x, rows)
     }
 
-    fn scatter(&self, x: &Tensor, rows: &[usize], total: usize) -> Computed<Tensor> {
-        let y = self.tensor(total, x.columns)?;
+    fn gather_stream(&self, x: &Stream, rows: &[usize]) -> Computed<Stream> {
+        let y = self.stream(rows.len(), x.columns)?;
+        let rows = self.device.upload(&ints(rows))?;
+        self.move_rows("gather_rows", &y, x, &rows)?;
+        Ok(y)
+    }
+
+    fn scatter(&self, x: &Stream, rows: &[usize], total: usize) -> Computed<Stream> {
+        let y = self.stream(total, x.columns)?;
         let mut source = vec![-1i32; total];
         for (i, &row) in rows.iter().enumerate() {
             source[row] = ints(&[i])[0];
         }
         let source = self.device.upload(&source)?;
-        let args = [
-            (&y).into(),
-            x.into(),
-            (&source).into(),
-            total.into(),
-            y.columns.into(),
-        ];
-        self.device.launch(
-            "scatter_rows",
-            row_grid(total, y.columns).moving(4 * y.len()),
-            &args,
-        )?;
+        self.move_rows("scatter_rows", &y, x, &source)?;
         Ok(y)
     }
 
@@ -492,7 +590,7 @@ impl Backend for Cuda {
         )
     }
 
-    fn truncate(&self, mut x: Tensor, rows: usize) -> Tensor {
+    fn truncate(&self, mut x: Stream, rows: usize) -> Stream {
         x.rows = rows;
         x
     }

@@ -42,6 +42,10 @@ fn random(count: usize, stream: u64) -> Vec<f32> {
 }
 
 fn tensor<B: Backend>(backend: &B, values: &[f32], columns: usize) -> B::Tensor {
+    backend.upload(values, columns).expect("it fits")
+}
+
+fn stream<B: Backend>(backend: &B, values: &[f32], columns: usize) -> B::Stream {
     let table = backend
         .linear(vec![0.0; columns], None, 1, columns)
         .expect("it fits");
@@ -49,6 +53,10 @@ fn tensor<B: Backend>(backend: &B, values: &[f32], columns: usize) -> B::Tensor 
         .map(|index| Input::Soft { prompt: 0, index })
         .collect();
     backend.embed(&table, &inputs, &[values]).expect("it fits")
+}
+
+fn stream_values<B: Backend>(backend: &B, x: &B::Stream) -> Vec<f32> {
+    backend.download_stream(x).expect("it can be read")
 }
 
 fn values<B: Backend>(backend: &B, x: &B::Tensor) -> Vec<f32> {
@@ -101,17 +109,37 @@ fn cuda_norms() {
         let (dy, dx) = (random(rows * d, 3), random(rows * d, 4));
         on_both!(format!("norm {rows}×{d}"), HALF, &cuda, |b| {
             let weight = b.norm(w.clone()).expect("it fits");
-            let x = tensor(b, &x, d);
-            let y = b.rms_norm(&x, &weight, 1e-5).expect("it runs");
+            let mut x = stream(b, &x, d);
+            let y = b.rms_norm(&mut x, &weight, 1e-5, false).expect("it runs");
+            let again = b.rms_norm(&mut x, &weight, 1e-5, true).expect("it runs");
+            let kept = b.keep(x);
             let dy = tensor(b, &dy, d);
-            let add = Some(tensor(b, &dx, d));
-            let sum = b
-                .rms_norm_backward(add, &dy, &x, &weight, 1e-5)
-                .expect("it runs");
-            let alone = b
-                .rms_norm_backward(None, &dy, &x, &weight, 1e-5)
-                .expect("it runs");
-            vec![values(b, &y), values(b, &sum), values(b, &alone)]
+            let add = Some(stream(b, &dx, d));
+            let sum = b.rms_norm_backward(add, &dy, &kept, &weight, 1e-5);
+            let sum = sum.expect("it runs");
+            let mut all = vec![values(b, &y), values(b, &again)];
+            // A product sees the copy that the norm made of the gradient.
+            if d <= 576 {
+                let one = |i: usize| f32::from(u8::from(i % d == i / d));
+                let identity = b.linear((0..d * d).map(one).collect(), None, d, d);
+                let seen = b.backward_stream(&identity.expect("it fits"), &sum);
+                all.push(values(b, &seen.expect("it runs")));
+            }
+            all
+        });
+        on_both!(format!("norm's gradient {rows}×{d}"), FULL, &cuda, |b| {
+            let weight = b.norm(w.clone()).expect("it fits");
+            let mut x = stream(b, &x, d);
+            b.rms_norm(&mut x, &weight, 1e-5, true).expect("it runs");
+            let kept = b.keep(x);
+            let dy = tensor(b, &dy, d);
+            let add = Some(stream(b, &dx, d));
+            let sum = b.rms_norm_backward(add, &dy, &kept, &weight, 1e-5);
+            let alone = b.rms_norm_backward(None, &dy, &kept, &weight, 1e-5);
+            vec![
+                stream_values(b, &sum.expect("it runs")),
+                stream_values(b, &alone.expect("it runs")),
+            ]
         });
     }
 }
@@ -135,13 +163,13 @@ fn cuda_linear_layers() {
                         .expect("it fits");
                     let (x, dy) = (tensor(b, &x, inputs), tensor(b, &dy, outputs));
                     let y = b.forward(&layer, &x).expect("it runs");
-                    let add = b.forward_add(&layer, &x, &tensor(b, &residual, outputs));
+                    let add = b.forward_add(&layer, &x, &stream(b, &residual, outputs));
                     let back = b.backward(&layer, &dy).expect("it runs");
                     let mut sum = tensor(b, &dx, inputs);
                     b.backward_add(&layer, &dy, &mut sum).expect("it runs");
                     vec![
                         values(b, &y),
-                        values(b, &add.expect("it runs")),
+                        stream_values(b, &add.expect("it runs")),
                         values(b, &back),
                         values(b, &sum),
                     ]
@@ -166,13 +194,20 @@ fn cuda_gates_and_rows() {
     }
     let (x, y) = (random(9 * 24, 3), random(20 * 24, 4));
     on_both!("rows", 0.0, &cuda, |b| {
-        let x = tensor(b, &x, 24);
-        let some = b.gather(&x, &[8, 0, 3]).expect("it runs");
-        let none = b.gather(&x, &[]).expect("it runs");
+        let some = b.gather(&tensor(b, &x, 24), &[8, 0, 3]).expect("it runs");
+        let none = b.gather(&tensor(b, &x, 24), &[]).expect("it runs");
         assert!(values(b, &none).is_empty());
-        let spread = b.scatter(&some, &[1, 2, 19], 20).expect("it runs");
-        let first = b.truncate(tensor(b, &y, 24), 7);
-        vec![values(b, &some), values(b, &spread), values(b, &first)]
+        let picked = b
+            .gather_stream(&stream(b, &x, 24), &[8, 0, 3])
+            .expect("it runs");
+        let spread = b.scatter(&picked, &[1, 2, 19], 20).expect("it runs");
+        let first = b.truncate(stream(b, &y, 24), 7);
+        vec![
+            values(b, &some),
+            stream_values(b, &picked),
+            stream_values(b, &spread),
+            stream_values(b, &first),
+        ]
     });
     on_both!("added rows", HALF, &cuda, |b| {
         let mut y = tensor(b, &y, 24);
@@ -189,7 +224,7 @@ fn cuda_gates_and_rows() {
             .embed(&table, &inputs, &[&y[..40], &y[40..120]])
             .expect("it runs");
         vec![
-            values(b, &x),
+            stream_values(b, &x),
             b.weight_rows(&table, &[7, 7, 49]).expect("it runs"),
         ]
     });

@@ -37,6 +37,7 @@
 
 inline constexpr int MAX_ENTRIES = 64;
 inline constexpr int QUERY_ROWS = DEPTH <= 128 ? 32 : 16;
+inline constexpr unsigned TILE_STEPS = BLOCK_M / QUERY_ROWS;  // at most, in a tile
 inline constexpr int QUERY_TILES = QUERY_ROWS / 16;
 inline constexpr int FRAGMENTS = KEY_TILES * QUERY_TILES;
 // Steps in shared memory: the second warps', the first warps', and two on their
@@ -47,38 +48,9 @@ static_assert(2 * BLOCK_KEYS <= 2 * STAGE_ROWS, "keys and values fit into two st
 inline constexpr int BACKWARD_KEYS_BYTES = STAGES * STAGE_ROWS * STRIDE * 2 +
                                            2 * 2 * FRAGMENTS * 32 * 16 + MAX_ENTRIES * 16 +
                                            STAGES * (3 * QUERY_ROWS + 2) * 4;
+// Places that are before or behind all keys, and behind them when added.
+inline constexpr int BEFORE_ALL = -(1 << 29), BEHIND_ALL = 1 << 30;
 inline constexpr int BACKWARD_KEYS_BLOCKS = DEPTH <= 64 ? 3 : 2;  // per multiprocessor
-
-// Starts copying `count` consecutive store rows.
-__device__ __forceinline__ void copy_store_rows(bf16* to, const bf16* store, int first, int count,
-                                                int kv_head, int kv_heads) {
-    for_units<BLOCK_KEYS>([&](int row, int column) {
-        const bool valid = row < count && column < HEAD_DIM;
-        const size_t offset = ((size_t)(first + row) * kv_heads + kv_head) * HEAD_DIM + column;
-        copy_16(to + row * STRIDE + column, store + (valid ? offset : 0), valid);
-    });
-}
-
-// Writes the first `end` of a warp's rows of partial sums.
-__device__ __forceinline__ void write_partial(float* to, int end,
-                                              const float (&x)[KEY_TILES][DEPTH / 8][4],
-                                              float factor) {
-    const int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int m = 0; m < KEY_TILES; m++) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int row = m * 16 + half * 8 + lane / 4;
-            if (row < end) {
-#pragma unroll
-                for (int n = 0; n < HEAD_DIM / 8; n++) {
-                    *(float2*)(to + (size_t)row * HEAD_DIM + n * 8 + lane % 4 * 2) =
-                        make_float2(x[m][n][2 * half] * factor, x[m][n][2 * half + 1] * factor);
-                }
-            }
-        }
-    }
-}
 
 extern "C" __global__ void __launch_bounds__(THREADS, BACKWARD_KEYS_BLOCKS)
 attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_keys,
@@ -94,10 +66,10 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
     bf16* stages = (bf16*)shared;  // [STAGES][q, d_out][QUERY_ROWS]
     uint4* exchange = (uint4*)(stages + STAGES * STAGE_ROWS * STRIDE);  // [2][pair][FRAGMENTS][32]
     int4* work = (int4*)(exchange + 2 * 2 * FRAGMENTS * 32);
-    int2* stage_steps = (int2*)(work + MAX_ENTRIES);  // [STAGES] {own_start, rows}
+    int2* stage_steps = (int2*)(work + MAX_ENTRIES);              // [STAGES] {place, rows}
     float* row_log_sums = (float*)(stage_steps + STAGES);         // [STAGES][QUERY_ROWS]
-    float* row_deltas = row_log_sums + STAGES * QUERY_ROWS;      // [STAGES][QUERY_ROWS]
-    int* row_visible = (int*)(row_deltas + STAGES * QUERY_ROWS); // [STAGES][QUERY_ROWS]
+    float* row_deltas = row_log_sums + STAGES * QUERY_ROWS;       // [STAGES][QUERY_ROWS]
+    int* row_visible = (int*)(row_deltas + STAGES * QUERY_ROWS);  // [STAGES][QUERY_ROWS]
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int pair = warp % 2, second = warp / 2;
@@ -109,24 +81,26 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
     bf16* held_rows = stages + 2 * STAGE_ROWS * STRIDE;  // keys, then values
     copy_store_rows(held_rows, keys, item.x, item.y, kv_head, kv_heads);
     copy_store_rows(held_rows + BLOCK_KEYS * STRIDE, values, item.x, item.y, kv_head, kv_heads);
-    // {first query, rows, own_start} of every tile of the list.
+    // {first query, rows, the item's place in the tile's node} of every tile of
+    // the list; a place before all keys if the tile sees the whole item.
     for (int i = threadIdx.x; i < item.w; i += THREADS) {
         const int2 entry = entries[item.z + i];
         const int4 tile = tiles[entry.x];
-        work[i] = make_int4(tile.x, tile.y * GROUP, entry.y, 0);
+        work[i] = make_int4(tile.x, tile.y * GROUP, entry.y < 0 ? BEFORE_ALL : item.x - entry.y, 0);
     }
     __syncthreads();
 
-    // What is to be copied next: rows from `copy_row` of tile `copy_entry`.
-    int copy_entry = 0, copy_row = 0;
-    auto copy_step = [&](int stage) {
-        if (copy_entry < item.w) {
-            const int4 tile = work[copy_entry];
+    // What is to be copied next, in one register: entry * TILE_STEPS + step.
+    unsigned copy_place = 0;
+    auto copy_step = [&](int stage, bool more) {
+        if (more) {
+            const int4 tile = work[copy_place / TILE_STEPS];
+            const int copy_row = (int)(copy_place % TILE_STEPS) * QUERY_ROWS;
             const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
             bf16* stage_rows = stages + stage * STAGE_ROWS * STRIDE;
             for_units<QUERY_ROWS>([&](int unit_row, int column) {
                 const bool valid = copy_row + unit_row < tile.y && column < HEAD_DIM;
-                const size_t from = valid ? rows.offset(copy_row + unit_row) + column : 0;
+                const int from = valid ? rows.offset(copy_row + unit_row) + column : 0;
                 bf16* to = stage_rows + unit_row * STRIDE + column;
                 copy_16(to, q + from, valid);
                 copy_16(to + QUERY_ROWS * STRIDE, d_out + from, valid);
@@ -134,7 +108,7 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
             if (threadIdx.x < QUERY_ROWS) {
                 const int packed = copy_row + threadIdx.x;
                 const bool valid = packed < tile.y;
-                const size_t at = valid ? rows.statistic(packed, queries) : 0;
+                const int at = valid ? rows.statistic(packed, queries) : 0;
                 const int to = stage * QUERY_ROWS + threadIdx.x;
                 copy_4(row_log_sums + to, log_sums + at, valid);
                 copy_4(row_deltas + to, deltas + at, valid);
@@ -143,16 +117,13 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
             if (threadIdx.x == 0) {
                 stage_steps[stage] = make_int2(tile.z, min(QUERY_ROWS, tile.y - copy_row));
             }
-            copy_row += QUERY_ROWS;
-            if (copy_row >= tile.y) {
-                copy_entry++;
-                copy_row = 0;
-            }
+            const bool tile_ends = copy_row + QUERY_ROWS >= tile.y;
+            copy_place = (tile_ends ? copy_place | (TILE_STEPS - 1) : copy_place) + 1;
         }
         close_copy_group();
     };
-    copy_step(0);
-    copy_step(1);
+    copy_step(0, item.w > 0);
+    copy_step(1, copy_place < item.w * TILE_STEPS);
     int steps = 0;
     for (int i = 0; i < item.w; i++) {
         steps += (work[i].y + QUERY_ROWS - 1) / QUERY_ROWS;
@@ -171,46 +142,44 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
         }
     }
 
+    // Where the warp's keys lie in the item; behind all keys if it has none.
+    const int warp_place = first_key < item.y ? first_key : BEHIND_ALL;
     const float scale = rsqrtf((float)HEAD_DIM);
     const float factor = LOG2_E * scale;
     float sum[KEY_TILES][DEPTH / 8][4] = {};
-    // Both products read the steps by the same lane addresses: q by rows first and
-    // d_out transposed second, or in second warps the other way round.
-    const unsigned lane_address = left_address(stages);
-    const unsigned first_rows = second ? piece(QUERY_ROWS, 0) : 0;
+    // First warps read q by rows and d_out transposed, second warps the reverse.
+    const unsigned by_rows = right_address(stages + second * QUERY_ROWS * STRIDE);
+    const unsigned transposed = left_address(stages + (1 - second) * QUERY_ROWS * STRIDE);
     uint4* own_exchange = exchange + pair * FRAGMENTS * 32 + lane;
 
     for (int i = 0; i <= steps; i++) {
         wait_for_copy_groups<1>();
         __syncthreads();
-        copy_step((i + 2) % STAGES);
+        copy_step((i + 2) % STAGES, i + 2 < steps);
         const int step = i - second;
         if (step < 0 || step >= steps) {
             continue;
         }
         const int stage = step % STAGES;
-        const int own_start = stage_steps[stage].x;
+        const int own_key = stage_steps[stage].x + warp_place;
         const int row_count = stage_steps[stage].y;
         const int* seen = row_visible + stage * QUERY_ROWS;
-        // The warp's first key by its place in its own node.
-        const int own_key = item.x + first_key - own_start;
-        if (first_key >= item.y || (own_start >= 0 && seen[row_count - 1] <= own_key)) {
+        if (seen[row_count - 1] <= own_key) {
             continue;
         }
 
-        const unsigned by_rows = lane_address + stage * piece(STAGE_ROWS, 0) + first_rows;
-        const unsigned transposed = by_rows + piece(QUERY_ROWS, 0) - 2 * first_rows;
+        const unsigned stage_address = stage * piece(STAGE_ROWS, 0);
         float score[KEY_TILES][QUERY_ROWS / 8][4] = {};
 #pragma unroll
         for (int k = 0; k < DEPTH / 16; k++) {
 #pragma unroll
             for (int n = 0; n < QUERY_TILES; n++) {
                 unsigned b[4];
-                load_matrices(b, by_rows + piece(n * 16, k * 16));
+                load_matrices(b, by_rows + stage_address + piece(n * 16, k * 16));
 #pragma unroll
                 for (int m = 0; m < KEY_TILES; m++) {
-                    multiply(score[m][2 * n], held[k][m], b[0], b[2]);
-                    multiply(score[m][2 * n + 1], held[k][m], b[1], b[3]);
+                    multiply(score[m][2 * n], held[k][m], b[0], b[1]);
+                    multiply(score[m][2 * n + 1], held[k][m], b[2], b[3]);
                 }
             }
         }
@@ -218,7 +187,7 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
         unsigned a[QUERY_TILES][KEY_TILES][4];
         uint4* fragments = own_exchange + step % 2 * 2 * FRAGMENTS * 32;
         if (second == 0) {
-            if (own_start >= 0 && seen[0] < own_key + 16 * KEY_TILES) {
+            if (seen[0] < own_key + 16 * KEY_TILES) {
 #pragma unroll
                 for (int n = 0; n < QUERY_ROWS / 8; n++) {
 #pragma unroll
@@ -283,7 +252,7 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
 #pragma unroll
             for (int n = 0; n < DEPTH / 16; n++) {
                 unsigned b[4];
-                load_matrices_transposed(b, transposed + piece(k * 16, n * 16));
+                load_matrices_transposed(b, transposed + stage_address + piece(k * 16, n * 16));
 #pragma unroll
                 for (int m = 0; m < KEY_TILES; m++) {
                     multiply(sum[m][2 * n], a[k][m], b[0], b[1]);

@@ -61,8 +61,8 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     bf16* d_out_rows = q_rows + BLOCK_M * STRIDE;
     bf16* key_rows = d_out_rows + BLOCK_M * STRIDE;  // [2][KEYS]
     bf16* value_rows = key_rows + 2 * KEYS * STRIDE;
-    int* store_rows = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS]
-    int* row_seen = store_rows + 2 * KEYS;                 // [BLOCK_M]
+    int* starts = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS], see find_start
+    int* row_seen = starts + 2 * KEYS;                 // [BLOCK_M]
     float* row_log_sums = (float*)(row_seen + BLOCK_M);    // [BLOCK_M], of powers of two
     float* row_deltas = row_log_sums + BLOCK_M;            // [BLOCK_M]
 
@@ -78,7 +78,7 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     const int key_count = context + own.y - own.x;
 
     if (threadIdx.x < 2 * KEYS) {
-        store_rows[threadIdx.x] = find_store_row(own_ranges, tile.w, threadIdx.x);
+        starts[threadIdx.x] = find_start(own_ranges, tile.w, threadIdx.x, kv_head, kv_heads);
     }
     // Keys that each row sees; rows beyond the tile are computed and not stored.
     for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
@@ -89,15 +89,15 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     __syncthreads();
     copy_packed_rows<BLOCK_M>(q_rows, q, rows, row_count);
     copy_packed_rows<BLOCK_M>(d_out_rows, d_out, rows, row_count);
-    copy_listed_rows<KEYS>(key_rows, keys, store_rows, kv_head, kv_heads);
-    copy_listed_rows<KEYS>(value_rows, values, store_rows, kv_head, kv_heads);
+    copy_listed_rows<KEYS>(key_rows, keys, starts);
+    copy_listed_rows<KEYS>(value_rows, values, starts);
 
     // Rows beyond the tile read the last one, so that no load hides behind a
     // branch and all are in flight at once.
 #pragma unroll
     for (int i = 0; i < THREAD_ROWS; i++) {
         const int row = warp * WARP_ROWS + i * 8 + lane / 4;
-        const size_t at = rows.offset(min(row, row_count - 1));
+        const int at = rows.offset(min(row, row_count - 1));
         // The four lanes of a row sum its delta from the matrices in memory.
         float sum = 0.0f;
 #pragma unroll
@@ -118,8 +118,8 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
         }
     }
     const int last_row = min((warp + 1) * WARP_ROWS, row_count) - 1;
-    const int seen_by_warp = last_row >= warp * WARP_ROWS ? row_seen[last_row] : 0;
     const int seen_by_all = row_seen[0];
+    const int seen_by_warp = last_row >= warp * WARP_ROWS ? row_seen[last_row] : 0;
 
     const float scale = rsqrtf((float)HEAD_DIM);
     const float factor = LOG2_E * scale;
@@ -128,27 +128,28 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     const unsigned d_out_address = left_address(d_out_rows + warp * WARP_ROWS * STRIDE);
     const unsigned value_address = right_address(value_rows);
 
-    int buffer = 0;
     for (int first = 0; first < key_count; first += KEYS) {
         wait_for_copies();
         __syncthreads();
+        const int buffer = (unsigned)first / KEYS % 2;
         const bool more = first + KEYS < key_count;
-        const int* next = store_rows + (buffer ^ 1) * KEYS;
+        const int* next = starts + (buffer ^ 1) * KEYS;
         if (more) {
-            copy_listed_rows<KEYS>(key_rows + (buffer ^ 1) * KEYS * STRIDE, keys, next, kv_head,
-                                   kv_heads);
+            copy_listed_rows<KEYS>(key_rows + (buffer ^ 1) * KEYS * STRIDE, keys, next);
         }
         // The list of this block has been read to the end; the one after the
         // next takes its place.
         if (threadIdx.x < KEYS) {
             const int key = first + 2 * KEYS + threadIdx.x;
-            store_rows[buffer * KEYS + threadIdx.x] = find_store_row(own_ranges, tile.w, key);
+            starts[buffer * KEYS + threadIdx.x] =
+                find_start(own_ranges, tile.w, key, kv_head, kv_heads);
         }
         const bf16* current_keys = key_rows + buffer * KEYS * STRIDE;
         const bool active = first < seen_by_warp;
-        float score[ROW_TILES][KEYS / 8][4] = {};
-        float d_score[ROW_TILES][KEYS / 8][4];
+        unsigned a[KEYS / 16][ROW_TILES][4] = {};  // ds
         if (active) {
+            float score[ROW_TILES][KEYS / 8][4] = {};
+            float d_score[ROW_TILES][KEYS / 8][4];
             const unsigned key_address = right_address(current_keys);
             add_products<KEYS>(score, q_address, key_address);
             if (first + KEYS > seen_by_all) {
@@ -184,42 +185,40 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                 }
             }
             add_products<KEYS>(d_score, d_out_address, value_address);
+#pragma unroll
+            for (int m = 0; m < ROW_TILES; m++) {
+#pragma unroll
+                for (int n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+                    for (int i = 0; i < 4; i++) {
+                        d_score[m][n][i] *= score[m][n][i];
+                    }
+                }
+#pragma unroll
+                for (int k = 0; k < KEYS / 16; k++) {
+                    as_left(a[k][m], d_score[m][2 * k], d_score[m][2 * k + 1]);
+                }
+            }
         }
         __syncthreads();
         if (more) {
-            copy_listed_rows<KEYS>(value_rows, values, next, kv_head, kv_heads);
+            copy_listed_rows<KEYS>(value_rows, values, next);
         }
-        buffer ^= 1;
         if (!active) {
             continue;
         }
 
-#pragma unroll
-        for (int m = 0; m < ROW_TILES; m++) {
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    d_score[m][n][i] *= score[m][n][i];
-                }
-            }
-        }
         const unsigned key_address = left_address(current_keys);
 #pragma unroll
         for (int k = 0; k < KEYS / 16; k++) {
-            unsigned a[ROW_TILES][4];
-#pragma unroll
-            for (int m = 0; m < ROW_TILES; m++) {
-                as_left(a[m], d_score[m][2 * k], d_score[m][2 * k + 1]);
-            }
 #pragma unroll
             for (int n = 0; n < DEPTH / 16; n++) {
                 unsigned b[4];
                 load_matrices_transposed(b, key_address + piece(k * 16, n * 16));
 #pragma unroll
                 for (int m = 0; m < ROW_TILES; m++) {
-                    multiply(result[m][2 * n], a[m], b[0], b[1]);
-                    multiply(result[m][2 * n + 1], a[m], b[2], b[3]);
+                    multiply(result[m][2 * n], a[k][m], b[0], b[1]);
+                    multiply(result[m][2 * n + 1], a[k][m], b[2], b[3]);
                 }
             }
         }

@@ -29,12 +29,13 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     bf16* q_rows = (bf16*)shared;
     bf16* key_rows = q_rows + BLOCK_M * STRIDE;  // [2][KEYS]
     bf16* value_rows = key_rows + 2 * KEYS * STRIDE;
-    int* store_rows = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS]
-    int* row_seen = store_rows + 2 * KEYS;                 // [BLOCK_M]
+    int* starts = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS], see find_start
+    int* row_seen = starts + 2 * KEYS;                 // [BLOCK_M]
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int kv_head = blockIdx.y;
-    const int4 tile = tiles[blockIdx.x];
+    const Work block = find_work(kv_heads);
+    const int kv_head = block.kv_head;
+    const int4 tile = tiles[block.piece];
     const int row_count = tile.y * GROUP;
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
@@ -43,7 +44,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     const int key_count = context + own.y - own.x;
 
     if (threadIdx.x < 2 * KEYS) {
-        store_rows[threadIdx.x] = find_store_row(own_ranges, tile.w, threadIdx.x);
+        starts[threadIdx.x] = find_start(own_ranges, tile.w, threadIdx.x, kv_head, kv_heads);
     }
     // Keys that each row sees; rows beyond the tile are computed and not stored.
     for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
@@ -51,7 +52,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     }
     __syncthreads();
     copy_packed_rows<BLOCK_M>(q_rows, q, rows, row_count);
-    copy_listed_rows<KEYS>(key_rows, keys, store_rows, kv_head, kv_heads);
+    copy_listed_rows<KEYS>(key_rows, keys, starts);
 
     const int last_row = min((warp + 1) * WARP_ROWS, row_count) - 1;
     const int seen_by_warp = last_row >= warp * WARP_ROWS ? row_seen[last_row] : 0;
@@ -68,16 +69,14 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     const unsigned q_address = left_address(q_rows + warp * WARP_ROWS * STRIDE);
     const unsigned value_address = left_address(value_rows);
 
-    int buffer = 0;
     for (int first = 0; first < key_count; first += KEYS) {
+        const int buffer = (unsigned)first / KEYS % 2, next = buffer ^ 1;
         wait_for_copies();
         __syncthreads();
-        copy_listed_rows<KEYS>(value_rows, values, store_rows + buffer * KEYS, kv_head, kv_heads);
+        copy_listed_rows<KEYS>(value_rows, values, starts + buffer * KEYS);
         close_copy_group();
-        const int next = buffer ^ 1;
         if (first + KEYS < key_count) {
-            copy_listed_rows<KEYS>(key_rows + next * KEYS * STRIDE, keys, store_rows + next * KEYS,
-                                   kv_head, kv_heads);
+            copy_listed_rows<KEYS>(key_rows + next * KEYS * STRIDE, keys, starts + next * KEYS);
         }
         close_copy_group();
         const bool active = first < seen_by_warp;
@@ -108,9 +107,9 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
         // The values' list has been read; the one after the next takes its place.
         if (threadIdx.x < KEYS) {
             const int key = first + 2 * KEYS + threadIdx.x;
-            store_rows[buffer * KEYS + threadIdx.x] = find_store_row(own_ranges, tile.w, key);
+            starts[buffer * KEYS + threadIdx.x] =
+                find_start(own_ranges, tile.w, key, kv_head, kv_heads);
         }
-        buffer = next;
         if (!active) {
             continue;
         }

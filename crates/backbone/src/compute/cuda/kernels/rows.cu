@@ -20,23 +20,24 @@ __device__ inline const bf16x8* vectors(const bf16* x, size_t row, int d) {
 
 // Input embeddings x [rows][d]: inputs[r] >= 0 is a token, a row of
 // table [vocabulary][d]; otherwise row -(inputs[r] + 1) of prompts [..][d].
-extern "C" __global__ void embed(bf16* __restrict__ x, const int* __restrict__ inputs,
+extern "C" __global__ void embed(float* __restrict__ x, const int* __restrict__ inputs,
                                  const bf16* __restrict__ table,
                                  const float* __restrict__ prompts, int rows, int d) {
     if (blockIdx.x >= rows) return;
     const int input = inputs[blockIdx.x];
-    bf16x8* to = vectors(x, blockIdx.x, d);
-    if (input >= 0) {
-        const bf16x8* from = vectors(table, input, d);
-        for_vectors(d, [=](int i) { to[i] = from[i]; });
-    } else {
-        const float* from = prompts + (size_t)(-(input + 1)) * d;
-        for_vectors(d, [=](int i) {
-            float v[8];
-            load8(v, from + 8 * i);
-            to[i] = pack(v);
-        });
-    }
+    float4* to = reinterpret_cast<float4*>(x + (size_t)blockIdx.x * d);
+    const bf16x8* token = vectors(table, max(input, 0), d);
+    const float* soft = prompts + (size_t)max(-(input + 1), 0) * d;
+    for_vectors(d, [=](int i) {
+        float v[8];
+        if (input >= 0) {
+            unpack(v, token[i]);
+        } else {
+            load8(v, soft + 8 * i);
+        }
+        to[2 * i] = make_float4(v[0], v[1], v[2], v[3]);
+        to[2 * i + 1] = make_float4(v[4], v[5], v[6], v[7]);
+    });
 }
 
 // y[i] = x[rows[i]], i < count.
@@ -91,6 +92,18 @@ extern "C" __global__ void add_bias(bf16* __restrict__ y, const float* __restric
         for (int j = 0; j < 8; j++) a[j] += b[j];
         to[i] = pack(a);
     });
+}
+
+// The same for rows of the residual stream.
+extern "C" __global__ void add_bias_to_stream(float* __restrict__ y, const float* __restrict__ bias,
+                                              int rows, int cols) {
+    if (blockIdx.x >= rows) return;
+    float4* to = reinterpret_cast<float4*>(y + (size_t)blockIdx.x * cols);
+    const float4* from = reinterpret_cast<const float4*>(bias);
+    for (int i = threadIdx.x; i < cols / 4; i += blockDim.x) {
+        const float4 a = to[i], b = from[i];
+        to[i] = make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+    }
 }
 
 // The two conversions take any n; the last n % 8 values go one by one.
