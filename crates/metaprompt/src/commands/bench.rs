@@ -57,9 +57,13 @@ pub(crate) enum Command {
         /// Tokens to generate for each example.
         #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive())]
         new_tokens: u32,
-        /// Tasks, with a soft prompt each, that the examples take turns in.
-        #[arg(long, default_value_t = 1, value_name = "N", value_parser = positive())]
-        tasks: u32,
+        /// Tasks, with a soft prompt each, that the examples take turns in;
+        /// several numbers, as in 1,31, are timed in turn on one load.
+        #[arg(long, default_value = "1", value_delimiter = ',', value_name = "N", value_parser = positive())]
+        tasks: Vec<u32>,
+        /// How often each is timed.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = positive())]
+        rounds: u32,
     },
     /// Time the scoring of a closed set of labels behind a soft prompt.
     ///
@@ -132,7 +136,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             load,
             new_tokens,
             tasks,
-        } => decode::generate(load, *new_tokens as usize, *tasks as usize, context),
+            rounds,
+        } => decode::generate(load, *new_tokens, tasks, *rounds, context),
         Command::Score {
             load,
             labels,

@@ -7,60 +7,118 @@ use anyhow::Result;
 use metaprompt_backbone::forest::NodeId;
 use metaprompt_backbone::generation::{Choices, Limits, Request, Session};
 use serde_json::json;
+use std::fmt::Write;
+
+/// Requests of one number of tasks, behind their pinned prompts.
+struct Mix<'m> {
+    tasks: u32,
+    session: Session<'m>,
+    requests: Vec<Request>,
+    pin: f64,
+    read: Vec<f64>,
+    write: Vec<f64>,
+}
 
 pub(super) fn generate(
     load: &Load,
-    new_tokens: usize,
-    tasks: usize,
+    new_tokens: u32,
+    tasks: &[u32],
+    rounds: u32,
     context: &Context,
 ) -> Result<()> {
-    let mut bench = Bench::new(load, new_tokens as u32, context)?;
+    let mut bench = Bench::new(load, new_tokens, context)?;
     let texts: Vec<Vec<u32>> = (0..load.batch)
         .map(|_| bench.tokens(load.length as usize))
         .collect();
-    let prompts = bench.prompts(tasks)?;
-    let mut session = Session::new(&bench.model);
-    let (parents, pin) = timed(|| -> Result<Vec<_>> {
-        let pin = |prompt: &Vec<f32>| session.pin(None, Some(prompt), &[]);
-        Ok(prompts.iter().map(pin).collect::<Result<_, _>>()?)
-    });
-    let parents = parents?;
-    // Tasks take turns, as requests of many users would.
-    let requests: Vec<Request> = texts
-        .into_iter()
-        .zip(parents.iter().cycle())
-        .map(|(tokens, &parent)| Request { parent, tokens })
-        .collect();
-    let mut run = |max_new_tokens: usize| -> Result<(usize, f64)> {
+    let most = tasks.iter().copied().max().unwrap_or(1);
+    let prompts = bench.prompts(most as usize)?;
+    let mut mixes = tasks
+        .iter()
+        .map(|&tasks| Mix::new(&bench, &prompts[..tasks as usize], &texts))
+        .collect::<Result<Vec<_>>>()?;
+    let mut tokens = 0;
+    // The first round warms up. Mixes take turns, so that what else the machine
+    // does falls on all of them.
+    for round in 0..=rounds {
+        for mix in &mut mixes {
+            // No new token: the examples themselves, up to the first prediction.
+            let (_, read) = mix.run(&bench, 0)?;
+            let (written, both) = mix.run(&bench, new_tokens as usize)?;
+            tokens = written;
+            if round > 0 {
+                mix.read.push(read);
+                mix.write.push(both - read);
+            }
+        }
+    }
+    let read_tokens = f64::from(load.batch) * f64::from(load.length);
+    let mut text = String::new();
+    let mut parts = Vec::new();
+    for mix in &mixes {
+        let (read, write) = (median(&mix.read), median(&mix.write));
+        let rate = tokens as f64 / write.max(f64::MIN_POSITIVE);
+        let _ = writeln!(
+            text,
+            "{} prompts of {} virtual tokens pinned in {:.3} s\n\
+             {} examples read in {read:.3} s ({:.0} tokens/s)\n\
+             {tokens} tokens generated in {write:.3} s ({rate:.1} tokens/s; medians of {rounds}; end tokens stop an example early)",
+            mix.tasks,
+            load.virtual_tokens,
+            mix.pin,
+            load.batch,
+            read_tokens / read,
+        );
+        parts.push(json!({
+            "tasks": mix.tasks, "pin_seconds": mix.pin, "read_seconds": read,
+            "read_tokens_per_second": read_tokens / read, "generated": tokens,
+            "seconds": read + write, "generated_tokens_per_second": rate,
+            "examples_per_second": f64::from(load.batch) / (read + write),
+        }));
+    }
+    drop(mixes);
+    let text = text.trim_end().to_owned();
+    report(json!({ "mixes": parts }), text, Some(&bench.model), context)
+}
+
+impl<'m> Mix<'m> {
+    fn new(bench: &'m Bench, prompts: &[Vec<f32>], texts: &[Vec<u32>]) -> Result<Self> {
+        let mut session = Session::new(&bench.model);
+        let (parents, pin) = timed(|| -> Result<Vec<_>> {
+            let pin = |prompt: &Vec<f32>| session.pin(None, Some(prompt), &[]);
+            Ok(prompts.iter().map(pin).collect::<Result<_, _>>()?)
+        });
+        // Tasks take turns, as requests of many users would.
+        let requests = texts
+            .iter()
+            .zip(parents?.iter().cycle())
+            .map(|(tokens, &parent)| Request {
+                parent,
+                tokens: tokens.clone(),
+            })
+            .collect();
+        Ok(Mix {
+            tasks: prompts.len() as u32,
+            session,
+            requests,
+            pin,
+            read: Vec::new(),
+            write: Vec::new(),
+        })
+    }
+
+    /// Tokens written, and seconds.
+    fn run(&mut self, bench: &Bench, max_new_tokens: usize) -> Result<(usize, f64)> {
         let limits = Limits {
             max_new_tokens,
             stop: Vec::new(),
-            batch: requests.len(),
+            batch: self.requests.len(),
         };
-        let (answers, seconds) = timed(|| session.generate(&requests, &bench.tokenizer, &limits));
+        let (answers, seconds) = timed(|| {
+            self.session
+                .generate(&self.requests, &bench.tokenizer, &limits)
+        });
         Ok((answers?.iter().map(|a| a.tokens.len()).sum(), seconds))
-    };
-    run(new_tokens)?;
-    // No new token: the examples themselves, up to the first prediction.
-    let (_, first) = run(0)?;
-    let (tokens, seconds) = run(new_tokens)?;
-    let read = f64::from(load.batch) * f64::from(load.length);
-    let rate = tokens as f64 / (seconds - first).max(f64::MIN_POSITIVE);
-    let text = format!(
-        "{tasks} prompts of {} virtual tokens pinned in {pin:.3} s\n\
-         {} examples read in {first:.3} s ({:.0} tokens/s)\n\
-         {tokens} tokens generated in {:.3} s ({rate:.1} tokens/s; end tokens stop an example early)",
-        load.virtual_tokens,
-        load.batch,
-        read / first,
-        seconds - first
-    );
-    let json = json!({
-        "pin_seconds": pin, "read_seconds": first, "read_tokens_per_second": read / first,
-        "generated": tokens, "seconds": seconds, "generated_tokens_per_second": rate,
-    });
-    report(json, text, Some(&bench.model), context)?;
-    Ok(())
+    }
 }
 
 pub(super) fn score(
