@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Desk, refuse, result, root, succeed};
+use common::{Desk, refuse, result, root, run, succeed};
 use serde_json::json;
 
 /// Where the quickstart's manifests and corpora lie.
@@ -198,8 +198,13 @@ fn bench_reports_times_that_hold_together() {
     );
     assert_eq!(again["loss"], step["loss"], "the same seed, the same text");
 
-    let generate = result(&[&["bench", "generate", "--new-tokens", "6"], &shape[..]].concat());
-    assert!((1..=18).contains(&generate["generated"].as_u64().expect("a number")));
+    let mixed = ["bench", "generate", "--new-tokens", "6", "--tasks", "1,2"];
+    let generate = result(&[&mixed[..], &shape[..]].concat());
+    let mixes = generate["mixes"].as_array().expect("one for each number");
+    for (mix, tasks) in mixes.iter().zip([1, 2]) {
+        assert_eq!(mix["tasks"], tasks);
+        assert!((1..=18).contains(&mix["generated"].as_u64().expect("a number")));
+    }
     let score = result(&[&["bench", "score", "--labels", "2"], &shape[..]].concat());
     assert!(number(&score, "examples_per_second") > 0.0);
     let load = result(&["bench", "load", "--backbone", &backbone, "--repeat", "2"]);
@@ -217,4 +222,56 @@ fn bench_reports_times_that_hold_together() {
         &backbone,
     ];
     refuse(&long, &["2048", "--length"]);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error_that_says_what_to_do() {
+    let desk = Desk::new();
+    let tiny = desk.tiny();
+    let step = ["bench", "step", "--backbone", &tiny, "--device"];
+    let unknown = run(&[&step[..], &["tpu"]].concat());
+    assert_eq!(
+        unknown.code,
+        Some(2),
+        "as for every flag that makes no sense"
+    );
+    assert!(
+        unknown.stderr.contains("auto, cpu, cuda"),
+        "{}",
+        unknown.stderr
+    );
+    // No machine has a hundred GPUs.
+    refuse(&[&step[..], &["cuda:99"]].concat(), &["cuda:99"]);
+}
+
+#[test]
+fn a_step_is_timed_on_random_weights_of_a_configuration() {
+    let desk = Desk::new();
+    let config = format!("{}/config.json", desk.tiny());
+    let tokens = desk.write(
+        "tokens.json",
+        r#"{"examples": [{"context": [1, 2, 3], "target": [4, 5]}, {"context": [1, 2, 6], "target": [7]}]}"#,
+    );
+    let step = [
+        "bench",
+        "step",
+        "--config",
+        &config,
+        "--virtual-tokens",
+        "4",
+    ];
+    let timed = result(&[&step[..], &["--tokens", &tokens, "--steps", "2"]].concat());
+    // Four virtual tokens, "1 2" once, then "3 4" and "6".
+    assert_eq!(timed["packed_tokens"], 9);
+    assert_eq!(timed["targets"], 3);
+    assert_eq!(timed["losses"].as_array().map(Vec::len), Some(3));
+    let outside = desk.write(
+        "outside.json",
+        r#"{"examples": [{"context": [1], "target": [99999]}]}"#,
+    );
+    refuse(
+        &[&step[..], &["--tokens", &outside]].concat(),
+        &["outside.json", "example 0", "vocabulary"],
+    );
+    refuse(&[&step[..], &["--profile"]].concat(), &["--profile", "GPU"]);
 }

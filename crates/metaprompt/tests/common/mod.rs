@@ -22,6 +22,8 @@ pub(crate) fn program() -> Command {
     for name in ["METAPROMPT_DATA", "METAPROMPT_BACKBONE", "METAPROMPT_LOG"] {
         command.env_remove(name);
     }
+    // The expectations are f32's, also on a machine with a GPU.
+    command.env("METAPROMPT_DEVICE", "cpu");
     command
 }
 

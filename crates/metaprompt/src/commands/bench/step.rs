@@ -51,6 +51,9 @@ struct TokenExample {
 
 pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Context) -> Result<()> {
     let mut bench = Bench::new(load, 0, context)?;
+    if options.profile && bench.model.device_memory()?.is_none() {
+        bail!("--profile times the kernels of a GPU, and this is the CPU");
+    }
     let examples = match &options.tokens {
         Some(path) => read_examples(path, bench.model.config().vocab_size)?,
         None => random_examples(load, targets, options.shared_prefix as usize, &mut bench)?,
@@ -125,13 +128,10 @@ pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Cont
     if options.profile {
         model.start_profile();
         step(steps + 1)?;
-        match model.finish_profile()? {
-            Some(profile) => {
-                let (of_kernels, table) = tell(&profile, median);
-                json["profile"] = of_kernels;
-                text += &table;
-            }
-            None => bail!("--profile times the kernels of a GPU; this ran on the CPU"),
+        if let Some(profile) = model.finish_profile()? {
+            let (of_kernels, table) = tell(&profile, median);
+            json["profile"] = of_kernels;
+            text += &table;
         }
     }
     report(json, text, Some(model), context)
