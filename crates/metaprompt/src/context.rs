@@ -27,8 +27,8 @@ pub(crate) struct Global {
     /// Threads to use [default: all cores].
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Where the backbone runs: auto (the first usable GPU, else the CPU), cpu,
-    /// cuda or cuda:N.
+    /// Where the backbone runs: auto (GPU 0 where it can be used, else the CPU),
+    /// cpu, cuda or cuda:N.
     #[arg(
         long,
         global = true,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// A processor that a backbone can run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The first GPU where there is a usable one, else the CPU.
+    /// GPU 0 where it can be used, else the CPU.
     #[default]
     Auto,
     /// The CPU.

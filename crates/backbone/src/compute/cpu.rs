@@ -65,6 +65,7 @@ pub(crate) struct Attended {
 
 impl Backend for Cpu {
     const NUMBERS: &'static str = "f32";
+    const LAYERS_AT_ONCE: usize = usize::MAX;
 
     type Tensor = Matrix;
     type Stream = Matrix;
@@ -369,7 +370,9 @@ impl Backend for Cpu {
         Ok(None)
     }
 
-    fn start_profile(&self) {}
+    fn start_profile(&self) -> Computed<()> {
+        Ok(())
+    }
 
     fn finish_profile(&self) -> Computed<Option<Profile>> {
         Ok(None)

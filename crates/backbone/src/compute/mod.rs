@@ -33,6 +33,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// The numbers that activations are stored in: results in different ones
     /// are close, not equal.
     const NUMBERS: &'static str;
+    /// Layers whose weights may be read at the same time.
+    const LAYERS_AT_ONCE: usize;
 
     /// Activations, `[rows, columns]`.
     type Tensor;
@@ -254,7 +256,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn memory(&self) -> Computed<Option<Memory>>;
 
     /// Starts to note the times of kernels, where it can.
-    fn start_profile(&self);
+    fn start_profile(&self) -> Computed<()>;
 
     /// The times since then, the longest first, and how long the matrix
     /// products among them take when nothing else runs between them.

@@ -56,10 +56,14 @@ impl<B: Backend> Decoder<B> {
         } else {
             (table("lm_head.weight")?, Some(embedding))
         };
-        let layers = (0..config.layers)
-            .into_par_iter()
-            .map(|layer| Layer::load(&backend, config, source, layer))
-            .collect::<Result<_, _>>()?;
+        let all: Vec<usize> = (0..config.layers).collect();
+        let mut layers = Vec::with_capacity(config.layers);
+        for some in all.chunks(B::LAYERS_AT_ONCE.min(config.layers).max(1)) {
+            let loaded = some
+                .par_iter()
+                .map(|&layer| Layer::load(&backend, config, source, layer));
+            layers.extend(loaded.collect::<Result<Vec<_>, _>>()?);
+        }
         Ok(Decoder {
             layers,
             final_norm: backend.norm(source.load_f32("model.norm.weight", &[d])?)?,

@@ -46,7 +46,7 @@ pub(crate) trait Engine: Send + Sync {
 
     fn memory(&self) -> Computed<Option<Memory>>;
 
-    fn start_profile(&self);
+    fn start_profile(&self) -> Computed<()>;
 
     fn finish_profile(&self) -> Computed<Option<Profile>>;
 }
@@ -170,11 +170,17 @@ impl<B: Backend> Engine for Decoder<B> {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
     ) -> Computed<LabelLosses> {
-        let backend = &self.backend;
-        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-        let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), false)?;
-        let (losses, _) = backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
-        backend.read_losses(losses)
+        let losses = || {
+            let backend = &self.backend;
+            let x = backend.embed(self.table(), work.inputs, work.prompts)?;
+            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), false)?;
+            let (losses, _) =
+                backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
+            backend.read_losses(losses)
+        };
+        losses().map_err(|e: ComputeError| {
+            e.planned(|| memory::plan(&self.config, work.pass.forest.rows(), false))
+        })
     }
 
     fn gradients(
@@ -208,8 +214,8 @@ impl<B: Backend> Engine for Decoder<B> {
         self.backend.memory()
     }
 
-    fn start_profile(&self) {
-        self.backend.start_profile();
+    fn start_profile(&self) -> Computed<()> {
+        self.backend.start_profile()
     }
 
     fn finish_profile(&self) -> Computed<Option<Profile>> {

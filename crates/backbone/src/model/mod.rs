@@ -108,8 +108,11 @@ impl Model {
     }
 
     /// Notes the times of kernels from now on, on a device that can.
-    pub fn start_profile(&self) {
-        self.engine.start_profile();
+    ///
+    /// # Errors
+    /// When the device's driver is too old to time kernels.
+    pub fn start_profile(&self) -> Result<(), ComputeError> {
+        self.engine.start_profile()
     }
 
     /// Ends what [`Model::start_profile`] began; `None` where the device can't.

@@ -55,7 +55,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         load: Load,
         /// Tokens to generate for each example.
-        #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive())]
+        #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1 << 20))]
         new_tokens: u32,
         /// Tasks, with a soft prompt each, that the examples take turns in;
         /// several numbers, as in 1,31, are timed in turn on one load.

@@ -32,11 +32,16 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     source!("decode"),
 ];
 
+/// Values of a matrix that the kernels address with 32 bits.
+const MOST_VALUES: usize = i32::MAX as usize;
+
 /// Kernels for one shape of heads.
 pub(crate) struct Attention {
     kernels: Kernels,
     sizes: Sizes,
+    heads: usize,
     kv_heads: usize,
+    head_dim: usize,
 }
 
 /// Keys and values of one layer, `[rows, kv_heads, h]` each.
@@ -138,12 +143,27 @@ impl Sizes {
     }
 }
 
+/// What the sources are compiled with: the heads, and the sizes computed here,
+/// which they assert to be theirs.
+pub(crate) fn macros(shape: Shape) -> Vec<(&'static str, usize)> {
+    let sizes = Sizes::new(shape);
+    vec![
+        ("HEAD_DIM", shape.head_dim),
+        ("GROUP", shape.heads / shape.kv_heads),
+        ("HOST_TILE_QUERIES", sizes.tile_queries),
+        ("HOST_BLOCK_KEYS", sizes.block_keys),
+        ("HOST_FORWARD_BYTES", sizes.forward_bytes),
+        ("HOST_BACKWARD_QUERIES_BYTES", sizes.backward_queries_bytes),
+        ("HOST_BACKWARD_KEYS_BYTES", sizes.backward_keys_bytes),
+        ("HOST_DECODE_THREADS", sizes.decode_threads),
+        ("HOST_DECODE_BYTES", sizes.decode_bytes),
+    ]
+}
+
 impl Attention {
     /// Compiles the kernels for a shape.
     pub(crate) fn new(device: &Device, shape: Shape) -> Computed<Self> {
-        let group = shape.heads / shape.kv_heads;
-        let macros = [("HEAD_DIM", shape.head_dim), ("GROUP", group)];
-        let kernels = device.compile(SOURCES, &macros)?;
+        let kernels = device.compile(SOURCES, &macros(shape))?;
         let sizes = Sizes::new(shape);
         for (name, bytes) in [
             ("attention_forward", sizes.forward_bytes),
@@ -156,7 +176,9 @@ impl Attention {
         Ok(Attention {
             kernels,
             sizes,
+            heads: shape.heads,
             kv_heads: shape.kv_heads,
+            head_dim: shape.head_dim,
         })
     }
 
@@ -170,6 +192,12 @@ impl Attention {
         rotation: Option<Rotation>,
     ) -> Computed<Layout> {
         let plan = Plan::new(forest, call, selected, self.sizes.tile_queries);
+        let largest = plan.queries * self.heads * self.head_dim;
+        let stored = forest.rows() * self.kv_heads * self.head_dim;
+        if largest.max(stored) > MOST_VALUES {
+            let problem = "more than 2^31 queries or keys at once; lower the batch";
+            return Err(device.error("planning attention", &problem));
+        }
         let tiles = Tiles::new(&plan);
         // Only a call that covers its forest can have a backward pass.
         let blocks = if call.rows() == forest.rows() {
@@ -286,8 +314,8 @@ impl Cuda {
         )
     }
 
-    /// Room for `rows` store rows; what is there stays. Grows by doubling, so
-    /// that an answer growing token by token doesn't move its cache each time.
+    /// Room for `rows` store rows; what is there stays. Answers reserve all of
+    /// their rows at once, so a cache moves a few times at most.
     pub(crate) fn reserve_store(
         &self,
         store: &mut KeysValues,
@@ -298,17 +326,13 @@ impl Cuda {
             return Ok(());
         }
         let width = shape.kv_heads * shape.head_dim;
-        let (old, room) = match &store.buffers {
-            None => (0, rows),
-            Some(_) => (store.rows, rows.max(2 * store.rows)),
-        };
         let grown = [
-            self.device.alloc::<u16>(room * width)?,
-            self.device.alloc::<u16>(room * width)?,
+            self.device.alloc::<u16>(rows * width)?,
+            self.device.alloc::<u16>(rows * width)?,
         ];
         if let Some(buffers) = &store.buffers {
             for (to, from) in grown.iter().zip(buffers) {
-                let bytes = old * width * size_of::<u16>();
+                let bytes = store.rows * width * size_of::<u16>();
                 if bytes > 0 {
                     self.device.copy(to.address(), from.address(), bytes)?;
                 }
@@ -316,7 +340,7 @@ impl Cuda {
         }
         *store = KeysValues {
             buffers: Some(grown),
-            rows: room,
+            rows,
         };
         Ok(())
     }

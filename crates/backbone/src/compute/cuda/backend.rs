@@ -187,6 +187,7 @@ impl Cuda {
     }
 
     pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
+        assert!(rows.iter().all(|&row| row < x.rows), "rows to gather");
         let y = self.tensor(rows.len(), x.columns)?;
         let rows = self.device.upload(&ints(rows))?;
         let args = [
@@ -264,6 +265,8 @@ fn halves(values: &[f32]) -> Vec<u16> {
 
 impl Backend for Cuda {
     const NUMBERS: &'static str = "bf16";
+    // A layer of a large model is a gigabyte of f32 before it is rounded.
+    const LAYERS_AT_ONCE: usize = 4;
 
     type Tensor = Tensor;
     type Stream = Stream;
@@ -280,7 +283,7 @@ impl Backend for Cuda {
             .check_room(size_of::<u16>() as u64 * parameters)?;
         let problem = if let Some(width) = widths.iter().find(|w| !w.is_multiple_of(8)) {
             format!("a width of {width} is not a multiple of 8")
-        } else if widths.iter().max() > Some(&WIDEST_ROW) && widths[0] > WIDEST_ROW {
+        } else if widths[0] > WIDEST_ROW {
             format!("a hidden size of {} is above {WIDEST_ROW}", widths[0])
         } else if !shape.head_dim.is_multiple_of(8) || shape.head_dim > 256 {
             let h = shape.head_dim;
@@ -341,6 +344,13 @@ impl Backend for Cuda {
 
     fn embed(&self, table: &Linear, inputs: &[Input], prompts: &[&[f32]]) -> Computed<Stream> {
         let d = table.inputs;
+        for input in inputs {
+            let known = match *input {
+                Input::Token(token) => (token as usize) < table.outputs,
+                Input::Soft { prompt, index } => (index + 1) * d <= prompts[prompt].len(),
+            };
+            assert!(known, "{input:?} is outside its table");
+        }
         let mut firsts = Vec::with_capacity(prompts.len());
         let mut rows = 0;
         for prompt in prompts {
@@ -557,6 +567,7 @@ impl Backend for Cuda {
     }
 
     fn gather_stream(&self, x: &Stream, rows: &[usize]) -> Computed<Stream> {
+        assert!(rows.iter().all(|&row| row < x.rows), "rows to gather");
         let y = self.stream(rows.len(), x.columns)?;
         let rows = self.device.upload(&ints(rows))?;
         self.move_rows("gather_rows", &y, x, &rows)?;
@@ -566,6 +577,7 @@ impl Backend for Cuda {
     fn scatter(&self, x: &Stream, rows: &[usize], total: usize) -> Computed<Stream> {
         let y = self.stream(total, x.columns)?;
         let mut source = vec![-1i32; total];
+        assert_eq!(rows.len(), x.rows, "a place for every row");
         for (i, &row) in rows.iter().enumerate() {
             source[row] = ints(&[i])[0];
         }
@@ -575,6 +587,8 @@ impl Backend for Cuda {
     }
 
     fn add_rows(&self, y: &mut Tensor, x: &Tensor, rows: &[usize]) -> Computed<()> {
+        assert_eq!(rows.len(), x.rows, "a place for every row");
+        assert!(rows.iter().all(|&row| row < y.rows), "rows to add to");
         let rows = self.device.upload(&ints(rows))?;
         let args = [
             (&*y).into(),
@@ -636,9 +650,11 @@ impl Backend for Cuda {
         self.device.memory().map(Some)
     }
 
-    fn start_profile(&self) {
+    fn start_profile(&self) -> Computed<()> {
+        self.device.check_timing()?;
         self.device.profile.start();
         self.products.start_recording();
+        Ok(())
     }
 
     fn finish_profile(&self) -> Computed<Option<Profile>> {

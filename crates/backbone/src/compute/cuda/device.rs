@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Oldest compute capability with bf16 tensor cores and asynchronous copies.
 const OLDEST: (i32, i32) = (8, 0);
 
+/// First CUDA whose driver has the function that kernels are timed with.
+const TIMING_DRIVER: i32 = 12080;
+
 /// A GPU with its stream and its compiled kernels.
 pub(crate) struct Device {
     context: Arc<CudaContext>,
@@ -139,14 +142,8 @@ fn too_old(name: &str, (major, minor): (i32, i32)) -> String {
 
 /// Number of GPUs, at least one.
 fn count() -> Result<usize, Unusable> {
-    // SAFETY: these functions only try to load a library.
-    let (driver, nvrtc, blas) = unsafe {
-        (
-            sys::is_culib_present(),
-            cudarc::nvrtc::sys::is_culib_present(),
-            cudarc::cublaslt::sys::is_culib_present(),
-        )
-    };
+    // SAFETY: this only tries to load a library.
+    let driver = unsafe { sys::is_culib_present() };
     if !driver {
         return Err(Unusable::new(
             false,
@@ -155,10 +152,27 @@ fn count() -> Result<usize, Unusable> {
     }
     let devices = result::init()
         .and_then(|()| result::device::get_count())
-        .map_err(|e| Unusable::new(false, format!("the NVIDIA driver: {}", message(e))))?;
+        .map_err(|e| {
+            // Any other reason means that a card is there and its driver isn't well.
+            let none = [
+                sys::CUresult::CUDA_ERROR_NO_DEVICE,
+                sys::CUresult::CUDA_ERROR_STUB_LIBRARY,
+            ];
+            Unusable::new(
+                !none.contains(&e.0),
+                format!("the NVIDIA driver: {}", message(e)),
+            )
+        })?;
     if devices == 0 {
         return Err(Unusable::new(false, "the NVIDIA driver finds no GPU"));
     }
+    // SAFETY: these functions only try to load a library.
+    let (nvrtc, blas) = unsafe {
+        (
+            cudarc::nvrtc::sys::is_culib_present(),
+            cudarc::cublaslt::sys::is_culib_present(),
+        )
+    };
     for (present, library, package) in [
         (nvrtc, "libnvrtc", "nvidia-cuda-nvrtc"),
         (blas, "libcublasLt", "nvidia-cublas"),
@@ -201,7 +215,8 @@ impl Device {
             // needed to order one use of a buffer after another.
             unsafe { context.disable_event_tracking() };
             let stream = context.new_stream()?;
-            let (name, capability) = (context.name()?, context.compute_capability()?);
+            let name = format!("{} (cuda:{ordinal})", context.name()?);
+            let capability = context.compute_capability()?;
             let multiprocessors =
                 context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
             keep_freed_memory(&context)?;
@@ -351,6 +366,9 @@ impl Device {
 
     /// Copies `bytes` within the device.
     pub(crate) fn copy(&self, to: u64, from: u64, bytes: usize) -> Computed<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
         self.driver("copying", self.context.bind_to_thread())?;
         // SAFETY: callers name ranges of live buffers.
         let copied = unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) };
@@ -359,6 +377,9 @@ impl Device {
 
     /// Fills `bytes` at an address with zeros.
     pub(crate) fn zero(&self, at: u64, bytes: usize) -> Computed<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
         self.driver("clearing memory", self.context.bind_to_thread())?;
         // SAFETY: callers name ranges of live buffers.
         let filled = unsafe { result::memset_d8_async(at, 0, bytes, self.stream.cu_stream()) };
@@ -377,6 +398,18 @@ impl Device {
             "giving a kernel shared memory",
             function.set_attribute(attribute, bytes),
         )
+    }
+
+    /// Whether the driver times events as this program asks it to.
+    pub(crate) fn check_timing(&self) -> Computed<()> {
+        let mut driver = 0;
+        // SAFETY: one number is written.
+        let known = unsafe { sys::cuDriverGetVersion(&raw mut driver) }.result();
+        self.driver("asking for its driver's version", known)?;
+        if driver >= TIMING_DRIVER {
+            return Ok(());
+        }
+        Err(self.error("timing kernels", &"its driver is older than CUDA 12.8"))
     }
 
     /// Waits for all work.
@@ -454,14 +487,17 @@ impl Device {
     pub(crate) fn memory(&self) -> Computed<Memory> {
         let mut peak = 0u64;
         let mut read = || -> Result<(usize, usize), DriverError> {
-            // SAFETY: the attribute is a 64-bit number.
-            unsafe {
-                let pool = result::device::get_default_mem_pool(self.context.cu_device())?;
-                result::mem_pool::get_attribute(
-                    pool,
-                    Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH,
-                    std::ptr::from_mut(&mut peak).cast::<c_void>(),
-                )?;
+            // Without a pool nothing is counted.
+            if self.context.has_async_alloc() {
+                // SAFETY: the attribute is a 64-bit number.
+                unsafe {
+                    let pool = result::device::get_default_mem_pool(self.context.cu_device())?;
+                    result::mem_pool::get_attribute(
+                        pool,
+                        Pool::CU_MEMPOOL_ATTR_USED_MEM_HIGH,
+                        std::ptr::from_mut(&mut peak).cast::<c_void>(),
+                    )?;
+                }
             }
             self.context.mem_get_info()
         };

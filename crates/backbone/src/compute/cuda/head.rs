@@ -26,7 +26,10 @@ struct Arrays {
 
 impl Cuda {
     fn chunk_rows(output: &Linear) -> usize {
-        (LOGITS_BYTES / (4 * output.outputs)).max(1)
+        // A multiple that keeps each chunk's first gradient aligned.
+        (LOGITS_BYTES / (4 * output.outputs))
+            .max(1)
+            .next_multiple_of(64)
     }
 
     fn label_arrays(&self, labels: &[Label]) -> Computed<Arrays> {
@@ -55,6 +58,10 @@ impl Cuda {
     ) -> Computed<(DeviceLosses, Option<Tensor>)> {
         let (device, d, vocabulary) = (&self.device, output.inputs, output.outputs);
         let count = labels.len();
+        let fits = |l: &Label| l.row < hidden.rows && (l.token as usize) < vocabulary;
+        assert!(labels.iter().all(fits), "labels within rows and vocabulary");
+        let teachers = distillation.map_or(count * d, |t| t.teacher.len());
+        assert_eq!(teachers, count * d, "a teacher's state for each label");
         let nll: Buffer<f32> = device.alloc(count)?;
         let with_teacher = |len| distillation.map(|_| device.alloc::<f32>(len)).transpose();
         let (divergence, squares) = (with_teacher(count)?, with_teacher(count)?);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Kernels that every model uses.
@@ -21,6 +21,12 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("rows", include_str!("kernels/rows.cu")),
     ("head", include_str!("kernels/head.cu")),
 ];
+
+/// Bytes of a SHA-256.
+const DIGEST: usize = 32;
+
+/// Oldest NVRTC that makes machine code.
+const OLDEST: (i32, i32) = (11, 1);
 
 const PRELUDE: &str = include_str!("kernels/common.cuh");
 
@@ -132,13 +138,19 @@ fn cached(
     macros: &[(&str, usize)],
 ) -> Result<Vec<u8>, String> {
     let (major, minor) = nvrtc_version().map_err(|e| format!("NVRTC does not answer: {e:?}"))?;
+    if (major, minor) < OLDEST {
+        return Err(format!(
+            "NVRTC {major}.{minor} was found, which is too old; put a newer one's folder first on LD_LIBRARY_PATH"
+        ));
+    }
     let mut hash = Sha256::new();
-    hash.update(format!("{capability:?} {macros:?} NVRTC {major}.{minor}\n"));
+    let options = options(capability, macros);
+    hash.update(format!("{options:?} NVRTC {major}.{minor}\n"));
     hash.update(PRELUDE);
     hash.update(source);
     let key: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     let path = cache_directory().map(|folder| folder.join(format!("{}.cubin", &key[..32])));
-    if let Some(cubin) = path.as_ref().and_then(|path| std::fs::read(path).ok()) {
+    if let Some(cubin) = path.as_deref().and_then(kept) {
         return Ok(cubin);
     }
     let Compiled { cubin, log } = compile(source, capability, macros)?;
@@ -160,34 +172,49 @@ fn cache_directory() -> Option<PathBuf> {
     Some(base.join("metaprompt").join("kernels"))
 }
 
-fn keep(path: &std::path::Path, cubin: &[u8]) -> std::io::Result<()> {
+/// Kept machine code, behind its SHA-256: the driver would read past the end of
+/// a file that was cut off.
+fn kept(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = std::fs::read(path).ok()?;
+    if bytes.len() <= DIGEST {
+        return None;
+    }
+    let cubin = bytes.split_off(DIGEST);
+    (Sha256::digest(&cubin).as_slice() == bytes).then_some(cubin)
+}
+
+fn keep(path: &Path, cubin: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&Sha256::digest(cubin))?;
     file.write_all(cubin)?;
+    file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
-/// Compiles one source to machine code.
-pub(crate) fn compile(
-    source: &str,
-    (major, minor): (i32, i32),
-    macros: &[(&str, usize)],
-) -> Result<Compiled, String> {
-    let text = CString::new(format!("{PRELUDE}\n{source}"))
-        .map_err(|_| "the source has a zero byte".to_owned())?;
+fn options((major, minor): (i32, i32), macros: &[(&str, usize)]) -> Vec<String> {
     let mut options = vec![
         format!("--gpu-architecture=sm_{major}{minor}"),
         "--std=c++17".to_owned(),
         "-default-device".to_owned(),
         "--ptxas-options=-v".to_owned(),
     ];
-    options.extend(
-        macros
-            .iter()
-            .map(|(name, value)| format!("-D{name}={value}")),
-    );
+    let macros = macros.iter();
+    options.extend(macros.map(|(name, value)| format!("-D{name}={value}")));
+    options
+}
+
+/// Compiles one source to machine code.
+pub(crate) fn compile(
+    source: &str,
+    capability: (i32, i32),
+    macros: &[(&str, usize)],
+) -> Result<Compiled, String> {
+    let text = CString::new(format!("{PRELUDE}\n{source}"))
+        .map_err(|_| "the source has a zero byte".to_owned())?;
+    let options = options(capability, macros);
     let program = nvrtc::create_program(&text, None).map_err(|e| format!("{e:?}"))?;
     // SAFETY: `program` is live until it is destroyed below, and buffers have
     // the sizes that NVRTC asked for.
@@ -205,7 +232,12 @@ pub(crate) fn compile(
                 sys::nvrtcGetCUBIN(program, cubin.as_mut_ptr().cast()).result()?;
                 Ok(cubin)
             })
-            .map_err(|e| format!("{e:?}\n{log}"));
+            .map_err(|e| {
+                let version = nvrtc_version().map_or(String::new(), |(major, minor)| {
+                    format!(" (by NVRTC {major}.{minor})")
+                });
+                format!("{e:?}{version}\n{log}")
+            });
         let _ = nvrtc::destroy_program(program);
         Ok(Compiled { cubin: cubin?, log })
     }
@@ -215,6 +247,7 @@ pub(crate) fn compile(
 mod tests {
     use super::*;
     use crate::compute::cuda::attention;
+    use crate::layers::attention::Shape;
 
     #[test]
     fn names_are_found() {
@@ -241,7 +274,11 @@ mod tests {
         }
         let heads = [(64, 3), (128, 4), (128, 8), (64, 8)];
         let with_heads = heads.iter().flat_map(|&(head_dim, group)| {
-            let macros = vec![("HEAD_DIM", head_dim), ("GROUP", group)];
+            let macros = attention::macros(Shape {
+                heads: group,
+                kv_heads: 1,
+                head_dim,
+            });
             attention::SOURCES
                 .iter()
                 .map(move |source| (source, macros.clone()))

@@ -283,8 +283,16 @@ impl Product {
 
     pub(super) fn cost(&self) -> Cost {
         let (rows, outputs, inputs) = (self.rows as f64, self.outputs as f64, self.inputs as f64);
+        let (from, to) = match self.direction {
+            Direction::Forward => (inputs, outputs),
+            Direction::Backward => (outputs, inputs),
+        };
+        let width = match self.result {
+            Numbers::Half => 2.0,
+            Numbers::Full => 4.0,
+        };
         Cost {
-            bytes: 2.0 * (rows * (outputs + inputs) + outputs * inputs),
+            bytes: 2.0 * (rows * from + outputs * inputs) + width * rows * to,
             flops: 2.0 * rows * outputs * inputs,
         }
     }

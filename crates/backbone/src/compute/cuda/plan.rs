@@ -150,7 +150,8 @@ impl KeyBlocks {
                 let first = int(arrays.partials);
                 arrays.shared.push([start, count, first, int(parts)]);
             }
-            for entries in seen.chunks(most) {
+            // Parts of nearly the same length.
+            for entries in seen.chunks(seen.len().div_ceil(parts.max(1)).max(1)) {
                 let queries = entries.iter().map(|e| tiles.queries_of(e[0]));
                 let work: i32 = queries.sum();
                 let slot = if parts == 1 { -1 } else { int(arrays.partials) };

@@ -17,6 +17,7 @@ struct Mix<'m> {
     pin: f64,
     read: Vec<f64>,
     write: Vec<f64>,
+    written: usize,
 }
 
 pub(super) fn generate(
@@ -36,7 +37,6 @@ pub(super) fn generate(
         .iter()
         .map(|&tasks| Mix::new(&bench, &prompts[..tasks as usize], &texts))
         .collect::<Result<Vec<_>>>()?;
-    let mut tokens = 0;
     // The first round warms up. Mixes take turns, so that what else the machine
     // does falls on all of them.
     for round in 0..=rounds {
@@ -44,7 +44,8 @@ pub(super) fn generate(
             // No new token: the examples themselves, up to the first prediction.
             let (_, read) = mix.run(&bench, 0)?;
             let (written, both) = mix.run(&bench, new_tokens as usize)?;
-            tokens = written;
+            // The first token of each answer belongs to the reading.
+            mix.written = written - mix.requests.len().min(written);
             if round > 0 {
                 mix.read.push(read);
                 mix.write.push(both - read);
@@ -56,12 +57,13 @@ pub(super) fn generate(
     let mut parts = Vec::new();
     for mix in &mixes {
         let (read, write) = (median(&mix.read), median(&mix.write));
+        let tokens = mix.written;
         let rate = tokens as f64 / write.max(f64::MIN_POSITIVE);
         let _ = writeln!(
             text,
             "{} prompts of {} virtual tokens pinned in {:.3} s\n\
              {} examples read in {read:.3} s ({:.0} tokens/s)\n\
-             {tokens} tokens generated in {write:.3} s ({rate:.1} tokens/s; medians of {rounds}; end tokens stop an example early)",
+             {tokens} tokens more generated in {write:.3} s ({rate:.1} tokens/s; medians of {rounds}; end tokens stop an example early)",
             mix.tasks,
             load.virtual_tokens,
             mix.pin,
@@ -103,6 +105,7 @@ impl<'m> Mix<'m> {
             pin,
             read: Vec::new(),
             write: Vec::new(),
+            written: 0,
         })
     }
 

@@ -126,7 +126,7 @@ pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Cont
         "body_gflops": gflops, "loss": last.total, "losses": losses,
     });
     if options.profile {
-        model.start_profile();
+        model.start_profile()?;
         step(steps + 1)?;
         if let Some(profile) = model.finish_profile()? {
             let (of_kernels, table) = tell(&profile, median);

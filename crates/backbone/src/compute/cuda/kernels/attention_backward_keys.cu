@@ -52,6 +52,10 @@ inline constexpr int BACKWARD_KEYS_BYTES = STAGES * STAGE_ROWS * STRIDE * 2 +
 inline constexpr int BEFORE_ALL = -(1 << 29), BEHIND_ALL = 1 << 30;
 inline constexpr int BACKWARD_KEYS_BLOCKS = DEPTH <= 64 ? 3 : 2;  // per multiprocessor
 
+#ifdef HOST_BLOCK_KEYS  // what the host computed
+static_assert(BACKWARD_KEYS_BYTES == HOST_BACKWARD_KEYS_BYTES && BLOCK_KEYS == HOST_BLOCK_KEYS);
+#endif
+
 extern "C" __global__ void __launch_bounds__(THREADS, BACKWARD_KEYS_BLOCKS)
 attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_keys,
                         float* __restrict__ partial_values, const bf16* __restrict__ q,

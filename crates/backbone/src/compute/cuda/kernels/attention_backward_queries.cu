@@ -47,6 +47,10 @@ __device__ __forceinline__ void add_products(float (&score)[ROW_TILES][KEYS / 8]
     }
 }
 
+#ifdef HOST_BLOCK_KEYS  // what the host computed
+static_assert(BACKWARD_QUERIES_BYTES == HOST_BACKWARD_QUERIES_BYTES);
+#endif
+
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                            const bf16* __restrict__ q, const bf16* __restrict__ keys,

@@ -39,6 +39,10 @@ __device__ __forceinline__ unsigned pair(const uint4& first, const uint4& second
     return __byte_perm(word(first, i / 2), word(second, i / 2), i % 2 ? 0x7632 : 0x5410);
 }
 
+#ifdef HOST_BLOCK_KEYS  // what the host computed
+static_assert(DECODE_BYTES == HOST_DECODE_BYTES && DECODE_THREADS == HOST_DECODE_THREADS);
+#endif
+
 extern "C" __global__ void __launch_bounds__(DECODE_THREADS)
 attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
                  const bf16* __restrict__ keys, const bf16* __restrict__ values,

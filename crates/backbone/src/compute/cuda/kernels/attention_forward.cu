@@ -18,6 +18,10 @@ inline constexpr int FORWARD_KEYS = DEPTH <= 128 ? 64 : 32;
 inline constexpr int FORWARD_BYTES = (BLOCK_M + 3 * FORWARD_KEYS) * STRIDE * 2 +
                                      (2 * FORWARD_KEYS + BLOCK_M) * 4;
 
+#ifdef HOST_BLOCK_KEYS  // what the host computed
+static_assert(FORWARD_BYTES == HOST_FORWARD_BYTES && BLOCK_M / GROUP == HOST_TILE_QUERIES);
+#endif
+
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
                   const bf16* __restrict__ q, const bf16* __restrict__ keys,

@@ -26,9 +26,8 @@ extern "C" __global__ void rotation_table(float* __restrict__ cos, float* __rest
     sin[at] = sinf(angle);
 }
 
-// Turns four pairs, forwards (direction 1) or back (-1); y may be x.
-__device__ inline void turn(bf16* y, const bf16* x, const float* cos, const float* sin, int half,
-                            float direction) {
+// Turns four pairs; y may be x.
+__device__ inline void turn(bf16* y, const bf16* x, const float* cos, const float* sin, int half) {
     float a[4], b[4];
     unpack(a, *reinterpret_cast<const bf16x4*>(x));
     unpack(b, *reinterpret_cast<const bf16x4*>(x + half));
@@ -37,22 +36,21 @@ __device__ inline void turn(bf16* y, const bf16* x, const float* cos, const floa
     const float c[4] = {c4.x, c4.y, c4.z, c4.w}, s[4] = {s4.x, s4.y, s4.z, s4.w};
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        const float x1 = a[i], x2 = b[i], signed_sin = direction * s[i];
-        a[i] = x1 * c[i] - x2 * signed_sin;
-        b[i] = x2 * c[i] + x1 * signed_sin;
+        const float x1 = a[i], x2 = b[i];
+        a[i] = x1 * c[i] - x2 * s[i];
+        b[i] = x2 * c[i] + x1 * s[i];
     }
     *reinterpret_cast<bf16x4*>(y) = pack(a);
     *reinterpret_cast<bf16x4*>(y + half) = pack(b);
 }
 
-__device__ inline void turn_row(bf16* q, const float* cos, const float* sin, int heads, int h,
-                                float direction) {
+__device__ inline void turn_row(bf16* q, const float* cos, const float* sin, int heads, int h) {
     const size_t row = blockIdx.x;
     const int half = h / 2, fours = half / 4;
     for (int item = threadIdx.x; item < heads * fours; item += blockDim.x) {
         const int head = item / fours, i = item % fours * 4;
         bf16* x = q + (row * heads + head) * h + i;
-        turn(x, x, cos + row * half + i, sin + row * half + i, half, direction);
+        turn(x, x, cos + row * half + i, sin + row * half + i, half);
     }
 }
 
@@ -60,7 +58,7 @@ __device__ inline void turn_row(bf16* q, const float* cos, const float* sin, int
 extern "C" __global__ void rotate_queries(bf16* __restrict__ q, const float* __restrict__ cos,
                                           const float* __restrict__ sin, int rows, int heads,
                                           int h) {
-    if (blockIdx.x < rows) turn_row(q, cos, sin, heads, h, 1.0f);
+    if (blockIdx.x < rows) turn_row(q, cos, sin, heads, h);
 }
 
 // kv is [rows][2][kv_heads][h], keys before values. Rotated keys and plain
@@ -82,8 +80,7 @@ extern "C" __global__ void store_keys_values(bf16* __restrict__ keys, bf16* __re
         const bf16x8 value = reinterpret_cast<const bf16x8*>(from + width)[item];
         const int head = item / fours, i = item % fours * 4;
         const int column = head * h + i;
-        turn(keys + to + column, from + column, cos + row * half + i, sin + row * half + i, half,
-             1.0f);
+        turn(keys + to + column, from + column, cos + row * half + i, sin + row * half + i, half);
         reinterpret_cast<bf16x8*>(values + to)[item] = value;
     }
 }

@@ -2,7 +2,7 @@
 //
 // Launch, row kernels: grid = the number of rows (or count, or total),
 //     block = min(256, round_up(d / 8, 32)); d (cols) is a multiple of 8.
-// Launch, to_float and to_bf16: block = 256,
+// Launch, to_bf16: block = 256,
 //     grid = max(1, min(ceil(n / 8 / 256), a few thousand)).
 
 // Calls f(i) with this thread's vectors i of a row of d values.
@@ -106,22 +106,7 @@ extern "C" __global__ void add_bias_to_stream(float* __restrict__ y, const float
     }
 }
 
-// The two conversions take any n; the last n % 8 values go one by one.
-extern "C" __global__ void to_float(float* __restrict__ y, const bf16* __restrict__ x, int n) {
-    const int first = blockIdx.x * blockDim.x + threadIdx.x, step = gridDim.x * blockDim.x;
-    for (int i = first; i < n / 8; i += step) {
-        float v[8];
-        unpack(v, reinterpret_cast<const bf16x8*>(x)[i]);
-        float4* to = reinterpret_cast<float4*>(y) + 2 * (size_t)i;
-        to[0] = make_float4(v[0], v[1], v[2], v[3]);
-        to[1] = make_float4(v[4], v[5], v[6], v[7]);
-    }
-    if (first < n % 8) {
-        const size_t last = (size_t)(n / 8) * 8 + first;
-        y[last] = from_bf16_bits(x[last]);
-    }
-}
-
+// Any n; the last n % 8 values go one by one.
 extern "C" __global__ void to_bf16(bf16* __restrict__ y, const float* __restrict__ x, int n) {
     const int first = blockIdx.x * blockDim.x + threadIdx.x, step = gridDim.x * blockDim.x;
     for (int i = first; i < n / 8; i += step) {
