@@ -1,14 +1,15 @@
 //! Attention over the forest on the GPU.
 
-use super::backend::{Cuda, Tensor};
-use super::device::{Arg, Buffer, Device, Grid};
+use super::backend::Cuda;
+use super::buffer::{Arg, Buffer, Grid};
+use super::device::Device;
 use super::kernels::Kernels;
-use super::plan::{KeyBlocks, MAX_ITEM_TILES, Tiles};
+use super::layout::{Layout, Rotation};
+use super::plan::MAX_ITEM_TILES;
 use super::profile::Cost;
+use super::tensor::Tensor;
 use crate::compute::{Computed, Wanted};
-use crate::forest::{Call, Forest, Plan};
 use crate::layers::attention::Shape;
-use std::sync::Arc;
 
 macro_rules! source {
     ($name:literal) => {
@@ -32,16 +33,13 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     source!("decode"),
 ];
 
-/// Values of a matrix that the kernels address with 32 bits.
-const MOST_VALUES: usize = i32::MAX as usize;
-
 /// Kernels for one shape of heads.
 pub(crate) struct Attention {
     kernels: Kernels,
-    sizes: Sizes,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
+    pub(super) sizes: Sizes,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head_dim: usize,
 }
 
 /// Keys and values of one layer, `[rows, kv_heads, h]` each.
@@ -49,44 +47,6 @@ pub(crate) struct Attention {
 pub(crate) struct KeysValues {
     buffers: Option<[Buffer<u16>; 2]>,
     rows: usize,
-}
-
-/// See [`crate::compute::Backend::Layout`].
-pub(crate) struct Layout {
-    /// Of all call rows.
-    pub(crate) rows: Arc<Rows>,
-    /// Of the query rows.
-    query_rotation: Option<Rotation>,
-    tiles: Buffer<[i32; 4]>,
-    ranges: Buffer<[i32; 2]>,
-    visible: Buffer<i32>,
-    single_queries: bool,
-    queries: usize,
-    tile_count: usize,
-    /// Pairs of a query and a key that it sees.
-    pairs: f64,
-    blocks: Option<DeviceKeyBlocks>,
-}
-
-/// Places of all call rows.
-pub(crate) struct Rows {
-    rotation: Rotation,
-    store_rows: Buffer<i32>,
-    count: usize,
-}
-
-/// Cosine and sine of every (row, pair), `[rows, h/2]`.
-struct Rotation {
-    cos: Buffer<f32>,
-    sin: Buffer<f32>,
-}
-
-struct DeviceKeyBlocks {
-    host: KeyBlocks,
-    items: Buffer<[i32; 4]>,
-    entries: Buffer<[i32; 2]>,
-    slots: Buffer<i32>,
-    shared: Buffer<[i32; 4]>,
 }
 
 /// See [`crate::compute::Backend::Attended`].
@@ -101,12 +61,12 @@ pub(crate) struct Attended {
 
 /// Sizes of the kernels' blocks, as the sources compute them.
 #[derive(Clone, Copy, Debug)]
-struct Sizes {
+pub(super) struct Sizes {
     threads: usize,
     /// Queries of a tile.
-    tile_queries: usize,
+    pub(super) tile_queries: usize,
     /// Store rows of a key block.
-    block_keys: usize,
+    pub(super) block_keys: usize,
     forward_bytes: usize,
     backward_queries_bytes: usize,
     backward_keys_bytes: usize,
@@ -182,52 +142,6 @@ impl Attention {
         })
     }
 
-    fn layout(
-        &self,
-        device: &Device,
-        rows: Arc<Rows>,
-        selected: Option<&[usize]>,
-        forest: &Forest,
-        call: &Call,
-        rotation: Option<Rotation>,
-    ) -> Computed<Layout> {
-        let plan = Plan::new(forest, call, selected, self.sizes.tile_queries);
-        let largest = plan.queries * self.heads * self.head_dim;
-        let stored = forest.rows() * self.kv_heads * self.head_dim;
-        if largest.max(stored) > MOST_VALUES {
-            let problem = "more than 2^31 queries or keys at once; lower the batch";
-            return Err(device.error("planning attention", &problem));
-        }
-        let tiles = Tiles::new(&plan);
-        // Only a call that covers its forest can have a backward pass.
-        let blocks = if call.rows() == forest.rows() {
-            // Two of the kernel's blocks share a multiprocessor.
-            let at_once = 2 * device.multiprocessors() / self.kv_heads;
-            let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys, at_once);
-            Some(DeviceKeyBlocks {
-                items: device.upload(&host.items)?,
-                entries: device.upload(&host.entries)?,
-                slots: device.upload(&host.slots)?,
-                shared: device.upload(&host.shared)?,
-                host,
-            })
-        } else {
-            None
-        };
-        Ok(Layout {
-            rows,
-            query_rotation: rotation,
-            single_queries: tiles.single_queries(),
-            queries: plan.queries,
-            tile_count: tiles.tiles.len(),
-            pairs: tiles.pairs(),
-            tiles: device.upload(&tiles.tiles)?,
-            ranges: device.upload(&tiles.ranges)?,
-            visible: device.upload(&tiles.visible)?,
-            blocks,
-        })
-    }
-
     fn launch(
         &self,
         device: &Device,
@@ -239,81 +153,12 @@ impl Attention {
     }
 }
 
-impl Rotation {
-    /// `positions` of rows, `frequencies` `[h/2]`.
-    fn new(device: &Device, positions: &[i32], frequencies: &[f32]) -> Computed<Self> {
-        let (rows, half) = (positions.len(), frequencies.len());
-        let rotation = Rotation {
-            cos: device.alloc(rows * half)?,
-            sin: device.alloc(rows * half)?,
-        };
-        let positions = device.upload(positions)?;
-        let frequencies = device.upload(frequencies)?;
-        let args = [
-            (&rotation.cos).into(),
-            (&rotation.sin).into(),
-            (&positions).into(),
-            (&frequencies).into(),
-            rows.into(),
-            half.into(),
-        ];
-        let grid = Grid::new((rows * half).div_ceil(256), 256);
-        device.launch("rotation_table", grid, &args)?;
-        Ok(rotation)
-    }
-}
-
-fn ints(values: impl IntoIterator<Item = usize>) -> Vec<i32> {
-    let int = |n| i32::try_from(n).expect("a batch within 2^31 rows");
-    values.into_iter().map(int).collect()
-}
-
 /// Threads for a row of `units` pieces of work.
 fn row_threads(units: usize) -> usize {
     units.next_multiple_of(32).clamp(32, 256)
 }
 
 impl Cuda {
-    pub(crate) fn whole_layout(
-        &self,
-        shape: Shape,
-        forest: &Forest,
-        call: &Call,
-        frequencies: &[f32],
-    ) -> Computed<Layout> {
-        let positions = ints(call.positions(forest));
-        let rows = Arc::new(Rows {
-            rotation: Rotation::new(&self.device, &positions, frequencies)?,
-            store_rows: self.device.upload(&ints(call.store_rows(forest)))?,
-            count: call.rows(),
-        });
-        self.attention(shape)?
-            .layout(&self.device, rows, None, forest, call, None)
-    }
-
-    pub(crate) fn selected_layout(
-        &self,
-        whole: &Layout,
-        shape: Shape,
-        forest: &Forest,
-        call: &Call,
-        selected: &[usize],
-        frequencies: &[f32],
-    ) -> Computed<Layout> {
-        let positions = call.positions(forest);
-        let positions = ints(selected.iter().map(|&row| positions[row]));
-        let rotation = Rotation::new(&self.device, &positions, frequencies)?;
-        let rows = whole.rows.clone();
-        self.attention(shape)?.layout(
-            &self.device,
-            rows,
-            Some(selected),
-            forest,
-            call,
-            Some(rotation),
-        )
-    }
-
     /// Room for `rows` store rows; what is there stays. Answers reserve all of
     /// their rows at once, so a cache moves a few times at most.
     pub(crate) fn reserve_store(
@@ -548,23 +393,6 @@ impl Cuda {
         d_kv.rows = wanted.rows;
         dq.rows = wanted.queries;
         Ok((dq, d_kv))
-    }
-}
-
-impl Layout {
-    /// Of `products` products over all visible pairs, for queries and keys that
-    /// are read or written `times` times.
-    fn cost(&self, shape: Shape, products: usize, times: usize) -> Cost {
-        let width = (shape.heads * shape.head_dim) as f64;
-        let keys = (shape.kv_heads * shape.head_dim * self.rows.count) as f64;
-        Cost {
-            bytes: 4.0 * times as f64 * (width * self.queries as f64 + keys),
-            flops: 2.0 * products as f64 * width * self.pairs,
-        }
-    }
-
-    fn query_rotation(&self) -> &Rotation {
-        self.query_rotation.as_ref().unwrap_or(&self.rows.rotation)
     }
 }
 

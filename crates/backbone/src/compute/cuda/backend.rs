@@ -1,17 +1,20 @@
 //! The operations of [`Backend`] on a GPU.
 
-use super::attention::{Attended, Attention, KeysValues, Layout};
-use super::device::{Arg, Buffer, Device, Grid};
+use super::attention::{Attended, Attention, KeysValues};
+use super::buffer::{Arg, Buffer};
+use super::device::Device;
 use super::head::DeviceLosses;
-use super::matmul::{Direction, Numbers, Product, Products};
+use super::layout::Layout;
+use super::matmul::{Numbers, Products};
 use super::roofline;
+use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
 use crate::compute::{Backend, Ceilings, Computed, Memory, Profile, Wanted};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 use half::bf16;
 use rayon::prelude::*;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// Widest row that the norm kernels hold in registers.
 const WIDEST_ROW: usize = 16384;
@@ -19,73 +22,8 @@ const WIDEST_ROW: usize = 16384;
 /// A GPU as a backend.
 pub(crate) struct Cuda {
     pub(crate) device: Device,
-    products: Products,
+    pub(super) products: Products,
     attention: OnceLock<Attention>,
-}
-
-/// A bf16 matrix on the device.
-pub(crate) struct Tensor {
-    buffer: Arc<Buffer<u16>>,
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-}
-
-impl Tensor {
-    /// The same memory under another name, for what only reads it.
-    pub(crate) fn share(&self) -> Self {
-        Tensor {
-            buffer: self.buffer.clone(),
-            rows: self.rows,
-            columns: self.columns,
-        }
-    }
-
-    pub(crate) fn address(&self) -> u64 {
-        self.buffer.address()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.rows * self.columns
-    }
-}
-
-/// Rows of the residual stream or of its gradient: f32, and their bf16 copy
-/// once a norm has made one.
-pub(crate) struct Stream {
-    buffer: Buffer<f32>,
-    copy: Option<Tensor>,
-    rows: usize,
-    columns: usize,
-}
-
-impl Stream {
-    fn len(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    fn copy(&self) -> &Tensor {
-        self.copy.as_ref().expect("a norm made a copy of its rows")
-    }
-}
-
-impl From<&Stream> for Arg {
-    fn from(stream: &Stream) -> Self {
-        Arg::Address(stream.buffer.address())
-    }
-}
-
-impl From<&Tensor> for Arg {
-    fn from(tensor: &Tensor) -> Self {
-        Arg::Address(tensor.address())
-    }
-}
-
-/// A frozen linear layer, weights in bf16.
-pub(crate) struct Linear {
-    weight: Buffer<u16>,
-    bias: Option<Buffer<f32>>,
-    pub(crate) outputs: usize,
-    pub(crate) inputs: usize,
 }
 
 impl Cuda {
@@ -108,159 +46,6 @@ impl Cuda {
         let made = Attention::new(&self.device, shape)?;
         Ok(self.attention.get_or_init(|| made))
     }
-
-    pub(crate) fn tensor(&self, rows: usize, columns: usize) -> Computed<Tensor> {
-        Ok(Tensor {
-            buffer: Arc::new(self.device.alloc(rows * columns)?),
-            rows,
-            columns,
-        })
-    }
-
-    fn stream(&self, rows: usize, columns: usize) -> Computed<Stream> {
-        Ok(Stream {
-            buffer: self.device.alloc(rows * columns)?,
-            copy: None,
-            rows,
-            columns,
-        })
-    }
-
-    pub(crate) fn product_forward(
-        &self,
-        layer: &Linear,
-        x: &Tensor,
-        result: u64,
-        numbers: Numbers,
-        add: Option<u64>,
-    ) -> Computed<()> {
-        self.product(layer, x, result, numbers, add, Direction::Forward)
-    }
-
-    pub(crate) fn product_backward(
-        &self,
-        layer: &Linear,
-        dy: &Tensor,
-        result: u64,
-        numbers: Numbers,
-        add: Option<u64>,
-    ) -> Computed<()> {
-        self.product(layer, dy, result, numbers, add, Direction::Backward)
-    }
-
-    fn product(
-        &self,
-        layer: &Linear,
-        x: &Tensor,
-        result: u64,
-        numbers: Numbers,
-        add: Option<u64>,
-        direction: Direction,
-    ) -> Computed<()> {
-        let product = Product {
-            rows: x.rows,
-            outputs: layer.outputs,
-            inputs: layer.inputs,
-            direction,
-            result: numbers,
-        };
-        let weight = layer.weight.address();
-        self.products
-            .run(&self.device, product, result, weight, x.address(), add)
-    }
-
-    /// Adds a layer's bias, if it has one, with `kernel` to rows at `y`.
-    fn add_bias(
-        &self,
-        layer: &Linear,
-        kernel: &'static str,
-        y: Arg,
-        rows: usize,
-        bytes: usize,
-    ) -> Computed<()> {
-        let Some(bias) = &layer.bias else {
-            return Ok(());
-        };
-        let args = [y, bias.into(), rows.into(), layer.outputs.into()];
-        let grid = row_grid(rows, layer.outputs).moving(2 * bytes);
-        self.device.launch(kernel, grid, &args)
-    }
-
-    pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
-        assert!(rows.iter().all(|&row| row < x.rows), "rows to gather");
-        let y = self.tensor(rows.len(), x.columns)?;
-        let rows = self.device.upload(&ints(rows))?;
-        let args = [
-            (&y).into(),
-            x.into(),
-            (&rows).into(),
-            y.rows.into(),
-            y.columns.into(),
-        ];
-        self.device.launch(
-            "gather_rows",
-            row_grid(y.rows, y.columns).moving(4 * y.len()),
-            &args,
-        )?;
-        Ok(y)
-    }
-
-    /// Rows of an f32 buffer from value `first` on, in bf16.
-    pub(crate) fn to_half(
-        &self,
-        values: &Buffer<f32>,
-        first: usize,
-        rows: usize,
-        columns: usize,
-    ) -> Computed<Tensor> {
-        let y = self.tensor(rows, columns)?;
-        let from = Arg::Address(values.address() + 4 * first as u64);
-        let args = [(&y).into(), from, y.len().into()];
-        let blocks = y.len().div_ceil(8 * 256).clamp(1, 4096);
-        self.device
-            .launch("to_bf16", Grid::new(blocks, 256), &args)?;
-        Ok(y)
-    }
-
-    /// Copies whole rows of streams, which the kernels see as twice as many
-    /// bf16 values.
-    fn move_rows(
-        &self,
-        kernel: &'static str,
-        y: &Stream,
-        x: &Stream,
-        rows: &Buffer<i32>,
-    ) -> Computed<()> {
-        let args = [
-            y.into(),
-            x.into(),
-            rows.into(),
-            y.rows.into(),
-            (2 * y.columns).into(),
-        ];
-        let grid = row_grid(y.rows, 2 * y.columns).moving(8 * y.len());
-        self.device.launch(kernel, grid, &args)
-    }
-}
-
-fn norm_grid(rows: usize, columns: usize) -> Grid {
-    Grid::new(rows, columns.div_ceil(32).next_multiple_of(32))
-}
-
-/// One block per row, 8 values a thread at a time.
-fn row_grid(rows: usize, columns: usize) -> Grid {
-    Grid::new(rows, (columns / 8).next_multiple_of(32).clamp(32, 256))
-}
-
-fn ints(rows: &[usize]) -> Vec<i32> {
-    let int = |&n| i32::try_from(n).expect("a batch within 2^31 rows");
-    rows.iter().map(int).collect()
-}
-
-/// Rounds to bf16, as the bits that the device stores.
-fn halves(values: &[f32]) -> Vec<u16> {
-    let half = |&x: &f32| bf16::from_f32(x).to_bits();
-    values.par_iter().with_min_len(1 << 16).map(half).collect()
 }
 
 impl Backend for Cuda {
@@ -326,7 +111,7 @@ impl Backend for Cuda {
     #[cfg(test)]
     fn upload(&self, values: &[f32], columns: usize) -> Computed<Tensor> {
         Ok(Tensor {
-            buffer: Arc::new(self.device.upload(&halves(values))?),
+            buffer: self.device.upload(&halves(values))?.into(),
             rows: values.len() / columns,
             columns,
         })
@@ -674,10 +459,4 @@ impl Backend for Cuda {
             },
         }))
     }
-}
-
-fn gate_grid(a: &Tensor) -> Grid {
-    let mut grid = Grid::new(a.rows, 256);
-    grid.blocks.1 = a.columns.div_ceil(8 * 256);
-    grid
 }

@@ -1,5 +1,7 @@
-//! A GPU: finding it, its memory, copies to and from it, kernel launches.
+//! A GPU: its memory, copies to and from it, kernel launches.
 
+use super::buffer::{Arg, Buffer, Grid};
+use super::discover::{OLDEST, count, message, too_old};
 use super::kernels::Kernels;
 use super::profile::{Cost, Profile};
 use crate::compute::{ComputeError, Computed, Memory};
@@ -9,15 +11,11 @@ use cudarc::driver::sys::{
     CUfunction_attribute_enum as FunctionAttribute, CUmemPool_attribute as Pool,
 };
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
-    PushKernelArg,
+    CudaContext, CudaFunction, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
 };
 use std::ffi::c_void;
 use std::fmt::Display;
 use std::sync::Arc;
-
-/// Oldest compute capability with bf16 tensor cores and asynchronous copies.
-const OLDEST: (i32, i32) = (8, 0);
 
 /// First CUDA whose driver has the function that kernels are timed with.
 const TIMING_DRIVER: i32 = 12080;
@@ -31,169 +29,6 @@ pub(crate) struct Device {
     multiprocessors: usize,
     kernels: Kernels,
     pub(crate) profile: Profile,
-}
-
-/// Memory of `T` values on a device.
-pub(crate) struct Buffer<T> {
-    slice: CudaSlice<T>,
-    address: u64,
-}
-
-impl<T> Buffer<T> {
-    /// Where it begins on the device.
-    pub(crate) fn address(&self) -> u64 {
-        self.address
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slice.len()
-    }
-}
-
-/// An argument of a kernel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Arg {
-    /// A device address (0 is null).
-    Address(u64),
-    Int(i32),
-    Float(f32),
-}
-
-impl<T> From<&Buffer<T>> for Arg {
-    fn from(buffer: &Buffer<T>) -> Self {
-        Arg::Address(buffer.address)
-    }
-}
-
-impl From<usize> for Arg {
-    fn from(value: usize) -> Self {
-        Arg::Int(i32::try_from(value).expect("a size within 2^31"))
-    }
-}
-
-impl From<f32> for Arg {
-    fn from(value: f32) -> Self {
-        Arg::Float(value)
-    }
-}
-
-/// How a kernel is cut into blocks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Grid {
-    pub(crate) blocks: (usize, usize),
-    pub(crate) threads: usize,
-    pub(crate) shared_bytes: usize,
-    pub(crate) cost: Cost,
-}
-
-impl Grid {
-    pub(crate) fn new(blocks: usize, threads: usize) -> Self {
-        Grid {
-            blocks: (blocks, 1),
-            threads,
-            shared_bytes: 0,
-            cost: Cost::default(),
-        }
-    }
-
-    /// Notes how many bytes the kernel must read and write.
-    pub(crate) fn moving(mut self, bytes: usize) -> Self {
-        self.cost.bytes = bytes as f64;
-        self
-    }
-}
-
-/// Why no GPU can be used.
-pub(crate) struct Unusable {
-    /// Whether there is one.
-    pub(crate) gpu: bool,
-    pub(crate) problem: String,
-}
-
-impl Unusable {
-    fn new(gpu: bool, problem: impl Into<String>) -> Self {
-        let problem = problem.into();
-        Unusable { gpu, problem }
-    }
-}
-
-/// Whether the first GPU can be used.
-pub(crate) fn available() -> Result<(), Unusable> {
-    count()?;
-    let old = |e| Unusable::new(true, message(e));
-    let device = result::device::get(0).map_err(old)?;
-    let of = |attribute| {
-        // SAFETY: `device` was got just now.
-        unsafe { result::device::get_attribute(device, attribute) }.map_err(old)
-    };
-    let capability = (
-        of(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-        of(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-    );
-    if capability < OLDEST {
-        return Err(Unusable::new(true, too_old("the GPU", capability)));
-    }
-    Ok(())
-}
-
-fn too_old(name: &str, (major, minor): (i32, i32)) -> String {
-    format!("{name} has compute capability {major}.{minor}, and 8.0 (Ampere) or newer is needed")
-}
-
-/// Number of GPUs, at least one.
-fn count() -> Result<usize, Unusable> {
-    // SAFETY: this only tries to load a library.
-    let driver = unsafe { sys::is_culib_present() };
-    if !driver {
-        return Err(Unusable::new(
-            false,
-            "no NVIDIA driver (libcuda) is installed",
-        ));
-    }
-    let devices = result::init()
-        .and_then(|()| result::device::get_count())
-        .map_err(|e| {
-            // Any other reason means that a card is there and its driver isn't well.
-            let none = [
-                sys::CUresult::CUDA_ERROR_NO_DEVICE,
-                sys::CUresult::CUDA_ERROR_STUB_LIBRARY,
-            ];
-            Unusable::new(
-                !none.contains(&e.0),
-                format!("the NVIDIA driver: {}", message(e)),
-            )
-        })?;
-    if devices == 0 {
-        return Err(Unusable::new(false, "the NVIDIA driver finds no GPU"));
-    }
-    // SAFETY: these functions only try to load a library.
-    let (nvrtc, blas) = unsafe {
-        (
-            cudarc::nvrtc::sys::is_culib_present(),
-            cudarc::cublaslt::sys::is_culib_present(),
-        )
-    };
-    for (present, library, package) in [
-        (nvrtc, "libnvrtc", "nvidia-cuda-nvrtc"),
-        (blas, "libcublasLt", "nvidia-cublas"),
-    ] {
-        if !present {
-            let problem = format!(
-                "a GPU is here but {library} is not; install the CUDA toolkit or PyPI's {package} and put its folder on LD_LIBRARY_PATH"
-            );
-            return Err(Unusable::new(true, problem));
-        }
-    }
-    Ok(usize::try_from(devices).unwrap_or(0))
-}
-
-fn message(error: DriverError) -> String {
-    let name = error.error_name().ok().and_then(|n| n.to_str().ok());
-    let text = error.error_string().ok().and_then(|n| n.to_str().ok());
-    match (name, text) {
-        (Some(name), Some(text)) => format!("{text} ({name})"),
-        _ => format!("{error:?}"),
-    }
 }
 
 impl Device {

@@ -1,8 +1,9 @@
 //! The output head at labelled rows on the GPU.
 
-use super::backend::{Cuda, Linear, Tensor};
-use super::device::{Arg, Buffer, Grid};
+use super::backend::Cuda;
+use super::buffer::{Arg, Buffer, Grid};
 use super::matmul::Numbers;
+use super::tensor::{Linear, Tensor};
 use crate::compute::Computed;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 

@@ -4,7 +4,8 @@
 //! `columns × rows` one. A weight `[outputs, inputs]` is then `inputs × outputs`,
 //! transposed for `x Wᵀ` and as it is for `dy W`.
 
-use super::device::{Buffer, Device};
+use super::buffer::Buffer;
+use super::device::Device;
 use super::profile::Cost;
 use crate::compute::Computed;
 use cudarc::cublaslt::result::{self, CublasError};

@@ -4,10 +4,12 @@
 //! (which compiles `kernels/*.cu` for the card at hand) and cuBLASLt are loaded
 //! when a device is opened. All work of a device goes to one stream, in order.
 //!
-//! The files: `device` (memory, copies, launches), `kernels` (compiling and
-//! keeping them), `matmul` (dense products), `plan` (who attends to whom, as
-//! arrays), `attention`, `head` and `backend` (the operations),
-//! `profile` (what each kernel takes), `roofline` (what the device can do).
+//! The files: `discover` and `device` (finding a card, memory, copies,
+//! launches), `buffer` and `tensor` (what is worked on), `kernels` (compiling
+//! and keeping them), `matmul` (dense products), `plan` and `layout` (who
+//! attends to whom, as arrays here and on the device), `attention`, `head` and
+//! `backend` (the operations), `profile` and `roofline` (what they take, and
+//! what the card can do).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -15,15 +17,19 @@
 
 mod attention;
 mod backend;
+mod buffer;
 mod device;
+mod discover;
 mod head;
 pub(crate) mod kernels;
+mod layout;
 mod matmul;
 mod plan;
 mod profile;
 mod roofline;
+mod tensor;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use backend::Cuda;
-pub(crate) use device::available;
+pub(crate) use discover::available;

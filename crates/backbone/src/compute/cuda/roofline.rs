@@ -1,7 +1,8 @@
 //! What a device can do at best: copies, large products, and a step's own
 //! products with nothing between them.
 
-use super::device::{Buffer, Device};
+use super::buffer::Buffer;
+use super::device::Device;
 use super::matmul::{Direction, Numbers, Plan, Product, Products};
 use crate::compute::Computed;
 use half::bf16;
