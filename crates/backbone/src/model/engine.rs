@@ -103,9 +103,7 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
         let backend = &self.decoder.backend;
         let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
         let ran = self.decoder.forward(work.pass, x, &mut self.store, false);
-        let (hidden, _) = ran.map_err(|e| {
-            e.planned(|| memory::plan(&self.decoder.config, work.pass.forest.rows(), false))
-        })?;
+        let (hidden, _) = ran.map_err(|e| self.decoder.planned(e, work, false))?;
         self.hidden = Some(hidden);
         Ok(())
     }
@@ -137,6 +135,11 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
 }
 
 impl<B: Backend> Decoder<B> {
+    /// Says what the work needs as a whole, where memory was short.
+    fn planned(&self, error: ComputeError, work: Work<'_>, recorded: bool) -> ComputeError {
+        error.planned(|| memory::plan(&self.config, work.pass.forest.rows(), recorded))
+    }
+
     fn step(
         &self,
         work: Work<'_>,
@@ -178,9 +181,7 @@ impl<B: Backend> Engine for Decoder<B> {
                 backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
             backend.read_losses(losses)
         };
-        losses().map_err(|e: ComputeError| {
-            e.planned(|| memory::plan(&self.config, work.pass.forest.rows(), false))
-        })
+        losses().map_err(|e| self.planned(e, work, false))
     }
 
     fn gradients(
@@ -191,7 +192,7 @@ impl<B: Backend> Engine for Decoder<B> {
         wanted: usize,
     ) -> Computed<(LabelLosses, Vec<f32>)> {
         self.step(work, labels, distillation, wanted)
-            .map_err(|e| e.planned(|| memory::plan(&self.config, work.pass.forest.rows(), true)))
+            .map_err(|e| self.planned(e, work, true))
     }
 
     fn runner(&self) -> Box<dyn Runner + '_> {

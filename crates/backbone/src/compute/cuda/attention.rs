@@ -7,7 +7,7 @@ use super::kernels::Kernels;
 use super::layout::{Layout, Rotation};
 use super::plan::MAX_ITEM_TILES;
 use super::profile::Cost;
-use super::tensor::Tensor;
+use super::tensor::{Tensor, row_grid};
 use crate::compute::{Computed, Wanted};
 use crate::layers::attention::Shape;
 
@@ -153,11 +153,6 @@ impl Attention {
     }
 }
 
-/// Threads for a row of `units` pieces of work.
-fn row_threads(units: usize) -> usize {
-    units.next_multiple_of(32).clamp(32, 256)
-}
-
 impl Cuda {
     /// Room for `rows` store rows; what is there stays. Answers reserve all of
     /// their rows at once, so a cache moves a few times at most.
@@ -210,8 +205,8 @@ impl Cuda {
             shape.kv_heads.into(),
             shape.head_dim.into(),
         ];
-        let threads = row_threads(shape.kv_heads * shape.head_dim / 8);
-        let grid = Grid::new(places.count, threads).moving(4 * rows.len());
+        let width = shape.kv_heads * shape.head_dim;
+        let grid = row_grid(places.count, width).moving(4 * rows.len());
         self.device.launch("store_keys_values", grid, &args)
     }
 
@@ -224,12 +219,8 @@ impl Cuda {
             shape.heads.into(),
             shape.head_dim.into(),
         ];
-        let threads = row_threads(shape.heads * shape.head_dim / 8);
-        self.device.launch(
-            "rotate_queries",
-            Grid::new(x.rows, threads).moving(4 * x.len()),
-            &args,
-        )
+        let grid = row_grid(x.rows, shape.heads * shape.head_dim).moving(4 * x.len());
+        self.device.launch("rotate_queries", grid, &args)
     }
 
     pub(crate) fn attend_forward(

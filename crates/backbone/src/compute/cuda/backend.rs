@@ -5,7 +5,7 @@ use super::buffer::{Arg, Buffer};
 use super::device::Device;
 use super::head::DeviceLosses;
 use super::layout::Layout;
-use super::matmul::{Numbers, Products};
+use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
 use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
 use crate::compute::{Backend, Ceilings, Computed, Memory, Profile, Wanted};
@@ -146,7 +146,7 @@ impl Backend for Cuda {
             .iter()
             .map(|input| match *input {
                 Input::Token(token) => token.cast_signed(),
-                Input::Soft { prompt, index } => -1 - ints(&[firsts[prompt] + index])[0],
+                Input::Soft { prompt, index } => -1 - ints([firsts[prompt] + index])[0],
             })
             .collect();
         let x = self.stream(inputs.len(), d)?;
@@ -257,7 +257,14 @@ impl Backend for Cuda {
 
     fn forward(&self, layer: &Linear, x: &Tensor) -> Computed<Tensor> {
         let y = self.tensor(x.rows, layer.outputs)?;
-        self.product_forward(layer, x, y.address(), Numbers::Half, None)?;
+        self.product(
+            Direction::Forward,
+            layer,
+            x,
+            y.address(),
+            Numbers::Half,
+            None,
+        )?;
         self.add_bias(layer, "add_bias", (&y).into(), y.rows, 2 * y.len())?;
         Ok(y)
     }
@@ -265,7 +272,7 @@ impl Backend for Cuda {
     fn forward_add(&self, layer: &Linear, x: &Tensor, residual: &Stream) -> Computed<Stream> {
         let y = self.stream(x.rows, layer.outputs)?;
         let (to, add) = (y.buffer.address(), Some(residual.buffer.address()));
-        self.product_forward(layer, x, to, Numbers::Full, add)?;
+        self.product(Direction::Forward, layer, x, to, Numbers::Full, add)?;
         self.add_bias(
             layer,
             "add_bias_to_stream",
@@ -278,7 +285,14 @@ impl Backend for Cuda {
 
     fn backward(&self, layer: &Linear, dy: &Tensor) -> Computed<Tensor> {
         let dx = self.tensor(dy.rows, layer.inputs)?;
-        self.product_backward(layer, dy, dx.address(), Numbers::Half, None)?;
+        self.product(
+            Direction::Backward,
+            layer,
+            dy,
+            dx.address(),
+            Numbers::Half,
+            None,
+        )?;
         Ok(dx)
     }
 
@@ -288,7 +302,7 @@ impl Backend for Cuda {
 
     fn backward_add(&self, layer: &Linear, dy: &Tensor, dx: &mut Tensor) -> Computed<()> {
         let to = dx.address();
-        self.product_backward(layer, dy, to, Numbers::Half, Some(to))
+        self.product(Direction::Backward, layer, dy, to, Numbers::Half, Some(to))
     }
 
     fn swiglu(&self, gate_up: &Tensor) -> Computed<Tensor> {
@@ -354,7 +368,7 @@ impl Backend for Cuda {
     fn gather_stream(&self, x: &Stream, rows: &[usize]) -> Computed<Stream> {
         assert!(rows.iter().all(|&row| row < x.rows), "rows to gather");
         let y = self.stream(rows.len(), x.columns)?;
-        let rows = self.device.upload(&ints(rows))?;
+        let rows = self.device.upload(&ints(rows.iter().copied()))?;
         self.move_rows("gather_rows", &y, x, &rows)?;
         Ok(y)
     }
@@ -364,7 +378,7 @@ impl Backend for Cuda {
         let mut source = vec![-1i32; total];
         assert_eq!(rows.len(), x.rows, "a place for every row");
         for (i, &row) in rows.iter().enumerate() {
-            source[row] = ints(&[i])[0];
+            source[row] = ints([i])[0];
         }
         let source = self.device.upload(&source)?;
         self.move_rows("scatter_rows", &y, x, &source)?;
@@ -374,7 +388,7 @@ impl Backend for Cuda {
     fn add_rows(&self, y: &mut Tensor, x: &Tensor, rows: &[usize]) -> Computed<()> {
         assert_eq!(rows.len(), x.rows, "a place for every row");
         assert!(rows.iter().all(|&row| row < y.rows), "rows to add to");
-        let rows = self.device.upload(&ints(rows))?;
+        let rows = self.device.upload(&ints(rows.iter().copied()))?;
         let args = [
             (&*y).into(),
             x.into(),

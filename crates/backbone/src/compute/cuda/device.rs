@@ -1,7 +1,7 @@
 //! A GPU: its memory, copies to and from it, kernel launches.
 
 use super::buffer::{Arg, Buffer, Grid};
-use super::discover::{OLDEST, count, message, too_old};
+use super::discover::{OLDEST, count, driver_version, message, too_old};
 use super::kernels::Kernels;
 use super::profile::{Cost, Profile};
 use crate::compute::{ComputeError, Computed, Memory};
@@ -237,10 +237,7 @@ impl Device {
 
     /// Whether the driver times events as this program asks it to.
     pub(crate) fn check_timing(&self) -> Computed<()> {
-        let mut driver = 0;
-        // SAFETY: one number is written.
-        let known = unsafe { sys::cuDriverGetVersion(&raw mut driver) }.result();
-        self.driver("asking for its driver's version", known)?;
+        let driver = self.driver("asking for its driver's version", driver_version())?;
         if driver >= TIMING_DRIVER {
             return Ok(());
         }

@@ -98,3 +98,11 @@ pub(super) fn message(error: DriverError) -> String {
         _ => format!("{error:?}"),
     }
 }
+
+/// The CUDA version that the driver is made for, as 1000 · major + 10 · minor.
+pub(super) fn driver_version() -> Result<i32, DriverError> {
+    let mut version = 0;
+    // SAFETY: one number is written.
+    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
+    Ok(version)
+}

@@ -2,8 +2,8 @@
 
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer, Grid};
-use super::matmul::Numbers;
-use super::tensor::{Linear, Tensor};
+use super::matmul::{Direction, Numbers};
+use super::tensor::{Linear, Tensor, row_grid};
 use crate::compute::Computed;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 
@@ -45,7 +45,14 @@ impl Cuda {
     /// f32 logits of all rows of `x`.
     pub(crate) fn logits_of(&self, output: &Linear, x: &Tensor) -> Computed<Buffer<f32>> {
         let logits = self.device.alloc(x.rows * output.outputs)?;
-        self.product_forward(output, x, logits.address(), Numbers::Full, None)?;
+        self.product(
+            Direction::Forward,
+            output,
+            x,
+            logits.address(),
+            Numbers::Full,
+            None,
+        )?;
         Ok(logits)
     }
 
@@ -114,7 +121,14 @@ impl Cuda {
             }
             if let (Some(d_logits), Some(d_rows)) = (&d_logits, &d_rows) {
                 let to = d_rows.address() + 4 * (first * d) as u64;
-                self.product_backward(output, d_logits, to, Numbers::Full, None)?;
+                self.product(
+                    Direction::Backward,
+                    output,
+                    d_logits,
+                    to,
+                    Numbers::Full,
+                    None,
+                )?;
             }
         }
         // The hidden states' error is needed without a gradient as well.
@@ -180,8 +194,7 @@ impl Cuda {
             factor.into(),
             d.into(),
         ];
-        let threads = (d / 8).next_multiple_of(32).clamp(32, 256);
-        let grid = Grid::new(hidden.rows, threads).moving(4 * labels.len() * d);
+        let grid = row_grid(hidden.rows, d).moving(4 * labels.len() * d);
         device.launch("collect_label_gradients", grid, &args)?;
         Ok(d_hidden)
     }

@@ -3,6 +3,7 @@
 //! The sources include nothing, so that no CUDA headers are needed where the
 //! program runs; `common.cuh` is put before each of them.
 
+use super::discover::driver_version;
 use crate::compute::{ComputeError, Computed};
 use cudarc::driver::{CudaContext, CudaFunction};
 use cudarc::nvrtc::{Ptx, result as nvrtc, sys};
@@ -115,10 +116,7 @@ fn nvrtc_version() -> Result<(i32, i32), nvrtc::NvrtcError> {
 
 /// What to do where the driver is older than the compiler.
 fn versions() -> String {
-    let mut driver = 0;
-    // SAFETY: one number is written.
-    let known = unsafe { cudarc::driver::sys::cuDriverGetVersion(&raw mut driver) }.result();
-    let (Ok(()), Ok((major, minor))) = (known, nvrtc_version()) else {
+    let (Ok(driver), Ok((major, minor))) = (driver_version(), nvrtc_version()) else {
         return String::new();
     };
     if major * 1000 + minor * 10 <= driver {

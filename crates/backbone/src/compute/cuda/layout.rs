@@ -7,6 +7,7 @@ use super::buffer::{Buffer, Grid};
 use super::device::Device;
 use super::plan::{KeyBlocks, Tiles};
 use super::profile::Cost;
+use super::tensor::ints;
 use crate::compute::Computed;
 use crate::forest::{Call, Forest, Plan};
 use crate::layers::attention::Shape;
@@ -183,9 +184,4 @@ impl Cuda {
             Some(rotation),
         )
     }
-}
-
-fn ints(values: impl IntoIterator<Item = usize>) -> Vec<i32> {
-    let int = |n| i32::try_from(n).expect("a batch within 2^31 rows");
-    values.into_iter().map(int).collect()
 }

@@ -92,36 +92,16 @@ impl Cuda {
         })
     }
 
-    pub(crate) fn product_forward(
-        &self,
-        layer: &Linear,
-        x: &Tensor,
-        result: u64,
-        numbers: Numbers,
-        add: Option<u64>,
-    ) -> Computed<()> {
-        self.product(layer, x, result, numbers, add, Direction::Forward)
-    }
-
-    pub(crate) fn product_backward(
-        &self,
-        layer: &Linear,
-        dy: &Tensor,
-        result: u64,
-        numbers: Numbers,
-        add: Option<u64>,
-    ) -> Computed<()> {
-        self.product(layer, dy, result, numbers, add, Direction::Backward)
-    }
-
+    /// A layer's product in one direction, written to `result`, plus what is at
+    /// `add`.
     pub(super) fn product(
         &self,
+        direction: Direction,
         layer: &Linear,
         x: &Tensor,
         result: u64,
         numbers: Numbers,
         add: Option<u64>,
-        direction: Direction,
     ) -> Computed<()> {
         let product = Product {
             rows: x.rows,
@@ -155,7 +135,7 @@ impl Cuda {
     pub(crate) fn gather_rows(&self, x: &Tensor, rows: &[usize]) -> Computed<Tensor> {
         assert!(rows.iter().all(|&row| row < x.rows), "rows to gather");
         let y = self.tensor(rows.len(), x.columns)?;
-        let rows = self.device.upload(&ints(rows))?;
+        let rows = self.device.upload(&ints(rows.iter().copied()))?;
         let args = [
             (&y).into(),
             x.into(),
@@ -218,9 +198,9 @@ pub(super) fn row_grid(rows: usize, columns: usize) -> Grid {
     Grid::new(rows, (columns / 8).next_multiple_of(32).clamp(32, 256))
 }
 
-pub(super) fn ints(rows: &[usize]) -> Vec<i32> {
-    let int = |&n| i32::try_from(n).expect("a batch within 2^31 rows");
-    rows.iter().map(int).collect()
+pub(super) fn ints(values: impl IntoIterator<Item = usize>) -> Vec<i32> {
+    let int = |n| i32::try_from(n).expect("a batch within 2^31 rows");
+    values.into_iter().map(int).collect()
 }
 
 /// Rounds to bf16, as the bits that the device stores.
