@@ -58,8 +58,11 @@ pub enum Metric {
     EntityF1,
     /// Entity micro F1; a mention counts when it overlaps one of its type.
     EntityF1Lenient,
-    /// Micro F1 over the labels that aren't marked negative.
+    /// `re`: micro F1 over the labels that aren't marked negative, or of listed
+    /// relations with equal ends and type.
     RelationF1,
+    /// `nli` and `qa`: micro F1 over the labels that aren't marked negative.
+    PositiveF1,
     /// Share of examples answered right.
     Accuracy,
     /// Unweighted mean of the labels' F1.
@@ -73,6 +76,17 @@ pub enum Metric {
     /// ROUGE-L F-measure.
     #[serde(rename = "rouge-l")]
     RougeL,
+    /// ROUGE-L F-measure over lines (sentences).
+    #[serde(rename = "rouge-lsum")]
+    RougeLsum,
+    /// `qa` in free text: the words in common, by SQuAD's definition.
+    TokenF1,
+    /// `qa` in free text: equal answers, by SQuAD's definition.
+    ExactMatch,
+    /// Mean reciprocal rank of the first right candidate of a document.
+    Mrr,
+    /// `summ`: SARI, against the source and the target.
+    Sari,
 }
 
 impl Metric {
@@ -82,11 +96,17 @@ impl Metric {
             Self::EntityF1 => "entity-f1",
             Self::EntityF1Lenient => "entity-f1-lenient",
             Self::RelationF1 => "relation-f1",
+            Self::PositiveF1 => "positive-f1",
             Self::Accuracy => "accuracy",
             Self::MacroF1 => "macro-f1",
             Self::Rouge1 => "rouge-1",
             Self::Rouge2 => "rouge-2",
             Self::RougeL => "rouge-l",
+            Self::RougeLsum => "rouge-lsum",
+            Self::TokenF1 => "token-f1",
+            Self::ExactMatch => "exact-match",
+            Self::Mrr => "mrr",
+            Self::Sari => "sari",
         }
     }
 }

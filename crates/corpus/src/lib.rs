@@ -20,13 +20,14 @@
 //! # Ok::<(), metaprompt_corpus::CorpusError>(())
 //! ```
 //!
-//! The modules follow the data: `readers` (one file per format) → `record` →
-//! `read` and `split` → `template` and `render` → `parse`, `mentions` and
-//! `align` → `prediction`.
+//! The modules follow the data: `readers` (one file per format) → `examples`
+//! (rows and annotated texts to `record`s) → `read` and `split` → `template` and
+//! `render` → `parse`, `mentions` and `align` → `prediction`.
 
 mod align;
 mod dataset;
 mod error;
+mod examples;
 mod few_shot;
 mod kinds;
 mod manifest;
@@ -41,6 +42,7 @@ mod seeded;
 mod split;
 mod task;
 mod template;
+mod text;
 mod warning;
 
 pub use dataset::{Counts, Dataset};
@@ -48,14 +50,16 @@ pub use error::{CorpusError, Place};
 pub use few_shot::few_shot;
 pub use kinds::{Metric, Role, Split, TaskType};
 pub use manifest::{
-    Carve, Fields, Files, IdList, Label, Length, Manifest, Sampling, Select, SplitRule, Template,
-    UnlistedLabels, WhenLong,
+    Candidates, Carve, Documents, Fields, Files, Form, IdList, Label, Length, Manifest, Sampling,
+    Select, SplitRule, Template, Unit, UnlistedLabels, WhenLong,
 };
-pub use prediction::{Answer, Prediction, Unusable, UnusableReason};
-pub use readers::{Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, Tsv, Unit, XmlRows};
+pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
+pub use readers::{
+    Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, SourceDocument, Tsv, XmlRows,
+};
 pub use record::{
-    Document, Entailment, Entity, Example, Pair, Question, Record, RecordError, Relation, Span,
-    Statement, TextPair,
+    Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,
+    Note, Pair, Passage, Question, Record, RecordError, Relation, Span, Statement, TextPair,
 };
 pub use render::Rendered;
 pub use task::Task;

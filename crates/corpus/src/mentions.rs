@@ -101,6 +101,7 @@ pub(crate) fn read(document: &Document, generated: &str, labels: &[Label]) -> Pr
                 id: format!("T{}", entities.len() + 1),
                 kind: label.name.clone(),
                 spans,
+                concepts: Vec::new(),
             }),
             Err(reason) => refuse(reason, Some(label)),
         }

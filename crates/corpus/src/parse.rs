@@ -1,10 +1,11 @@
 //! Generated text → record, and the gold answer in the same form.
 
+use crate::examples::choice_letters;
 use crate::mentions;
 use crate::prediction::{Answer, Prediction, Unusable, UnusableReason};
-use crate::readers::{choice_letters, tidy};
 use crate::record::{Example, Record};
 use crate::task::Task;
+use crate::text::tidy;
 
 impl Task {
     /// Understands what a model wrote. Never fails: what can't be used is in

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Entity;
+use crate::record::{Entity, Span};
 
 /// A typed answer to one example, with what of it couldn't be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,11 +22,34 @@ pub struct Prediction {
 pub enum Answer {
     /// Mentions with byte offsets into the example's text.
     Entities(Vec<Entity>),
+    /// Relations, each between two mentions or two concepts.
+    Relations(Vec<RelationAnswer>),
     /// The name of a label or the letter of a choice; none when what was
     /// written names neither.
     Label(Option<String>),
     /// Free text.
     Text(String),
+}
+
+/// A relation as an answer: without ids, so that two sides can be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RelationAnswer {
+    /// Name of its label in the manifest.
+    pub kind: String,
+    /// What it goes from.
+    pub head: RelationEnd,
+    /// What it goes to.
+    pub tail: RelationEnd,
+}
+
+/// One end of a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelationEnd {
+    /// A mention, by its ranges of bytes in the example's text.
+    Mention(Vec<Span>),
+    /// A concept, by its id.
+    Concept(String),
 }
 
 /// A part of a generated answer that became no record.
@@ -99,6 +122,11 @@ impl Prediction {
     /// Mentions, fully understood.
     pub fn entities(entities: Vec<Entity>) -> Self {
         Self::new(Answer::Entities(entities))
+    }
+
+    /// Relations, fully understood.
+    pub fn relations(relations: Vec<RelationAnswer>) -> Self {
+        Self::new(Answer::Relations(relations))
     }
 
     /// Free text.

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::{Counts, Dataset};
 use crate::error::{CorpusError, Place};
+use crate::examples::{Context, Found, push_document, push_row};
 use crate::kinds::Split;
 use crate::manifest::{IdList, Label};
-use crate::readers::{Context, Found, parse_json, text};
+use crate::readers::{Shape, parse_json};
 use crate::record::{Example, Record};
 use crate::seeded::rank;
 use crate::split::carve;
 use crate::task::Task;
+use crate::text;
 use crate::warning::{WarningKind, Warnings};
 
 impl Task {
@@ -92,12 +94,23 @@ impl Task {
         data_root: &Path,
         warnings: &mut Warnings,
     ) -> Result<Vec<Found>, CorpusError> {
-        let reader = self.manifest.reader.read();
+        let format = self.manifest.reader.format();
         let mut cx = Context::new(&self.manifest, warnings);
         for relative in self.manifest.files.of(split) {
             let path = data_root.join(relative);
-            for file in self.files_at(&path, split, reader.extension())? {
-                reader.read(&file, &mut cx)?;
+            for file in self.files_at(&path, split, format.extension())? {
+                match format.shape() {
+                    Shape::Rows(format) => format.rows(&file, &mut |place, number, row| {
+                        push_row(&mut cx, place, number, row)
+                    })?,
+                    Shape::Documents(format) => {
+                        let mut met = Warnings::default();
+                        format.documents(&file, &mut met, &mut |document| {
+                            push_document(&mut cx, &document)
+                        })?;
+                        cx.warnings.extend(met);
+                    }
+                }
             }
         }
         let mut found = cx.into_found();

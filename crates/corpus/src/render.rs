@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::examples::choice_letters;
 use crate::manifest::WhenLong;
 use crate::mentions;
-use crate::readers::choice_letters;
 use crate::record::{Example, Pair, Record};
 use crate::task::Task;
 use crate::template::Slot;
@@ -237,6 +237,7 @@ mod tests {
                 .iter()
                 .map(|&(start, end)| Span { start, end })
                 .collect(),
+            concepts: Vec::new(),
         };
         let entities = vec![entity("a", &[(0, 5), (15, 23)]), entity("b", &[(10, 23)])];
         let pair = Pair {

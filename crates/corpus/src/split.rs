@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::readers::Found;
+use crate::examples::Found;
 use crate::seeded::rank;
 
 /// How far a group may overshoot the wanted share before it is passed over.

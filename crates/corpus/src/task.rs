@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::CorpusError;
+use crate::examples::choice_letters;
 use crate::kinds::TaskType;
 use crate::manifest::Manifest;
-use crate::readers::choice_letters;
 use crate::record::{Example, Record};
 use crate::template::InputTemplate;
 

@@ -1,8 +1,7 @@
 //! Input templates: text with `{slots}`.
 
 use crate::kinds::TaskType;
-use crate::manifest::Manifest;
-use crate::readers::Shape;
+use crate::manifest::{Form, Manifest};
 
 /// What a slot is filled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -145,7 +144,7 @@ fn parse(source: &str) -> Result<Vec<Piece>, String> {
 }
 
 fn slots_of(manifest: &Manifest) -> (Vec<Slot>, Vec<Slot>) {
-    let is_pair = manifest.reader.read().shape() == Shape::Documents;
+    let is_pair = manifest.reader.gives_documents() && manifest.form() == Form::Pairs;
     match manifest.task_type {
         TaskType::Re if is_pair => (vec![Slot::Text], vec![Slot::Head, Slot::Tail]),
         TaskType::Ner | TaskType::Re => (vec![Slot::Text], vec![]),
@@ -168,6 +167,7 @@ fn default_source(manifest: &Manifest) -> &'static str {
     let fields = &manifest.fields;
     match manifest.task_type {
         TaskType::Ner => "Text: {text}\nEntities:",
+        TaskType::Re if manifest.form() == Form::Lines => "Text: {text}\nRelations:",
         TaskType::Re => "Sentence: {text}\nAnswer:",
         TaskType::Nli => "Premise: {premise}\nHypothesis: {hypothesis}\nAnswer:",
         TaskType::Summ => "Text: {source}\nSummary:",

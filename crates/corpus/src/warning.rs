@@ -104,6 +104,12 @@ impl Warnings {
         }
     }
 
+    pub(crate) fn extend(&mut self, other: Self) {
+        for ((kind, file), (line, count)) in other.0 {
+            self.add_many(kind, &file, line, count);
+        }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Warning> {
         self.0
             .into_iter()

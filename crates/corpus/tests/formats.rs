@@ -63,7 +63,7 @@ fn brat_documents_keep_offsets_and_fragments() {
 
 #[test]
 fn brat_lines_are_units() {
-    let corpus = brat("ner", "entity-f1", "unit = \"line\"", TYPES);
+    let corpus = brat("ner", "entity-f1", "[documents]\nunit = \"line\"", TYPES);
     let (task, dataset) = corpus.read().expect("reads");
     let targets: Vec<_> = dataset.test.iter().map(|e| task.render(e).target).collect();
     assert_eq!(
@@ -85,7 +85,7 @@ fn brat_lines_are_units() {
 
 #[test]
 fn brat_relations_are_candidate_pairs() {
-    let reader = "head = [\"drug\"]\ntail = [\"sign\"]";
+    let reader = "[documents]\nhead = [\"drug\"]\ntail = [\"sign\"]";
     let labels = "[[labels]]\nname = \"causes\"\nwords = \"yes\"\n[[labels]]\nname = \"none\"\n\
         words = \"no\"\nnegative = true\n[template]\n\
         input = \"Note: {text}\\nDoes {head} cause {tail}?\"\nmarks = [\"<\", \">\"]\n";

@@ -28,6 +28,7 @@ fn entity(kind: &str, spans: &[(usize, usize)]) -> Entity {
             .iter()
             .map(|&(start, end)| Span { start, end })
             .collect(),
+        ..Entity::default()
     }
 }
 

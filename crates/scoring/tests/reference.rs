@@ -57,6 +57,7 @@ fn entities_as_seqeval() {
                 start: span[1].as_u64().expect("start") as usize,
                 end: span[2].as_u64().expect("end") as usize,
             }],
+            ..Entity::default()
         };
         Prediction::entities(list(spans).iter().map(entity).collect())
     };

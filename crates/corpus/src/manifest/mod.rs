@@ -3,6 +3,7 @@
 //! understand its answer. `MANIFEST.md` beside this crate's `Cargo.toml`
 //! describes every key.
 
+mod documents;
 mod files;
 mod labels;
 mod validate;
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use documents::{Candidates, Documents, Form, Unit};
 pub use files::{Carve, Fields, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
 pub use labels::{Label, UnlistedLabels};
 pub(crate) use labels::{find as find_label, names as label_names};
@@ -47,6 +49,9 @@ pub struct Manifest {
     /// Which examples of those files belong to which split.
     #[serde(default, skip_serializing_if = "Select::is_empty")]
     pub select: Select,
+    /// How annotated texts become examples.
+    #[serde(default, skip_serializing_if = "Documents::is_default")]
+    pub documents: Documents,
     /// Which fields of a row hold what.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
@@ -77,6 +82,10 @@ pub struct Template {
     /// The input with `{slots}`; the task type's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
+    /// How answers about annotated texts are written; by default lines for
+    /// `ner` and candidate pairs for `re`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
     /// What stands before and after a marked mention of a candidate pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marks: Option<[String; 2]>,
@@ -90,7 +99,7 @@ impl Manifest {
     /// unknown key), [`CorpusError::ManifestValue`] or
     /// [`CorpusError::MetricMismatch`].
     pub fn load(path: &Path) -> Result<Self, CorpusError> {
-        let text = crate::readers::text::read_text(path)?;
+        let text = crate::text::read_text(path)?;
         Self::parse(&text, path)
     }
 
@@ -112,9 +121,19 @@ impl Manifest {
     pub fn is_closed(&self) -> bool {
         match self.task_type {
             TaskType::Ner | TaskType::Summ => false,
-            TaskType::Re | TaskType::Nli => true,
+            TaskType::Re => self.form() == Form::Pairs,
+            TaskType::Nli => true,
             TaskType::Qa => !self.labels.is_empty() || self.fields.choices.is_some(),
         }
+    }
+
+    /// How answers about annotated texts are written.
+    pub fn form(&self) -> Form {
+        let default = match self.task_type {
+            TaskType::Re => Form::Pairs,
+            _ => Form::Lines,
+        };
+        self.template.form.unwrap_or(default)
     }
 
     /// The paths of a split, relative to the data folder.

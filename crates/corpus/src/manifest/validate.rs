@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Manifest;
+use super::documents::{Candidates, Form};
 use super::files::{Fields, WhenLong};
 use crate::error::CorpusError;
 use crate::kinds::{Metric, Split, TaskType};
-use crate::readers::Shape;
 use crate::template::InputTemplate;
 
 /// The largest cap, fraction or limit that makes sense is far below this; it
@@ -18,6 +18,7 @@ pub(super) fn validate(manifest: &Manifest, path: &Path) -> Result<(), CorpusErr
     let check = Check { manifest, path };
     check.name()?;
     check.reader()?;
+    check.documents()?;
     check.files()?;
     check.fields()?;
     check.labels()?;
@@ -67,16 +68,59 @@ impl Check<'_> {
     }
 
     fn reader(&self) -> Result<(), CorpusError> {
-        let reader = self.manifest.reader.read();
+        let reader = &self.manifest.reader;
         let task_type = self.manifest.task_type;
-        if !reader.serves(task_type) {
+        // Mentions are in annotated texts only, and only they and relations
+        // are.
+        let serves = match task_type {
+            TaskType::Ner => reader.gives_documents(),
+            TaskType::Re => true,
+            _ => !reader.gives_documents(),
+        };
+        if !serves {
             return self.fail(
                 "reader.format",
                 format!("can't be read as a task of type `{task_type}`"),
             );
         }
-        if let Err((key, problem)) = reader.check(self.manifest) {
+        if let Err((key, problem)) = reader.format().check(self.manifest) {
             return self.fail(&format!("reader.{key}"), problem);
+        }
+        Ok(())
+    }
+
+    fn documents(&self) -> Result<(), CorpusError> {
+        let manifest = self.manifest;
+        let documents = &manifest.documents;
+        let gives_documents = manifest.reader.gives_documents();
+        if !gives_documents && !documents.is_default() {
+            return self.fail("documents", "is only for formats of annotated texts");
+        }
+        let form = match manifest.template.form {
+            Some(_) if !gives_documents => {
+                return self.fail("template.form", "is only for formats of annotated texts");
+            }
+            Some(Form::Inline) if manifest.task_type != TaskType::Ner => {
+                return self.fail("template.form", "`inline` is only for `ner`");
+            }
+            Some(Form::Pairs) if manifest.task_type != TaskType::Re => {
+                return self.fail("template.form", "`pairs` is only for `re`");
+            }
+            _ => manifest.form(),
+        };
+        let by_types = !documents.head.is_empty() || !documents.tail.is_empty();
+        if manifest.task_type != TaskType::Re && by_types {
+            return self.fail("documents.head", "is only for tasks of type `re`");
+        }
+        if documents.candidates == Candidates::Listed && form != Form::Pairs {
+            return self.fail("documents.candidates", "is only for candidate pairs");
+        }
+        let pairs = gives_documents && form == Form::Pairs;
+        let negatives = manifest.labels.iter().filter(|label| label.negative);
+        if pairs && documents.candidates == Candidates::All && negatives.count() != 1 {
+            let problem = "needs exactly one label with `negative = true`, for pairs without a \
+                           relation";
+            return self.fail("labels", problem);
         }
         Ok(())
     }
@@ -114,7 +158,7 @@ impl Check<'_> {
 
     fn fields(&self) -> Result<(), CorpusError> {
         let fields = &self.manifest.fields;
-        if self.manifest.reader.read().shape() != Shape::Rows {
+        if self.manifest.reader.gives_documents() {
             if !fields.is_empty() {
                 return self.fail("fields", "is only for csv, tsv, json, jsonl and xml");
             }
@@ -230,9 +274,7 @@ impl Check<'_> {
             return self.fail("template.input", problem);
         }
         if let Some(marks) = &self.manifest.template.marks {
-            if self.manifest.reader.read().shape() != Shape::Documents
-                || self.manifest.task_type != TaskType::Re
-            {
+            if !self.manifest.reader.gives_documents() || self.manifest.form() != Form::Pairs {
                 return self.fail("template.marks", "is only for candidate pairs");
             }
             if marks.iter().any(String::is_empty) {
@@ -300,7 +342,7 @@ impl Check<'_> {
         if length.max_input_chars.is_some_and(|most| most < 40) {
             return self.fail("length.max_input_chars", "must be at least 40");
         }
-        let documents = self.manifest.reader.read().shape() == Shape::Documents;
+        let documents = self.manifest.reader.gives_documents();
         match (documents, self.manifest.task_type, length.when_long) {
             (true, TaskType::Re, WhenLong::KeepStart | WhenLong::KeepEnd) => self.fail(
                 "length.when_long",

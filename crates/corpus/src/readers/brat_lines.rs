@@ -2,15 +2,12 @@
 
 use std::path::Path;
 
-use super::Context;
-use super::context::record_error;
 use super::offsets::CharIndex;
-use super::text::lines;
+use super::record_error;
 use crate::error::{CorpusError, Place};
-use crate::record::{Entity, RecordError, Relation, Span};
-use crate::warning::WarningKind;
-
-type Annotations = (Vec<Entity>, Vec<Relation>);
+use crate::record::{Annotations, Entity, RecordError, Relation, Span};
+use crate::text::lines;
+use crate::warning::{WarningKind, Warnings};
 
 /// The entities and relations of an annotation file, with offsets in bytes of
 /// `text`.
@@ -18,7 +15,7 @@ pub(crate) fn parse_annotations(
     text: &str,
     annotations: &str,
     file: &Path,
-    cx: &mut Context<'_>,
+    warnings: &mut Warnings,
 ) -> Result<Annotations, CorpusError> {
     let index = CharIndex::new(text);
     let mut entities = Vec::new();
@@ -35,7 +32,7 @@ pub(crate) fn parse_annotations(
                 // An annotation stores line ends as blanks.
                 let blank = |s: &str| s.replace(['\n', '\r'], " ");
                 if surface.is_some_and(|stored| blank(stored) != blank(&entity.surface(text))) {
-                    cx.warn(WarningKind::SurfaceMismatch, &place);
+                    warnings.add(WarningKind::SurfaceMismatch, file, Some(line.number));
                 }
                 entities.push(entity);
             }
@@ -44,7 +41,7 @@ pub(crate) fn parse_annotations(
                     .ok_or_else(|| bad("isn't of the form `R1<TAB>Type Arg1:T1 Arg2:T2`"))?,
             ),
             Some(b'E' | b'A' | b'M' | b'N' | b'#' | b'*') => {
-                cx.warn(WarningKind::OtherAnnotation, &place);
+                warnings.add(WarningKind::OtherAnnotation, file, Some(line.number));
             }
             _ => return Err(bad("isn't an annotation; expected an id such as T1 or R1")),
         }
@@ -53,13 +50,17 @@ pub(crate) fn parse_annotations(
     let is_event = |id: &str| id.starts_with('E');
     let before = relations.len();
     relations.retain(|r: &Relation| !is_event(&r.head) && !is_event(&r.tail));
-    cx.warnings.add_many(
+    warnings.add_many(
         WarningKind::OtherAnnotation,
         file,
         None,
         before - relations.len(),
     );
-    Ok((entities, relations))
+    Ok(Annotations {
+        entities,
+        relations,
+        ..Annotations::default()
+    })
 }
 
 fn entity<'l>(
@@ -107,6 +108,7 @@ fn entity<'l>(
         id: id.to_owned(),
         kind: kind.to_owned(),
         spans,
+        concepts: Vec::new(),
     };
     Ok((entity, columns.next()))
 }
@@ -123,5 +125,6 @@ fn relation(line: &str) -> Option<Relation> {
         kind: kind.to_owned(),
         head: head.to_owned(),
         tail: tail.to_owned(),
+        ..Relation::default()
     })
 }

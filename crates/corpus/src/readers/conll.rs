@@ -11,14 +11,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::context::{record_error, stem};
-use super::text::{lines, read_text};
-use super::{Context, OptionError, Read, Shape};
+use super::{
+    DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
+};
 use crate::error::{CorpusError, Place};
-use crate::kinds::TaskType;
 use crate::manifest::Manifest;
 use crate::record::{Document, Entity, Span};
-use crate::warning::WarningKind;
+use crate::text::{lines, read_text, stem};
+use crate::warning::{WarningKind, Warnings};
 
 const DOCUMENT_MARK: &str = "-DOCSTART-";
 
@@ -45,17 +45,13 @@ pub enum Separator {
     Whitespace,
 }
 
-impl Read for Conll {
+impl Format for Conll {
     fn extension(&self) -> &'static str {
         "conll"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Documents
-    }
-
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type == TaskType::Ner
+    fn shape(&self) -> Shape<'_> {
+        Shape::Documents(self)
     }
 
     fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
@@ -64,8 +60,15 @@ impl Read for Conll {
         }
         Ok(())
     }
+}
 
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl DocumentFormat for Conll {
+    fn documents(
+        &self,
+        file: &Path,
+        warnings: &mut Warnings,
+        take: &mut TakeDocument<'_>,
+    ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let stem = stem(file);
         let mut document = 0;
@@ -73,30 +76,34 @@ impl Read for Conll {
         let mut sentence = Sentence::default();
         // Sentences that no document mark precedes are documents of their own.
         let mut marked = false;
-        let mut finish = |sentence: Sentence, document: usize, marked, cx: &mut Context<'_>| {
+        let mut finish = |sentence: Sentence, document: usize, marked| {
             if sentence.text.is_empty() {
                 return Ok(());
             }
             number += 1;
             let place = Place::line(file, sentence.line);
             let id = format!("{stem}:{number}");
-            let document_id = if marked {
+            let whole = if marked {
                 format!("{stem}:d{document}")
             } else {
                 id.clone()
             };
-            let record = Document::new(sentence.text, sentence.entities, Vec::new())
+            let document = Document::new(sentence.text, sentence.entities, Vec::new())
                 .map_err(|source| record_error(&place, source))?;
-            cx.push_document(&place, id, &document_id, record);
-            Ok::<_, CorpusError>(())
+            take(SourceDocument {
+                id,
+                whole,
+                place,
+                document,
+            })
         };
         for line in lines(&text) {
             if line.text.trim().is_empty() {
-                finish(std::mem::take(&mut sentence), document, marked, cx)?;
+                finish(std::mem::take(&mut sentence), document, marked)?;
                 continue;
             }
             if line.text.starts_with(DOCUMENT_MARK) {
-                finish(std::mem::take(&mut sentence), document, marked, cx)?;
+                finish(std::mem::take(&mut sentence), document, marked)?;
                 document += 1;
                 marked = true;
                 continue;
@@ -106,9 +113,9 @@ impl Read for Conll {
             if sentence.text.is_empty() {
                 sentence.line = line.number;
             }
-            sentence.push(token, tag, &place, cx)?;
+            sentence.push(token, tag, &place, warnings)?;
         }
-        finish(sentence, document, marked, cx)
+        finish(sentence, document, marked)
     }
 }
 
@@ -157,7 +164,7 @@ impl Sentence {
         token: &str,
         tag: &str,
         place: &Place,
-        cx: &mut Context<'_>,
+        warnings: &mut Warnings,
     ) -> Result<(), CorpusError> {
         if !self.text.is_empty() {
             self.text.push(' ');
@@ -180,12 +187,9 @@ impl Sentence {
         };
         let continues = position == "I" && self.open.as_deref() == Some(raw);
         if position == "I" && !continues {
-            cx.warn(WarningKind::TagWithoutBeginning, place);
+            warnings.add(WarningKind::TagWithoutBeginning, &place.file, place.line);
         }
         self.open = Some(raw.to_owned());
-        let Some(label) = cx.label(place, "tag", raw)? else {
-            return Ok(());
-        };
         match self.entities.last_mut() {
             Some(entity) if continues => {
                 if let Some(span) = entity.spans.last_mut() {
@@ -194,8 +198,9 @@ impl Sentence {
             }
             _ => self.entities.push(Entity {
                 id: format!("T{}", self.entities.len() + 1),
-                kind: label.name.clone(),
+                kind: raw.to_owned(),
                 spans: vec![Span { start, end }],
+                concepts: Vec::new(),
             }),
         }
         Ok(())

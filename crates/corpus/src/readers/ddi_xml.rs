@@ -6,22 +6,21 @@
 //! surfaces differ from what the ranges say; the ranges win and the cases are
 //! counted.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use roxmltree::Node;
 use serde::{Deserialize, Serialize};
 
-use super::context::{CandidatePair, record_error};
 use super::offsets::CharIndex;
-use super::text::read_text;
 use super::xml::{LineIndex, attribute, parse};
-use super::{Context, OptionError, Read, Shape};
+use super::{
+    DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
+};
 use crate::error::{CorpusError, Place};
-use crate::kinds::TaskType;
 use crate::manifest::{Manifest, find_label};
-use crate::record::{Document, Entity, Span};
-use crate::warning::WarningKind;
+use crate::record::{Document, Entity, Relation, Span};
+use crate::text::read_text;
+use crate::warning::{WarningKind, Warnings};
 
 /// Label of a pair with `ddi="false"`.
 const UNRELATED: &str = "false";
@@ -36,17 +35,13 @@ pub struct DdiXml {
     pub untyped: Option<String>,
 }
 
-impl Read for DdiXml {
+impl Format for DdiXml {
     fn extension(&self) -> &'static str {
         "xml"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Documents
-    }
-
-    fn serves(&self, task_type: TaskType) -> bool {
-        matches!(task_type, TaskType::Re | TaskType::Ner)
+    fn shape(&self) -> Shape<'_> {
+        Shape::Documents(self)
     }
 
     fn check(&self, manifest: &Manifest) -> Result<(), OptionError> {
@@ -58,100 +53,58 @@ impl Read for DdiXml {
             _ => Ok(()),
         }
     }
+}
 
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl DocumentFormat for DdiXml {
+    fn documents(
+        &self,
+        file: &Path,
+        warnings: &mut Warnings,
+        take: &mut TakeDocument<'_>,
+    ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let xml = parse(&text, file)?;
         let lines = LineIndex::new(&text);
         let root = xml.root_element();
-        let place = Place::line(file, lines.of(&root));
-        let document_id = attribute(&root, "id", &place)?;
+        let whole = attribute(&root, "id", &Place::line(file, lines.of(&root)))?;
         for sentence in children(&root, "sentence") {
             let place = Place::line(file, lines.of(&sentence));
-            let sentence_text = attribute(&sentence, "text", &place)?;
-            let entities = self.entities(&sentence, sentence_text, file, &lines, cx)?;
-            if cx.manifest.task_type == TaskType::Ner {
-                let id = attribute(&sentence, "id", &place)?;
-                let mut kept = Vec::new();
-                for (place, mut entity) in entities {
-                    if let Some(label) = cx.label(&place, "entity@type", &entity.kind)? {
-                        entity.kind.clone_from(&label.name);
-                        kept.push(entity);
-                    }
-                }
-                if sentence_text.trim().is_empty() {
-                    continue;
-                }
-                let record = Document::new(sentence_text.to_owned(), kept, Vec::new())
-                    .map_err(|source| record_error(&place, source))?;
-                cx.push_document(&place, id.to_owned(), document_id, record);
-                continue;
-            }
-            let by_id: HashMap<&str, &Entity> = entities
-                .iter()
-                .map(|(_, entity)| (entity.id.as_str(), entity))
-                .collect();
+            let id = attribute(&sentence, "id", &place)?;
+            let text = attribute(&sentence, "text", &place)?;
+            let mut relations = Vec::new();
             for pair in children(&sentence, "pair") {
                 let place = Place::line(file, lines.of(&pair));
-                self.pair(&pair, &place, sentence_text, document_id, &by_id, cx)?;
+                relations.extend(self.pair(&pair, &place, warnings)?);
             }
+            let entities = entities(&sentence, text, file, &lines, warnings)?;
+            let document = Document::new(text.to_owned(), entities, relations)
+                .map_err(|source| record_error(&place, source))?;
+            take(SourceDocument {
+                id: id.to_owned(),
+                whole: whole.to_owned(),
+                place,
+                document,
+            })?;
         }
         Ok(())
     }
 }
 
 impl DdiXml {
-    fn entities(
-        &self,
-        sentence: &Node<'_, '_>,
-        text: &str,
-        file: &Path,
-        lines: &LineIndex,
-        cx: &mut Context<'_>,
-    ) -> Result<Vec<(Place, Entity)>, CorpusError> {
-        let index = CharIndex::new(text);
-        let mut entities = Vec::new();
-        for node in children(sentence, "entity") {
-            let place = Place::line(file, lines.of(&node));
-            let entity = Entity {
-                id: attribute(&node, "id", &place)?.to_owned(),
-                kind: attribute(&node, "type", &place)?.to_owned(),
-                spans: spans(attribute(&node, "charOffset", &place)?, &index, &place)?,
-            };
-            // Checks the ranges before anything indexes the text with them.
-            let document = Document::new(text.to_owned(), vec![entity], Vec::new())
-                .map_err(|source| record_error(&place, source))?;
-            for entity in document.entities() {
-                let surface = entity.surface(text);
-                if node
-                    .attribute("text")
-                    .is_some_and(|stored| stored != surface)
-                {
-                    cx.warn(WarningKind::SurfaceMismatch, &place);
-                }
-                entities.push((place.clone(), entity.clone()));
-            }
-        }
-        Ok(entities)
-    }
-
+    /// A pair as a relation; none for a related pair without a type.
     fn pair(
         &self,
         node: &Node<'_, '_>,
         place: &Place,
-        text: &str,
-        document_id: &str,
-        entities: &HashMap<&str, &Entity>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), CorpusError> {
-        let id = attribute(node, "id", place)?;
-        let raw = match attribute(node, "ddi", place)? {
+        warnings: &mut Warnings,
+    ) -> Result<Option<Relation>, CorpusError> {
+        let kind = match attribute(node, "ddi", place)? {
             "false" => UNRELATED,
             "true" => match node.attribute("type").or(self.untyped.as_deref()) {
-                Some(label) => label,
+                Some(kind) => kind,
                 None => {
-                    cx.warn(WarningKind::UntypedRelation, place);
-                    return Ok(());
+                    warnings.add(WarningKind::UntypedRelation, &place.file, place.line);
+                    return Ok(None);
                 }
             },
             _ => {
@@ -161,29 +114,44 @@ impl DdiXml {
                 ));
             }
         };
-        let Some(label) = cx.label(place, "pair@type", raw)? else {
-            return Ok(());
-        };
-        let end = |name: &str| {
-            let entity = attribute(node, name, place)?;
-            entities.get(entity).copied().ok_or_else(|| {
-                record_error(
-                    place,
-                    crate::record::RecordError::UnresolvedId {
-                        relation: id.to_owned(),
-                        entity: entity.to_owned(),
-                    },
-                )
-            })
-        };
-        let candidate = CandidatePair {
-            text,
-            head: end("e1")?,
-            tail: end("e2")?,
-            label: &label.name,
-        };
-        cx.push_pair(place, id.to_owned(), document_id, candidate)
+        Ok(Some(Relation {
+            id: attribute(node, "id", place)?.to_owned(),
+            kind: kind.to_owned(),
+            head: attribute(node, "e1", place)?.to_owned(),
+            tail: attribute(node, "e2", place)?.to_owned(),
+            ..Relation::default()
+        }))
     }
+}
+
+fn entities(
+    sentence: &Node<'_, '_>,
+    text: &str,
+    file: &Path,
+    lines: &LineIndex,
+    warnings: &mut Warnings,
+) -> Result<Vec<Entity>, CorpusError> {
+    let index = CharIndex::new(text);
+    let mut entities = Vec::new();
+    for node in children(sentence, "entity") {
+        let place = Place::line(file, lines.of(&node));
+        let mut entity = Entity {
+            id: attribute(&node, "id", &place)?.to_owned(),
+            kind: attribute(&node, "type", &place)?.to_owned(),
+            spans: spans(attribute(&node, "charOffset", &place)?, &index, &place)?,
+            concepts: Vec::new(),
+        };
+        entity.spans.sort_unstable();
+        let surface = entity.surface(text);
+        if node
+            .attribute("text")
+            .is_some_and(|stored| stored != surface)
+        {
+            warnings.add(WarningKind::SurfaceMismatch, file, place.line);
+        }
+        entities.push(entity);
+    }
+    Ok(entities)
 }
 
 /// `a-b` or `a-b;c-d` in characters, ends included.

@@ -4,13 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::context::stem;
-use super::rows::{Row, push_row};
-use super::text::read_text;
-use super::{Context, OptionError, Read, Shape};
+use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
-use crate::kinds::TaskType;
 use crate::manifest::Manifest;
+use crate::text::read_text;
 
 /// Options of the `csv` format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,17 +44,13 @@ fn comma() -> char {
     ','
 }
 
-impl Read for Csv {
+impl Format for Csv {
     fn extension(&self) -> &'static str {
         "csv"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Rows
-    }
-
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type != TaskType::Ner
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
     }
 
     fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
@@ -66,28 +59,28 @@ impl Read for Csv {
         }
         Ok(())
     }
+}
 
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl RowFormat for Csv {
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
         let separator = u8::try_from(self.separator).unwrap_or(b',');
-        read_table(file, self.header, self.quoting, separator, cx)
+        read_table(file, self.header, self.quoting, separator, take)
     }
 }
 
-impl Read for Tsv {
+impl Format for Tsv {
     fn extension(&self) -> &'static str {
         "tsv"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Rows
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
     }
+}
 
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type != TaskType::Ner
-    }
-
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
-        read_table(file, self.header, self.quoting, b'\t', cx)
+impl RowFormat for Tsv {
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
+        read_table(file, self.header, self.quoting, b'\t', take)
     }
 }
 
@@ -96,7 +89,7 @@ fn read_table(
     header: bool,
     quoting: bool,
     separator: u8,
-    cx: &mut Context<'_>,
+    take: &mut TakeRow<'_>,
 ) -> Result<(), CorpusError> {
     let text = read_text(file)?;
     let mut reader = csv::ReaderBuilder::new()
@@ -105,7 +98,6 @@ fn read_table(
         .quoting(quoting)
         .from_reader(text.as_bytes());
     let mut names: Option<Vec<String>> = None;
-    let prefix = stem(file);
     let mut number = 0;
     let mut cells = csv::StringRecord::new();
     loop {
@@ -131,7 +123,7 @@ fn read_table(
             names: names.as_deref(),
             cells: &cells,
         };
-        push_row(cx, &place, &row, &prefix, number)?;
+        take(&place, number, &row)?;
     }
 }
 

@@ -5,12 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::context::stem;
-use super::rows::{Row, push_row};
-use super::text::{lines, read_text};
-use super::{Context, Read, Shape};
+use super::{Format, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
-use crate::kinds::TaskType;
+use crate::text::{lines, read_text};
 
 /// Name of the field that holds a record's key in the object of records.
 const KEY: &str = "@key";
@@ -30,20 +27,18 @@ pub struct Json {
 #[serde(deny_unknown_fields)]
 pub struct Jsonl {}
 
-impl Read for Json {
+impl Format for Json {
     fn extension(&self) -> &'static str {
         "json"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Rows
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
     }
+}
 
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type != TaskType::Ner
-    }
-
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl RowFormat for Json {
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let root = parse(&text, file, 1)?;
         let records = match &self.records {
@@ -53,7 +48,6 @@ impl Read for Json {
                 field: path.clone(),
             })?,
         };
-        let prefix = stem(file);
         let mut push = |number: usize, key: Option<&str>, value: &Value| {
             let shown = key.map_or_else(|| number.to_string(), str::to_owned);
             let place = Place::record(file, None, shown);
@@ -62,7 +56,7 @@ impl Read for Json {
                 value,
                 place: &place,
             };
-            push_row(cx, &place, &row, &prefix, number)
+            take(&place, number, &row)
         };
         match records {
             Value::Array(records) => {
@@ -85,22 +79,19 @@ impl Read for Json {
     }
 }
 
-impl Read for Jsonl {
+impl Format for Jsonl {
     fn extension(&self) -> &'static str {
         "jsonl"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Rows
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
     }
+}
 
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type != TaskType::Ner
-    }
-
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl RowFormat for Jsonl {
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
         let text = read_text(file)?;
-        let prefix = stem(file);
         let mut number = 0;
         for line in lines(&text) {
             if line.text.trim().is_empty() {
@@ -114,7 +105,7 @@ impl Read for Jsonl {
                 value: &value,
                 place: &place,
             };
-            push_row(cx, &place, &row, &prefix, number)?;
+            take(&place, number, &row)?;
         }
         Ok(())
     }

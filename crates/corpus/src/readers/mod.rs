@@ -1,17 +1,17 @@
-//! Native formats. Each is one file with a type that holds the options of
-//! `[reader]` and implements [`Read`]; a new format is one such file and one
-//! line in [`Reader`] and [`Reader::read`].
+//! Native formats: files in, rows or annotated texts out. Nothing here knows
+//! what a task asks.
+//!
+//! Each format is one file with a type that holds the options of `[reader]`
+//! and implements [`Format`]; a new format is one such file and one line in
+//! [`Reader`] and [`Reader::format`].
 
 mod brat;
 mod brat_lines;
 mod conll;
-mod context;
 mod ddi_xml;
 mod delimited;
 mod json;
 mod offsets;
-mod rows;
-pub(crate) mod text;
 mod xml;
 mod xml_rows;
 
@@ -19,20 +19,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use brat::{Brat, Unit};
+pub use brat::Brat;
 pub use conll::{Conll, Separator};
-pub(crate) use context::{Context, Found};
 pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
 pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
-pub(crate) use rows::choice_letters;
-pub(crate) use text::tidy;
 pub use xml_rows::XmlRows;
 
-use crate::error::CorpusError;
-use crate::kinds::TaskType;
+use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::record::{Document, RecordError};
+use crate::warning::Warnings;
 
 /// The format of a corpus with its options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,49 +54,99 @@ pub enum Reader {
     Xml(XmlRows),
 }
 
-/// What a format gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// Named fields, mapped by `[fields]`.
-    Rows,
-    /// Texts with entities.
-    Documents,
+impl Reader {
+    pub(crate) fn format(&self) -> &dyn Format {
+        match self {
+            Self::Brat(format) => format,
+            Self::Conll(format) => format,
+            Self::Csv(format) => format,
+            Self::DdiXml(format) => format,
+            Self::Json(format) => format,
+            Self::Jsonl(format) => format,
+            Self::Tsv(format) => format,
+            Self::Xml(format) => format,
+        }
+    }
+
+    /// Whether the format gives texts with annotations, rather than rows.
+    pub(crate) fn gives_documents(&self) -> bool {
+        matches!(self.format().shape(), Shape::Documents(_))
+    }
 }
 
-/// What is wrong with an option of `[reader]`: its key and the problem.
-pub(crate) type OptionError = (&'static str, String);
-
 /// One native format.
-pub(crate) trait Read {
+pub(crate) trait Format {
     /// Of its files, without the dot. Used for folders.
     fn extension(&self) -> &'static str;
 
-    /// What it gives.
-    fn shape(&self) -> Shape;
-
-    /// Whether it can be read as a task of this type.
-    fn serves(&self, task_type: TaskType) -> bool;
+    /// What it gives, and how to get it.
+    fn shape(&self) -> Shape<'_>;
 
     /// Checks the options against the rest of the manifest.
     fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
         Ok(())
     }
-
-    /// Reads one file and hands its examples to `cx`.
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError>;
 }
 
-impl Reader {
-    pub(crate) fn read(&self) -> &dyn Read {
-        match self {
-            Self::Brat(reader) => reader,
-            Self::Conll(reader) => reader,
-            Self::Csv(reader) => reader,
-            Self::DdiXml(reader) => reader,
-            Self::Json(reader) => reader,
-            Self::Jsonl(reader) => reader,
-            Self::Tsv(reader) => reader,
-            Self::Xml(reader) => reader,
-        }
+/// What a format gives.
+pub(crate) enum Shape<'f> {
+    /// Named fields, mapped by `[fields]`.
+    Rows(&'f dyn RowFormat),
+    /// Texts with annotations, divided by `[documents]`.
+    Documents(&'f dyn DocumentFormat),
+}
+
+/// What is wrong with an option of `[reader]`: its key and the problem.
+pub(crate) type OptionError = (&'static str, String);
+
+/// A format whose records have named fields.
+pub(crate) trait RowFormat {
+    /// Reads one file and hands over its rows, one at a time, each with its
+    /// place and its number in the file from 1.
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError>;
+}
+
+/// Takes a row.
+pub(crate) type TakeRow<'t> = dyn FnMut(&Place, usize, &dyn Row) -> Result<(), CorpusError> + 't;
+
+/// A record of a file whose fields have names.
+pub(crate) trait Row {
+    /// The values of a field: one, or several where the format has lists.
+    /// None when there is no such field.
+    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError>;
+}
+
+/// A format of texts with annotations.
+pub(crate) trait DocumentFormat {
+    /// Reads one file and hands over its texts, one at a time.
+    fn documents(
+        &self,
+        file: &Path,
+        warnings: &mut Warnings,
+        take: &mut TakeDocument<'_>,
+    ) -> Result<(), CorpusError>;
+}
+
+/// Takes a text.
+pub(crate) type TakeDocument<'t> = dyn FnMut(SourceDocument) -> Result<(), CorpusError> + 't;
+
+/// A text of a corpus with everything that its file says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceDocument {
+    /// Unique within its split.
+    pub id: String,
+    /// What it is a part of where a file gives sentences; else its own id.
+    /// Splitting keeps what has one of these together.
+    pub whole: String,
+    /// Where it comes from.
+    pub place: Place,
+    /// The text and its annotations.
+    pub document: Document,
+}
+
+pub(crate) fn record_error(place: &Place, source: RecordError) -> CorpusError {
+    CorpusError::Record {
+        place: place.clone(),
+        source,
     }
 }

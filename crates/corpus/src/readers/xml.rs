@@ -41,7 +41,7 @@ pub(crate) struct LineIndex(Vec<usize>);
 
 impl LineIndex {
     pub(crate) fn new(text: &str) -> Self {
-        Self(super::text::lines(text).map(|line| line.start).collect())
+        Self(crate::text::lines(text).map(|line| line.start).collect())
     }
 
     /// Line on which an element begins, from 1.

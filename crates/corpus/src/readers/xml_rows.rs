@@ -5,14 +5,11 @@ use std::path::Path;
 use roxmltree::Node;
 use serde::{Deserialize, Serialize};
 
-use super::context::stem;
-use super::rows::{Row, push_row};
-use super::text::read_text;
 use super::xml::{LineIndex, parse, text_of};
-use super::{Context, OptionError, Read, Shape};
+use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
-use crate::kinds::TaskType;
 use crate::manifest::Manifest;
+use crate::text::read_text;
 
 /// Options of the `xml` format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,17 +19,13 @@ pub struct XmlRows {
     pub record: String,
 }
 
-impl Read for XmlRows {
+impl Format for XmlRows {
     fn extension(&self) -> &'static str {
         "xml"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::Rows
-    }
-
-    fn serves(&self, task_type: TaskType) -> bool {
-        task_type != TaskType::Ner
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
     }
 
     fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
@@ -41,18 +34,19 @@ impl Read for XmlRows {
         }
         Ok(())
     }
+}
 
-    fn read(&self, file: &Path, cx: &mut Context<'_>) -> Result<(), CorpusError> {
+impl RowFormat for XmlRows {
+    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let document = parse(&text, file)?;
         let lines = LineIndex::new(&text);
-        let prefix = stem(file);
         let records = document
             .descendants()
             .filter(|node| node.tag_name().name() == self.record);
         for (i, node) in records.enumerate() {
             let place = Place::line(file, lines.of(&node));
-            push_row(cx, &place, &Element(node), &prefix, i + 1)?;
+            take(&place, i + 1, &Element(node))?;
         }
         Ok(())
     }

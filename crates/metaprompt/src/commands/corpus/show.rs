@@ -207,6 +207,7 @@ mod tests {
                 .iter()
                 .map(|&(start, end)| Span { start, end })
                 .collect(),
+            concepts: Vec::new(),
         };
         let text = "µ alpha and beta blockers";
         let entities = vec![

@@ -33,6 +33,13 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
     Ok(text)
 }
 
+/// A file's name without folder and extension, for ids.
+pub(crate) fn stem(file: &Path) -> String {
+    file.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
 /// A line of a text, without its line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line<'a> {

@@ -1,11 +1,12 @@
-//! What a reader knows of the task, and where it puts what it finds.
+//! What making examples has to know of the task, and where they go.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{CorpusError, Place};
 use crate::manifest::{Label, Manifest, UnlistedLabels, find_label, label_names};
-use crate::record::{Document, Entity, Example, Pair, Record, RecordError};
+use crate::readers::{SourceDocument, record_error};
+use crate::record::{Document, Entity, Example, Pair, Record};
 use crate::warning::{WarningKind, Warnings};
 
 /// An example with what splitting has to know about it.
@@ -76,9 +77,8 @@ impl<'a> Context<'a> {
     /// Takes two mentions of a text as an example of relation extraction.
     pub(crate) fn push_pair(
         &mut self,
-        place: &Place,
+        source: &SourceDocument,
         id: String,
-        document_id: &str,
         pair: CandidatePair<'_>,
     ) -> Result<(), CorpusError> {
         let CandidatePair {
@@ -87,6 +87,7 @@ impl<'a> Context<'a> {
             tail,
             label,
         } = pair;
+        let place = &source.place;
         let entities = vec![head.clone(), tail.clone()];
         let document = Document::new(text.to_owned(), entities, Vec::new())
             .map_err(|source| record_error(place, source))?;
@@ -98,7 +99,7 @@ impl<'a> Context<'a> {
         });
         let example = Example {
             id,
-            document: document_id.to_owned(),
+            document: source.whole.clone(),
             record,
         };
         self.push(place, example, Vec::new());
@@ -147,18 +148,4 @@ pub(crate) struct CandidatePair<'a> {
     pub(crate) head: &'a Entity,
     pub(crate) tail: &'a Entity,
     pub(crate) label: &'a str,
-}
-
-pub(crate) fn record_error(place: &Place, source: RecordError) -> CorpusError {
-    CorpusError::Record {
-        place: place.clone(),
-        source,
-    }
-}
-
-/// A file's name without folder and extension, for ids.
-pub(crate) fn stem(file: &Path) -> String {
-    file.file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }

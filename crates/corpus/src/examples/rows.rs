@@ -3,18 +3,12 @@
 use sha2::{Digest, Sha256};
 
 use super::Context;
-use super::text::tidy;
 use crate::error::{CorpusError, Place};
 use crate::kinds::TaskType;
+use crate::readers::Row;
 use crate::record::{Entailment, Example, Question, Record, Statement, TextPair};
+use crate::text::{stem, tidy};
 use crate::warning::WarningKind;
-
-/// A record of a file whose fields have names.
-pub(crate) trait Row {
-    /// The values of a field: one, or several where the format has lists.
-    /// None when there is no such field.
-    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError>;
-}
 
 /// A row at its place, ready to be mapped by `[fields]`.
 struct Mapped<'r> {
@@ -52,19 +46,18 @@ impl Mapped<'_> {
 }
 
 /// Maps one row by the manifest and takes it. `number` counts the records of
-/// the file from 1; `prefix` makes it unique among the split's files.
+/// the file from 1.
 pub(crate) fn push_row(
     cx: &mut Context<'_>,
     place: &Place,
-    row: &dyn Row,
-    prefix: &str,
     number: usize,
+    row: &dyn Row,
 ) -> Result<(), CorpusError> {
     let mapped = Mapped { row, place };
     let fields = &cx.manifest.fields;
     let id = match &fields.id {
         Some(field) => short_id(&mapped.all(field)?.join(" ")),
-        None => format!("{prefix}:{number}"),
+        None => format!("{}:{number}", stem(&place.file)),
     };
     let document = match &fields.document {
         Some(field) => short_id(&mapped.all(field)?.join(" ")),
