@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::Split;
-use crate::manifest::Label;
+use crate::kinds::{Split, TaskType};
+use crate::manifest::Manifest;
 use crate::record::{Example, Record};
 use crate::warning::Warning;
 
@@ -47,16 +47,18 @@ pub struct Counts {
     pub examples: usize,
     /// Distinct documents.
     pub documents: usize,
-    /// Annotated mentions (`ner`).
+    /// Annotated mentions in annotated texts.
     pub entities: usize,
-    /// Examples whose label isn't negative (`re`).
+    /// `re`: listed relations, or examples whose label isn't negative.
     pub relations: usize,
-    /// Examples by label, or mentions by type (`ner`), by name.
+    /// Examples by label, mentions by type (`ner`) or listed relations by type
+    /// (`re`), by name.
     pub labels: BTreeMap<String, usize>,
 }
 
 impl Counts {
-    pub(crate) fn of<'e>(examples: impl Iterator<Item = &'e Example>, labels: &[Label]) -> Self {
+    pub(crate) fn of<'e>(examples: impl Iterator<Item = &'e Example>, manifest: &Manifest) -> Self {
+        let labels = &manifest.labels;
         let mut counts = Self::default();
         let mut documents = HashSet::new();
         let negative = |name: &str| labels.iter().any(|l| l.negative && l.name == name);
@@ -66,8 +68,13 @@ impl Counts {
             let label = match &example.record {
                 Record::Document(document) => {
                     counts.entities += document.entities().len();
-                    for entity in document.entities() {
-                        *counts.labels.entry(entity.kind.clone()).or_default() += 1;
+                    counts.relations += document.relations().len();
+                    let kinds: Vec<&String> = match manifest.task_type {
+                        TaskType::Re => document.relations().iter().map(|r| &r.kind).collect(),
+                        _ => document.entities().iter().map(|e| &e.kind).collect(),
+                    };
+                    for kind in kinds {
+                        *counts.labels.entry(kind.clone()).or_default() += 1;
                     }
                     continue;
                 }

@@ -22,16 +22,15 @@
 //!
 //! The modules follow the data: `readers` (one file per format) → `examples`
 //! (rows and annotated texts to `record`s) → `read` and `split` → `template` and
-//! `render` → `parse`, `mentions` and `align` → `prediction`.
+//! `render` and `forms` → `parse` → `prediction`.
 
-mod align;
 mod dataset;
 mod error;
 mod examples;
 mod few_shot;
+mod forms;
 mod kinds;
 mod manifest;
-mod mentions;
 mod parse;
 mod prediction;
 mod read;

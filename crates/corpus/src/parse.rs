@@ -1,7 +1,9 @@
 //! Generated text → record, and the gold answer in the same form.
 
 use crate::examples::choice_letters;
-use crate::mentions;
+use crate::forms::{inline, mentions, relations};
+use crate::kinds::TaskType;
+use crate::manifest::Form;
 use crate::prediction::{Answer, Prediction, Unusable, UnusableReason};
 use crate::record::{Example, Record};
 use crate::task::Task;
@@ -11,14 +13,19 @@ impl Task {
     /// Understands what a model wrote. Never fails: what can't be used is in
     /// [`Prediction::unusable`], each part with its reason.
     ///
-    /// Mentions are found as the crate's module `mentions` says. For a closed
+    /// Mentions and relations are found as the crate's modules `forms` say. For a closed
     /// set of answers the text has to begin with one of them, whatever the
     /// case (letters of choices: capital), and go on with something else than
     /// a letter or digit; of several the longest counts. Free text is taken
     /// whole, white space squeezed.
     pub fn parse(&self, example: &Example, generated: &str) -> Prediction {
         if let Record::Document(document) = &example.record {
-            return mentions::read(document, generated, &self.manifest.labels);
+            let labels = &self.manifest.labels;
+            return match (self.manifest.task_type, self.manifest.form()) {
+                (TaskType::Re, _) => relations::read(document, generated, labels),
+                (_, Form::Inline) => inline::read(document, generated, labels),
+                _ => mentions::read(document, generated, labels),
+            };
         }
         if !self.manifest.is_closed() {
             let text = tidy(generated);
@@ -26,10 +33,7 @@ impl Task {
                 true => vec![unusable(UnusableReason::Empty, "")],
                 false => Vec::new(),
             };
-            return Prediction {
-                answer: Answer::Text(text),
-                unusable,
-            };
+            return Prediction::partly(Answer::Text(text), unusable);
         }
         let written = generated.trim();
         if written.is_empty() {
@@ -50,6 +54,9 @@ impl Task {
     /// What the annotators answered.
     pub fn gold(&self, example: &Example) -> Prediction {
         match &example.record {
+            Record::Document(document) if self.manifest.task_type == TaskType::Re => {
+                Prediction::relations(relations::gold(document))
+            }
             Record::Document(document) => Prediction::entities(document.entities().to_vec()),
             Record::Pair(pair) => Prediction::label(&pair.label),
             Record::Statement(statement) => Prediction::label(&statement.label),

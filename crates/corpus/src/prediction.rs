@@ -76,7 +76,9 @@ pub enum UnusableReason {
     Repeated,
     /// The type isn't in the label set.
     UnknownType,
-    /// The line isn't of the form `mention | type`.
+    /// The end of a relation between concepts is a mention of none.
+    UnknownConcept,
+    /// The line isn't of the form `mention | type` or `head | relation | tail`.
     Malformed,
     /// Nothing of the closed set of answers was written.
     UnknownLabel,
@@ -89,7 +91,10 @@ impl UnusableReason {
     /// counts it as a false positive; the others claim nothing, and their
     /// example simply goes without an answer.
     pub fn is_claim(self) -> bool {
-        matches!(self, Self::NotInText | Self::Repeated | Self::UnknownType)
+        matches!(
+            self,
+            Self::NotInText | Self::Repeated | Self::UnknownType | Self::UnknownConcept
+        )
     }
 
     /// The name as it is serialized.
@@ -98,6 +103,7 @@ impl UnusableReason {
             Self::NotInText => "not-in-text",
             Self::Repeated => "repeated",
             Self::UnknownType => "unknown-type",
+            Self::UnknownConcept => "unknown-concept",
             Self::Malformed => "malformed",
             Self::UnknownLabel => "unknown-label",
             Self::Empty => "empty",
@@ -111,6 +117,14 @@ impl Prediction {
         Self {
             answer,
             unusable: Vec::new(),
+        }
+    }
+
+    /// An answer with the parts that couldn't be used.
+    pub fn partly(answer: Answer, unusable: Vec<Unusable>) -> Self {
+        Self {
+            unusable,
+            ..Self::new(answer)
         }
     }
 

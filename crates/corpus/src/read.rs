@@ -55,14 +55,13 @@ impl Task {
         let train = take(Split::Train, &mut warnings)?;
         let dev = take(Split::Dev, &mut warnings)?;
         let test = take(Split::Test, &mut warnings)?;
-        let labels = &self.manifest.labels;
         let counts = [
             (Split::Train, &train),
             (Split::Dev, &dev),
             (Split::Test, &test),
         ]
         .into_iter()
-        .map(|(split, examples)| (split, Counts::of(examples.iter(), labels)))
+        .map(|(split, examples)| (split, Counts::of(examples.iter(), &self.manifest)))
         .collect();
         Ok(Dataset {
             task: self.manifest.name.clone(),
@@ -85,7 +84,7 @@ impl Task {
     }
 
     fn count(&self, found: &[Found]) -> Counts {
-        Counts::of(found.iter().map(|f| &f.example), &self.manifest.labels)
+        Counts::of(found.iter().map(|f| &f.example), &self.manifest)
     }
 
     fn read_split(

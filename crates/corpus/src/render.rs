@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::examples::choice_letters;
-use crate::manifest::WhenLong;
-use crate::mentions;
+use crate::forms::{inline, mentions, relations};
+use crate::kinds::TaskType;
+use crate::manifest::{Form, WhenLong};
 use crate::record::{Example, Pair, Record};
 use crate::task::Task;
 use crate::template::Slot;
@@ -125,7 +126,12 @@ impl Task {
         match &example.record {
             Record::Document(document) => {
                 let shown = kept.unwrap_or(document.text().len());
-                mentions::write(document, shown, &self.manifest.labels)
+                let labels = &self.manifest.labels;
+                match (self.manifest.task_type, self.manifest.form()) {
+                    (TaskType::Re, _) => relations::write(document, shown, labels),
+                    (_, Form::Inline) => inline::write(document, shown, labels),
+                    _ => mentions::write(document, shown, labels),
+                }
             }
             Record::Pair(pair) => self.words(&pair.label),
             Record::Statement(statement) => self.words(&statement.label),

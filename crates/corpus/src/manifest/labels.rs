@@ -21,6 +21,16 @@ pub struct Label {
 }
 
 impl Label {
+    /// A label whose words are its name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            words: None,
+            aliases: Vec::new(),
+            negative: false,
+        }
+    }
+
     /// What the model writes for it.
     pub fn words(&self) -> &str {
         self.words.as_deref().unwrap_or(&self.name)

@@ -1,0 +1,451 @@
+//! Relations as lines, both ways.
+//!
+//! One line per relation, `head | relation | tail`, or `head | tail` where the
+//! label set has one relation only; in the order of the text; `none` when there
+//! are none.
+//!
+//! Between mentions: of the places where both ends may stand, the closest pair
+//! is meant that no earlier line has taken; where that isn't the annotated one,
+//! both ends are written with the numbers of their occurrences. Between
+//! concepts: an end is written as a mention that means the concept, and read as
+//! the concepts that the text's own mentions of these words mean.
+
+use std::collections::{HashMap, HashSet};
+
+use super::align::Aligner;
+use super::{NONE, Refused, SEPARATOR, said, words_of};
+use crate::manifest::Label;
+use crate::prediction::{Answer, Prediction, RelationAnswer, RelationEnd, UnusableReason};
+use crate::record::{Document, Entity, Relation, Span};
+
+/// What the annotators said, without repeats.
+pub(crate) fn gold(document: &Document) -> Vec<RelationAnswer> {
+    let mut seen = HashSet::new();
+    document
+        .relations()
+        .iter()
+        .filter_map(|relation| answer_of(document, relation))
+        .filter(|answer| seen.insert(answer.clone()))
+        .collect()
+}
+
+fn answer_of(document: &Document, relation: &Relation) -> Option<RelationAnswer> {
+    let end = |id: &str| {
+        if relation.of_concepts {
+            return Some(RelationEnd::Concept(id.to_owned()));
+        }
+        let entity = document.entity(id)?;
+        Some(RelationEnd::Mention(entity.spans.clone()))
+    };
+    Some(RelationAnswer {
+        kind: relation.kind.clone(),
+        head: end(&relation.head)?,
+        tail: end(&relation.tail)?,
+    })
+}
+
+/// The relations whose ends lie in the first `shown` bytes, written down.
+pub(crate) fn write(document: &Document, shown: usize, labels: &[Label]) -> String {
+    let mut reader = Reader::new(document);
+    let mut lines: Vec<(usize, usize, RelationAnswer)> = gold(document)
+        .into_iter()
+        .filter_map(|answer| {
+            let (head, tail) = (reader.place(&answer.head)?, reader.place(&answer.tail)?);
+            (head.1 <= shown && tail.1 <= shown).then_some((head.0, tail.0, answer))
+        })
+        .collect();
+    lines.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    let mut out = String::new();
+    for (_, _, answer) in lines {
+        // A composite mention may have said it on an earlier line.
+        if reader.taken.contains(&answer) {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let [head, tail] = reader.write(&answer);
+        out.push_str(&head);
+        if positive(labels).nth(1).is_some() {
+            out.push_str(SEPARATOR);
+            out.push_str(words_of(labels, &answer.kind));
+        }
+        out.push_str(SEPARATOR);
+        out.push_str(&tail);
+    }
+    if out.is_empty() { NONE.to_owned() } else { out }
+}
+
+fn positive(labels: &[Label]) -> impl Iterator<Item = &Label> {
+    labels.iter().filter(|label| !label.negative)
+}
+
+/// Reads what a model wrote for a text.
+pub(crate) fn read(document: &Document, generated: &str, labels: &[Label]) -> Prediction {
+    let mut reader = Reader::new(document);
+    let mut refused = Refused::default();
+    let mut relations = Vec::new();
+    for (number, line) in said(generated, &mut refused) {
+        let readings = readings(line, labels);
+        let Some((_, label, _)) = readings.first().copied() else {
+            refused.add(reason_of(line, labels), number, None, line);
+            continue;
+        };
+        let mut found = Err(UnusableReason::NotInText);
+        // More than one reading where a mention holds a `|`.
+        for (head, label, tail) in readings {
+            found = reader.read(head, tail, &label.name);
+            if found != Err(UnusableReason::NotInText) {
+                break;
+            }
+        }
+        match found {
+            Ok(found) => relations.extend(found),
+            Err(reason) => refused.add(reason, number, Some(label), line),
+        }
+    }
+    let unusable = refused.finish(relations.is_empty());
+    Prediction::partly(Answer::Relations(relations), unusable)
+}
+
+/// Ways to understand a line as a relation.
+fn readings<'t, 'l>(line: &'t str, labels: &'l [Label]) -> Vec<(&'t str, &'l Label, &'t str)> {
+    let bars: Vec<usize> = line.match_indices('|').map(|(at, _)| at).collect();
+    let mut readings = Vec::new();
+    for (i, &first) in bars.iter().enumerate() {
+        let head = line[..first].trim();
+        for &second in &bars[i + 1..] {
+            let words = line[first + 1..second].trim();
+            let tail = line[second + 1..].trim();
+            let label = super::label_of(labels, words).filter(|label| !label.negative);
+            if let Some(label) = label {
+                readings.push((head, label, tail));
+            }
+        }
+    }
+    // The relation may go without saying where there is only one.
+    let mut positive = positive(labels);
+    if let (Some(label), None) = (positive.next(), positive.next()) {
+        for &bar in &bars {
+            readings.push((line[..bar].trim(), label, line[bar + 1..].trim()));
+        }
+    }
+    readings.retain(|(head, _, tail)| !head.is_empty() && !tail.is_empty());
+    readings
+}
+
+fn reason_of(line: &str, labels: &[Label]) -> UnusableReason {
+    let several = positive(labels).nth(1).is_some();
+    let bars = line.matches('|').count();
+    match several && bars >= 2 {
+        true => UnusableReason::UnknownType,
+        false => UnusableReason::Malformed,
+    }
+}
+
+/// Understands the ends of relations in one text.
+struct Reader<'d> {
+    document: &'d Document,
+    aligner: Aligner,
+    /// Concepts by a mention's words; empty where the text's mentions have
+    /// none.
+    concepts: HashMap<String, Vec<&'d str>>,
+    taken: HashSet<RelationAnswer>,
+}
+
+impl<'d> Reader<'d> {
+    fn new(document: &'d Document) -> Self {
+        let mut concepts: HashMap<String, Vec<&str>> = HashMap::new();
+        for entity in document.entities() {
+            let of_words = concepts.entry(key(&entity.surface(document.text())));
+            let known = of_words.or_default();
+            for concept in &entity.concepts {
+                if !known.contains(&concept.as_str()) {
+                    known.push(concept);
+                }
+            }
+        }
+        concepts.retain(|_, known| !known.is_empty());
+        Self {
+            document,
+            aligner: Aligner::new(document.text()),
+            concepts,
+            taken: HashSet::new(),
+        }
+    }
+
+    /// The relations that a line means. Takes them.
+    fn read(
+        &mut self,
+        head: &str,
+        tail: &str,
+        kind: &str,
+    ) -> Result<Vec<RelationAnswer>, UnusableReason> {
+        let mut found = self.find(head, tail, kind)?;
+        found.retain(|answer| !self.taken.contains(answer));
+        if found.is_empty() {
+            return Err(UnusableReason::Repeated);
+        }
+        self.taken.extend(found.iter().cloned());
+        Ok(found)
+    }
+
+    fn find(
+        &self,
+        head: &str,
+        tail: &str,
+        kind: &str,
+    ) -> Result<Vec<RelationAnswer>, UnusableReason> {
+        let answer = |head: RelationEnd, tail: RelationEnd| RelationAnswer {
+            kind: kind.to_owned(),
+            head,
+            tail,
+        };
+        if self.concepts.is_empty() {
+            let (heads, tails) = (self.aligner.candidates(head), self.aligner.candidates(tail));
+            if heads.is_empty() || tails.is_empty() {
+                return Err(UnusableReason::NotInText);
+            }
+            let mut pairs: Vec<(usize, RelationAnswer)> = Vec::new();
+            for head in &heads {
+                for tail in tails.iter().filter(|tail| *tail != head) {
+                    let one = answer(
+                        RelationEnd::Mention(head.clone()),
+                        RelationEnd::Mention(tail.clone()),
+                    );
+                    pairs.push((gap(head, tail), one));
+                }
+            }
+            pairs.retain(|(_, answer)| !self.taken.contains(answer));
+            let closest = pairs.into_iter().min_by_key(|(gap, _)| *gap);
+            return Ok(closest.map(|(_, answer)| answer).into_iter().collect());
+        }
+        let concepts = |words: &str| match self.concepts.get(&key(words)) {
+            Some(concepts) => Ok(concepts),
+            None if self.aligner.candidates(words).is_empty() => Err(UnusableReason::NotInText),
+            None => Err(UnusableReason::UnknownConcept),
+        };
+        let (heads, tails) = (concepts(head)?, concepts(tail)?);
+        let concept = |id: &str| RelationEnd::Concept(id.to_owned());
+        Ok(heads
+            .iter()
+            .flat_map(|head| {
+                tails
+                    .iter()
+                    .map(|tail| answer(concept(head), concept(tail)))
+            })
+            .collect())
+    }
+
+    /// Where an end first stands, from and to.
+    fn place(&self, end: &RelationEnd) -> Option<(usize, usize)> {
+        let of = |entity: &Entity| (entity.start(), entity.end());
+        match end {
+            RelationEnd::Mention(spans) => Some((spans.first()?.start, spans.last()?.end)),
+            RelationEnd::Concept(id) => self.mentions_of(id).map(of).min(),
+        }
+    }
+
+    fn mentions_of(&self, concept: &str) -> impl Iterator<Item = &'d Entity> {
+        let means = move |entity: &&Entity| entity.concepts.iter().any(|c| c == concept);
+        self.document.entities().iter().filter(means)
+    }
+
+    /// The two ends as plainly as they will be understood. Takes the relation.
+    fn write(&mut self, answer: &RelationAnswer) -> [String; 2] {
+        let plain = [self.words(&answer.head), self.words(&answer.tail)];
+        let mut written = plain;
+        if let (RelationEnd::Mention(head), RelationEnd::Mention(tail)) =
+            (&answer.head, &answer.tail)
+        {
+            let found = self.find(&written[0], &written[1], &answer.kind);
+            if !found.is_ok_and(|found| found.contains(answer)) {
+                written = [self.aligner.numbered(head), self.aligner.numbered(tail)];
+            }
+        }
+        if let Ok(found) = self.find(&written[0], &written[1], &answer.kind) {
+            self.taken.extend(found);
+        }
+        written
+    }
+
+    /// A mention's words; for a concept those of the first mention that means
+    /// nothing else, or else the fewest other things.
+    fn words(&self, end: &RelationEnd) -> String {
+        match end {
+            RelationEnd::Mention(spans) => self.aligner.plain(spans),
+            RelationEnd::Concept(id) => {
+                let text = self.document.text();
+                let words = |entity: &Entity| self.aligner.plain(&entity.spans);
+                let meanings = |entity: &&Entity| {
+                    let key = key(&entity.surface(text));
+                    self.concepts.get(&key).map_or(usize::MAX, Vec::len)
+                };
+                let clearest = self.mentions_of(id).min_by_key(meanings);
+                clearest.map(words).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Words of a mention, to be compared: small letters, single blanks, fragments
+/// joined.
+fn key(words: &str) -> String {
+    let words: Vec<&str> = words.split_whitespace().filter(|w| *w != "...").collect();
+    words.join(" ").to_lowercase()
+}
+
+/// Bytes between two mentions; 0 when they overlap.
+fn gap(a: &[Span], b: &[Span]) -> usize {
+    let between = |a: Span, b: Span| match a.overlaps(b) {
+        true => 0,
+        false => b
+            .start
+            .saturating_sub(a.end)
+            .max(a.start.saturating_sub(b.end)),
+    };
+    let all = a.iter().flat_map(|a| b.iter().map(|b| between(*a, *b)));
+    all.min().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Annotations;
+
+    fn entity(id: &str, kind: &str, span: (usize, usize), concepts: &[&str]) -> Entity {
+        Entity {
+            id: id.into(),
+            kind: kind.into(),
+            spans: vec![Span {
+                start: span.0,
+                end: span.1,
+            }],
+            concepts: concepts.iter().map(|c| (*c).to_owned()).collect(),
+        }
+    }
+
+    fn relation(id: &str, head: &str, tail: &str, of_concepts: bool) -> Relation {
+        Relation {
+            id: id.into(),
+            kind: "causes".into(),
+            head: head.into(),
+            tail: tail.into(),
+            of_concepts,
+            ..Relation::default()
+        }
+    }
+
+    fn document(text: &str, entities: Vec<Entity>, relations: Vec<Relation>) -> Document {
+        let annotations = Annotations {
+            entities,
+            relations,
+            ..Annotations::default()
+        };
+        Document::annotated(text.into(), annotations).expect("valid")
+    }
+
+    fn comes_back(document: &Document, labels: &[Label], expected: &str) {
+        let written = write(document, document.text().len(), labels);
+        assert_eq!(written, expected);
+        let read = read(document, &written, labels);
+        assert_eq!(read.unusable, []);
+        let Answer::Relations(mut found) = read.answer else {
+            panic!("not relations")
+        };
+        let mut gold = gold(document);
+        gold.sort();
+        found.sort();
+        assert_eq!(found, gold);
+    }
+
+    #[test]
+    fn the_closest_pair_is_meant_and_others_are_numbered() {
+        let text = "rash on aspirin; later aspirin again and rash";
+        let entities = vec![
+            entity("a", "sign", (0, 4), &[]),
+            entity("b", "drug", (8, 15), &[]),
+            entity("c", "drug", (23, 30), &[]),
+            entity("d", "sign", (41, 45), &[]),
+        ];
+        let one = [Label::named("causes")];
+        let near = document(text, entities.clone(), vec![relation("r", "b", "a", false)]);
+        comes_back(&near, &one, "aspirin | rash");
+        let both = vec![
+            relation("r", "b", "a", false),
+            relation("s", "c", "d", false),
+        ];
+        comes_back(
+            &document(text, entities.clone(), both),
+            &one,
+            "aspirin | rash\naspirin | rash",
+        );
+        let far = document(text, entities, vec![relation("r", "c", "a", false)]);
+        let two = [Label::named("causes"), Label::named("treats")];
+        comes_back(&far, &two, "aspirin #2 | causes | rash #1");
+    }
+
+    #[test]
+    fn concepts_are_written_by_their_clearest_mention() {
+        let text = "lung and liver cancer, liver CANCER: from X or Y.";
+        let entities = vec![
+            entity("a", "Disease", (0, 21), &["D1", "D2"]),
+            entity("b", "Disease", (23, 35), &["D2"]),
+            entity("c", "Chemical", (42, 43), &["C1"]),
+            entity("d", "Chemical", (47, 48), &[]),
+        ];
+        let one = [Label::named("causes")];
+        let relations = vec![relation("r", "C1", "D2", true)];
+        let gold = document(text, entities.clone(), relations);
+        comes_back(&gold, &one, "X | liver CANCER");
+        let found = read(
+            &gold,
+            "x | Liver cancer\nX | liver cancer\nY | liver cancer",
+            &one,
+        );
+        assert_eq!(found.answer, Answer::Relations(super::gold(&gold)));
+        let reasons: Vec<_> = found.unusable.iter().map(|u| u.reason).collect();
+        assert_eq!(
+            reasons,
+            [UnusableReason::Repeated, UnusableReason::UnknownConcept]
+        );
+        // The composite mention says both.
+        let relations = vec![
+            relation("r", "C1", "D1", true),
+            relation("s", "C1", "D2", true),
+        ];
+        comes_back(
+            &document(text, entities, relations),
+            &one,
+            "X | lung and liver cancer",
+        );
+    }
+
+    #[test]
+    fn bars_in_mentions_and_bad_lines() {
+        let text = "a|b raises c";
+        let entities = vec![
+            entity("a", "x", (0, 3), &[]),
+            entity("c", "x", (11, 12), &[]),
+        ];
+        let gold = document(text, entities, vec![relation("r", "a", "c", false)]);
+        comes_back(&gold, &[Label::named("causes")], "a|b | c");
+        let two = [Label::named("causes"), Label::named("treats")];
+        let found = read(
+            &gold,
+            "c\na|b | cures | c\na|b | treats | d\nc | causes | c",
+            &two,
+        );
+        let reasons: Vec<_> = found.unusable.iter().map(|u| u.reason).collect();
+        assert_eq!(
+            reasons,
+            [
+                UnusableReason::Malformed,
+                UnusableReason::UnknownType,
+                UnusableReason::NotInText,
+                UnusableReason::Repeated
+            ]
+        );
+        assert_eq!(read(&gold, "none", &two).unusable, []);
+    }
+}
