@@ -8,6 +8,7 @@ use crate::kinds::{Split, TaskType};
 use crate::manifest::Manifest;
 use crate::record::{Example, Record};
 use crate::warning::Warning;
+use crate::windows::Wholes;
 
 /// The examples of a task by split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Dataset {
     pub dev: Vec<Example>,
     /// What is reported.
     pub test: Vec<Example>,
+    /// The examples that were divided into windows, whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub wholes: Wholes,
     /// What was left out, repaired or found unusual.
     pub warnings: Vec<Warning>,
     /// Counts of the splits that have files, before lengths, splitting, thinning

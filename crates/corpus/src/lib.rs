@@ -37,12 +37,14 @@ mod read;
 mod readers;
 mod record;
 mod render;
+mod round_trip;
 mod seeded;
 mod split;
 mod task;
 mod template;
 mod text;
 mod warning;
+mod windows;
 
 pub use dataset::{Counts, Dataset};
 pub use error::{CorpusError, Place};
@@ -61,5 +63,7 @@ pub use record::{
     Note, Pair, Passage, Question, Record, RecordError, Relation, Span, Statement, TextPair,
 };
 pub use render::Rendered;
+pub use round_trip::{Loss, RoundTrip};
 pub use task::Task;
 pub use warning::{Warning, WarningKind};
+pub use windows::{Merged, Wholes, Window};

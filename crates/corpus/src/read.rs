@@ -8,7 +8,7 @@ use crate::dataset::{Counts, Dataset};
 use crate::error::{CorpusError, Place};
 use crate::examples::{Context, Found, push_document, push_row};
 use crate::kinds::Split;
-use crate::manifest::{IdList, Label};
+use crate::manifest::{IdList, Label, WhenLong};
 use crate::readers::{Shape, parse_json};
 use crate::record::{Example, Record};
 use crate::seeded::rank;
@@ -16,6 +16,7 @@ use crate::split::carve;
 use crate::task::Task;
 use crate::text;
 use crate::warning::{WarningKind, Warnings};
+use crate::windows::Wholes;
 
 impl Task {
     /// Reads the corpus below `data_root`: the files of each split, then
@@ -28,6 +29,7 @@ impl Task {
         let mut warnings = Warnings::default();
         let mut splits: BTreeMap<Split, Vec<Found>> = BTreeMap::new();
         let mut as_read = BTreeMap::new();
+        let mut wholes = Wholes::new();
         for split in Split::ALL {
             if self.manifest.files.of(split).is_empty() {
                 continue;
@@ -38,6 +40,7 @@ impl Task {
             }
             as_read.insert(split, self.count(&found));
             self.drop_long(&mut found, &mut warnings);
+            let found = self.divide_long(split, found, &mut wholes, &mut warnings);
             splits.insert(split, found);
         }
         self.carve_splits(&mut splits)?;
@@ -68,6 +71,7 @@ impl Task {
             train,
             dev,
             test,
+            wholes,
             warnings: warnings.into_vec(),
             as_read,
             counts,
@@ -172,6 +176,9 @@ impl Task {
         let Some(most) = self.manifest.length.max_input_chars else {
             return;
         };
+        if self.manifest.length.when_long == WhenLong::Window {
+            return;
+        }
         found.retain(|f| match self.render_within(&f.example, most) {
             Some(rendered) => {
                 if rendered.cut > 0 {
@@ -184,6 +191,36 @@ impl Task {
                 false
             }
         });
+    }
+
+    fn divide_long(
+        &self,
+        split: Split,
+        found: Vec<Found>,
+        wholes: &mut Wholes,
+        warnings: &mut Warnings,
+    ) -> Vec<Found> {
+        let mut divided = Vec::with_capacity(found.len());
+        for mut whole in found {
+            // An id is unique in its split only, and a split may be carved
+            // out of another.
+            if wholes.contains_key(&whole.example.id) {
+                whole.example.id = format!("{split}:{}", whole.example.id);
+            }
+            let windows = self.windows(&whole.example);
+            if windows.len() == 1 {
+                divided.push(whole);
+                continue;
+            }
+            warnings.add(WarningKind::Windowed, &whole.file, None);
+            divided.extend(windows.into_iter().map(|example| Found {
+                example,
+                ties: whole.ties.clone(),
+                file: whole.file.clone(),
+            }));
+            wholes.insert(whole.example.id.clone(), whole.example);
+        }
+        divided
     }
 
     fn carve_splits(&self, splits: &mut BTreeMap<Split, Vec<Found>>) -> Result<(), CorpusError> {
@@ -233,7 +270,7 @@ impl Task {
 }
 
 /// Keeps at most `most` of the examples that `counts` is true of, and all
-/// others; says how many went.
+/// others; says how many went. Windows of one text go together.
 fn keep_some(
     found: &mut Vec<Found>,
     most: usize,
@@ -241,21 +278,29 @@ fn keep_some(
     purpose: &str,
     counts: impl Fn(&Found) -> bool,
 ) -> usize {
-    let mut ranked: Vec<(u64, &str)> = found
-        .iter()
-        .filter(|f| counts(f))
-        .map(|f| (rank(seed, purpose, &f.example.id), f.example.id.as_str()))
-        .collect();
-    if ranked.len() <= most {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in found.iter().filter(|f| counts(f)) {
+        *sizes.entry(one.example.whole_id()).or_default() += 1;
+    }
+    let total: usize = sizes.values().sum();
+    if total <= most {
         return 0;
     }
-    ranked.sort_unstable();
-    let drop: HashSet<String> = ranked[most..]
-        .iter()
-        .map(|(_, id)| (*id).to_owned())
+    let mut ranked: Vec<(u64, &str, usize)> = sizes
+        .into_iter()
+        .map(|(id, size)| (rank(seed, purpose, id), id, size))
         .collect();
-    found.retain(|f| !drop.contains(&f.example.id));
-    drop.len()
+    ranked.sort_unstable();
+    let mut kept = 0;
+    let mut keep = HashSet::new();
+    for (_, id, size) in ranked {
+        if kept + size <= most {
+            kept += size;
+            keep.insert(id.to_owned());
+        }
+    }
+    found.retain(|f| !counts(f) || keep.contains(f.example.whole_id()));
+    total - kept
 }
 
 fn is_negative(example: &Example, labels: &[Label]) -> bool {

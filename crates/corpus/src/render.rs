@@ -59,7 +59,7 @@ impl Task {
         let had = shrinking.chars().count();
         let keep = had.checked_sub(chars - max_input_chars)?;
         let kept = match self.manifest.length.when_long {
-            WhenLong::Skip => return None,
+            WhenLong::Skip | WhenLong::Window => return None,
             WhenLong::KeepStart => keep_start(&shrinking, keep),
             WhenLong::KeepEnd => keep_end(&shrinking, keep),
         };
@@ -70,23 +70,34 @@ impl Task {
         Some(self.fill(example, kept, cut))
     }
 
+    /// Characters of the whole input.
+    pub(crate) fn input_chars(&self, example: &Example) -> usize {
+        let shrinking = self.value(example, self.input.shrinks());
+        let input = self.input_text(example, &shrinking);
+        input.chars().count()
+    }
+
     fn fill(&self, example: &Example, shrunk: &str, cut: usize) -> Rendered {
-        let shrinks = self.input.shrinks();
         // Only a cut text has a shorter answer.
         let kept = (cut > 0).then_some(shrunk.len());
-        let input = self.input.fill(|slot| {
+        Rendered {
+            instruction: self.instruction(),
+            input: self.input_text(example, shrunk),
+            target: format!(" {}", self.target(example, kept)),
+            cut,
+        }
+    }
+
+    /// The input, with the part that gives way to length as it is given.
+    fn input_text(&self, example: &Example, shrunk: &str) -> String {
+        let shrinks = self.input.shrinks();
+        self.input.fill(|slot| {
             if slot == shrinks {
                 shrunk.to_owned()
             } else {
                 self.value(example, slot)
             }
-        });
-        Rendered {
-            instruction: self.instruction(),
-            input,
-            target: format!(" {}", self.target(example, kept)),
-            cut,
-        }
+        })
     }
 
     fn value(&self, example: &Example, slot: Slot) -> String {

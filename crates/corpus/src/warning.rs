@@ -46,6 +46,8 @@ pub enum WarningKind {
     TooLong,
     /// An input was cut to the manifest's length.
     InputCut,
+    /// A text was divided into windows, as the manifest asks.
+    Windowed,
     /// Negative training examples were left out, as the manifest asks.
     NegativesThinned,
     /// Examples over the manifest's cap were left out.
@@ -66,6 +68,7 @@ impl fmt::Display for WarningKind {
             Self::NotACandidate => "relations outside the candidate pairs left out",
             Self::TooLong => "examples with a too long input left out",
             Self::InputCut => "inputs cut to the manifest's length",
+            Self::Windowed => "texts divided into windows",
             Self::NegativesThinned => "negative training examples left out by the manifest",
             Self::OverCap => "examples over the manifest's cap left out",
         })

@@ -70,6 +70,7 @@ impl<'a> Context<'a> {
             id,
             document: document_id.to_owned(),
             record: Record::Document(document),
+            window: None,
         };
         self.push(place, example, Vec::new());
     }
@@ -101,6 +102,7 @@ impl<'a> Context<'a> {
             id,
             document: source.whole.clone(),
             record,
+            window: None,
         };
         self.push(place, example, Vec::new());
         Ok(())

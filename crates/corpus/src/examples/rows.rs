@@ -82,6 +82,7 @@ pub(crate) fn push_row(
             id,
             document,
             record,
+            window: None,
         };
         cx.push(place, example, ties);
     }

@@ -54,7 +54,7 @@ pub(crate) fn write(document: &Document, shown: usize, labels: &[Label]) -> Stri
             (head.1 <= shown && tail.1 <= shown).then_some((head.0, tail.0, answer))
         })
         .collect();
-    lines.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    lines.sort_by_key(|line| (line.0, line.1));
     let mut out = String::new();
     for (_, _, answer) in lines {
         // A composite mention may have said it on an earlier line.

@@ -215,6 +215,10 @@ pub struct Length {
     /// The most characters of a rendered input; no limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_input_chars: Option<usize>,
+    /// How many characters neighbouring windows share at most; 160 when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_chars: Option<usize>,
     /// What happens over that limit, and over the backbone's context.
     #[serde(default)]
     pub when_long: WhenLong,
@@ -227,6 +231,9 @@ pub enum WhenLong {
     /// The example is left out and counted.
     #[default]
     Skip,
+    /// An annotated text is divided into overlapping windows, whose answers
+    /// are put together again.
+    Window,
     /// The longest part loses its end.
     KeepStart,
     /// The longest part loses its start.

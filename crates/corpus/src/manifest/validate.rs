@@ -343,6 +343,16 @@ impl Check<'_> {
             return self.fail("length.max_input_chars", "must be at least 40");
         }
         let documents = self.manifest.reader.gives_documents();
+        let lists = documents && self.manifest.form() != Form::Pairs;
+        if length.when_long == WhenLong::Window && !lists {
+            return self.fail(
+                "length.when_long",
+                "can only be `window` for mentions, and for relations as lines",
+            );
+        }
+        if length.overlap_chars.is_some() && length.when_long != WhenLong::Window {
+            return self.fail("length.overlap_chars", "needs `when_long = \"window\"`");
+        }
         match (documents, self.manifest.task_type, length.when_long) {
             (true, TaskType::Re, WhenLong::KeepStart | WhenLong::KeepEnd) => self.fail(
                 "length.when_long",

@@ -9,6 +9,8 @@ mod document;
 
 use serde::{Deserialize, Serialize};
 
+use crate::windows::Window;
+
 pub use annotations::{
     Annotations, Attribute, Entity, Event, EventArgument, Group, Note, Passage, Relation, Span,
 };
@@ -24,6 +26,16 @@ pub struct Example {
     pub document: String,
     /// The content.
     pub record: Record,
+    /// The part of a longer example that it shows, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+impl Example {
+    /// Its id; for a window that of the example that was divided.
+    pub fn whole_id(&self) -> &str {
+        self.window.as_ref().map_or(&self.id, |window| &window.of)
+    }
 }
 
 /// The content of an example.

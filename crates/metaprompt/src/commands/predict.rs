@@ -206,6 +206,7 @@ fn read(args: &Args, task: &Task) -> Result<Vec<(Value, Example)>> {
             id,
             document,
             record,
+            window: None,
         };
         examples.push((shown, example));
     }
