@@ -30,6 +30,7 @@ mod examples;
 mod few_shot;
 mod forms;
 mod kinds;
+mod leaks;
 mod manifest;
 mod parse;
 mod prediction;
@@ -50,6 +51,7 @@ pub use dataset::{Counts, Dataset};
 pub use error::{CorpusError, Place};
 pub use few_shot::few_shot;
 pub use kinds::{Metric, Role, Split, TaskType};
+pub use leaks::{Leak, Leaks};
 pub use manifest::{
     Candidates, Carve, Documents, Fields, Files, Form, IdList, Label, Length, Manifest, Sampling,
     Select, SplitRule, Template, Unit, UnlistedLabels, WhenLong,

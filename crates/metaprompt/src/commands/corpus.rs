@@ -20,10 +20,7 @@ pub(crate) enum Command {
     /// fail.
     ///
     /// Example: metaprompt corpus check jnlpba gad
-    Check {
-        #[command(flatten)]
-        place: Place,
-    },
+    Check(check::Args),
     /// Label balance and lengths in tokens under a backbone's tokenizer.
     ///
     /// Example: metaprompt corpus stats pubmedqa --max-tokens 512
@@ -112,7 +109,7 @@ impl Folders {
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
-        Command::Check { place } => check::run(place, context),
+        Command::Check(args) => check::run(args, context),
         Command::Stats(args) => stats::run(args, context),
         Command::Show(args) => show::run(args, context),
     }

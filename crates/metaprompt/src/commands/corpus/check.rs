@@ -3,12 +3,27 @@
 use super::Place;
 use crate::context::Context;
 use anyhow::{Result, bail};
-use metaprompt_corpus::{Dataset, RoundTrip, Task};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use metaprompt_corpus::{Dataset, Leak, Leaks, RoundTrip, Task};
 use metaprompt_study::Observer;
 use serde_json::{Value, json};
 
-pub(super) fn run(place: &Place, context: &Context) -> Result<()> {
+/// What is checked.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Also look for sentences that one task learns from and another is tested
+    /// on.
+    #[arg(long)]
+    leaks: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    let place = &args.place;
     let tasks = place.tasks()?;
+    let mut leaks = Leaks::default();
     let total = tasks.len();
     let mut progress = context.progress();
     progress.begin("corpus check", total as u64);
@@ -21,6 +36,9 @@ pub(super) fn run(place: &Place, context: &Context) -> Result<()> {
         match read {
             Ok((task, data)) => {
                 let trip = task.round_trip(&data);
+                if args.leaks {
+                    leaks.add(&task, &data);
+                }
                 text += &describe(&task, &data, &trip);
                 results.push(result(&task, &data, &trip));
             }
@@ -33,7 +51,13 @@ pub(super) fn run(place: &Place, context: &Context) -> Result<()> {
         progress.advance(done as u64 + 1);
     }
     progress.end(&format!("{} of {total} tasks are fine", total - failures));
-    context.print(&json!({ "tasks": results, "failed": failures }), &text);
+    let mut json = json!({ "tasks": results, "failed": failures });
+    if args.leaks {
+        let leaks = leaks.find();
+        text += &format!("\n{}\n", leak_table(&leaks));
+        json["leaks"] = json!(leaks);
+    }
+    context.print(&json, &text);
     if failures > 0 {
         bail!("{failures} of {total} tasks can't be used; each is named above with what to do");
     }
@@ -95,4 +119,31 @@ fn sentence(trip: &RoundTrip) -> String {
         text += &format!("; {} spurious", trip.spurious);
     }
     text
+}
+
+fn leak_table(leaks: &[Leak]) -> String {
+    if leaks.is_empty() {
+        return "no sentence is both learned from and tested on".to_owned();
+    }
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "learned from",
+        "tested on",
+        "role",
+        "documents touched",
+        "sentences shared",
+    ]);
+    for leak in leaks {
+        table.add_row([
+            format!("{} {}", leak.from, leak.from_split),
+            format!("{} {}", leak.into, leak.into_split),
+            leak.into_role.to_string(),
+            format!("{} of {}", leak.documents, leak.of_documents),
+            format!("{} of {}", leak.sentences, leak.of_sentences),
+        ]);
+    }
+    table.to_string()
 }
