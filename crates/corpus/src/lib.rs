@@ -31,6 +31,7 @@ mod few_shot;
 mod forms;
 mod kinds;
 mod leaks;
+mod line_reader;
 mod manifest;
 mod parse;
 mod prediction;
@@ -58,7 +59,8 @@ pub use manifest::{
 };
 pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
 pub use readers::{
-    Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, SourceDocument, Tsv, XmlRows,
+    Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, SourceDocument, TagScheme, Tsv,
+    XmlRows,
 };
 pub use record::{
     Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,

@@ -32,8 +32,11 @@ pub enum WarningKind {
     /// The surface text stored with an entity isn't what its offsets say; the
     /// offsets were used.
     SurfaceMismatch,
-    /// An `I-` tag without the `B-` tag before it was read as a beginning.
+    /// An `I-` (or `E-`) tag without the `B-` tag before it was read as a
+    /// beginning.
     TagWithoutBeginning,
+    /// A tag that its scheme doesn't have at this place was read as usual.
+    TagOutsideScheme,
     /// A pair that is said to be related, without saying how, was left out.
     UntypedRelation,
     /// Annotations of kinds that aren't read (events, attributes, notes).
@@ -62,6 +65,7 @@ impl fmt::Display for WarningKind {
             Self::UnlistedLabel => "labels outside the label set left out",
             Self::SurfaceMismatch => "entities whose stored text differs from their offsets",
             Self::TagWithoutBeginning => "I- tags without B- read as beginnings",
+            Self::TagOutsideScheme => "tags that break their scheme, read as usual",
             Self::UntypedRelation => "related pairs without a type left out",
             Self::OtherAnnotation => "annotations of kinds that aren't read",
             Self::AcrossUnits => "entities across units left out",

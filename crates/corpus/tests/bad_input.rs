@@ -264,12 +264,44 @@ name = \"drug\"
 fn conll() {
     let conll = |content: &str| Corpus::new("ner", "entity-f1", CONLL).file("a.tsv", content);
     conll(&format!("a\tO\n{SECRET}\n")).error("a.tsv:2");
-    conll("a\tO\nb\tdrug\n").error("`drug`");
+    conll(&format!("a\tO\nb\t{SECRET}\n")).error("`B-type`");
     let error = conll(&format!("a\tO\n\n{SECRET}\tB-dose\n")).error("a.tsv:3");
     assert!(matches!(error, CorpusError::UnknownLabel { .. }));
     let (_, dataset) = conll("a\tI-drug\nb\tI-drug\n").read().expect("reads");
     assert_eq!(dataset.warnings[0].kind, WarningKind::TagWithoutBeginning);
     assert_eq!((dataset.warnings[0].count, dataset.train.len()), (2, 1));
+}
+
+#[test]
+fn conll_options() {
+    let with = |option: &str, content: &str| {
+        let rest = CONLL.replace("[files]", &format!("{option}\n[files]"));
+        Corpus::new("ner", "entity-f1", &rest).file("a.tsv", content)
+    };
+    with("column = 1", "").error("reader.column");
+    with("comment = \" \"", "").error("reader.comment");
+    with("scheme = \"iobes\"", "").error("iobes");
+    let unlike = format!("a\tO\n{SECRET}\tE-drug\n");
+    with("", &unlike).error("a.tsv:2");
+    with("scheme = \"io\"", "a\tO\nb\tB-drug\n").error("reader.scheme");
+    with("suffix = true", "a\tB-drug\n").error("`type-B`");
+    with("column = 3", &format!("{SECRET}\tO\n")).error("found 2 columns");
+    with("column = 18446744073709551615", "a\tO\n").error("a.tsv:1");
+    let (_, dataset) = with(
+        "scheme = \"bioes\"\nsuffix = true\ncomment = \"#\"",
+        "# sentence 1\na\tdrug-B\n#\tO\nb\tdrug-L\nc\tdrug-U\nd\tdrug-I\n",
+    )
+    .read()
+    .expect("reads");
+    assert_eq!(dataset.as_read[&Split::Test].entities, 3);
+    let warned: Vec<_> = dataset.warnings.iter().map(|w| (w.kind, w.count)).collect();
+    assert_eq!(
+        warned,
+        [
+            (WarningKind::TagWithoutBeginning, 2),
+            (WarningKind::TagOutsideScheme, 2)
+        ]
+    );
 }
 
 fn brat(text: &str, ann: &str) -> Corpus {

@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files(format in 0..6_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
+    fn damaged_files(format in 0..7_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
         let rows = "[fields]\npremise = \"p\"\nhypothesis = \"h\"\nlabel = \"l\"\n";
         let (reader, rest, good) = [
             ("csv", rows, "p,h,l\n\"a\nb\",c,d\ne,f,s\n"),
@@ -119,6 +119,7 @@ proptest! {
             ("json", rows, "[{\"p\": \"a\", \"h\": [\"b\", \"c\"], \"l\": \"d\"}]"),
             ("xml\"\nrecord = \"r", rows, "<a><r><p>a&amp;b</p><h>c</h><l>d</l></r></a>"),
             ("conll", "", "-DOCSTART-\tO\n\naa\tB-d\nb\tI-d\n\nc\tO\n"),
+            ("conll\"\nscheme = \"bioes\"\ncomment = \"#", "", "# c\n-DOCSTART- (7)\n\naa\tB-d\nb\tL-d\nc\tS-s\n"),
             ("ddi-xml", "", "<document id=\"d\"><sentence id=\"s\" text=\"aé b\"><entity id=\"e\" \
               type=\"d\" charOffset=\"0-1;3-3\" text=\"aé b\"/></sentence></document>"),
         ][format];

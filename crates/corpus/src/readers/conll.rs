@@ -3,24 +3,34 @@
 //!
 //! The original text isn't in such a file, so a sentence's text is its tokens
 //! joined by one space, and offsets point into that. One example is one
-//! sentence. Tags are IOB2: `B-type` begins an entity, `I-type` continues it,
-//! `O` is outside. The tag is divided at its first `-` because types may
-//! contain one.
+//! sentence. `tag_scheme` says how tags become mentions.
+//!
+//! A line that begins with `-DOCSTART-` begins a document. Its id is the one
+//! that the line has in round brackets; without one, documents are numbered.
+//! Sentences that no such line precedes are documents of their own.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::tag_scheme::{Mentions, Tag, TagScheme};
 use super::{
     DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
 };
 use crate::error::{CorpusError, Place};
+use crate::line_reader::LineReader;
 use crate::manifest::Manifest;
-use crate::record::{Document, Entity, Span};
-use crate::text::{lines, read_text, stem};
-use crate::warning::{WarningKind, Warnings};
+use crate::record::{Document, Span};
+use crate::text::stem;
+use crate::warning::Warnings;
 
 const DOCUMENT_MARK: &str = "-DOCSTART-";
+
+/// A longer sentence means that the file has no empty lines.
+const MAX_SENTENCE_BYTES: usize = 64 << 20;
+
+/// A longer id isn't one.
+const MAX_ID_CHARS: usize = 64;
 
 /// Options of the `conll` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +42,15 @@ pub struct Conll {
     /// What stands between columns.
     #[serde(default)]
     pub separator: Separator,
+    /// What the letters of the tags mean.
+    #[serde(default)]
+    pub scheme: TagScheme,
+    /// Whether the letter stands behind the type (`drug-B`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suffix: bool,
+    /// Lines that begin with this are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What stands between columns.
@@ -58,6 +77,9 @@ impl Format for Conll {
         if self.column == 1 {
             return Err(("column", "can't be 1: that is the token's".to_owned()));
         }
+        if self.comment.as_ref().is_some_and(|c| c.trim().is_empty()) {
+            return Err(("comment", "must not be empty".to_owned()));
+        }
         Ok(())
     }
 }
@@ -69,101 +91,140 @@ impl DocumentFormat for Conll {
         warnings: &mut Warnings,
         take: &mut TakeDocument<'_>,
     ) -> Result<(), CorpusError> {
-        let text = read_text(file)?;
-        let stem = stem(file);
-        let mut document = 0;
-        let mut number = 0;
-        let mut sentence = Sentence::default();
-        // Sentences that no document mark precedes are documents of their own.
-        let mut marked = false;
-        let mut finish = |sentence: Sentence, document: usize, marked| {
-            if sentence.text.is_empty() {
-                return Ok(());
-            }
-            number += 1;
-            let place = Place::line(file, sentence.line);
-            let id = format!("{stem}:{number}");
-            let whole = if marked {
-                format!("{stem}:d{document}")
-            } else {
-                id.clone()
-            };
-            let document = Document::new(sentence.text, sentence.entities, Vec::new())
-                .map_err(|source| record_error(&place, source))?;
-            take(SourceDocument {
-                id,
-                whole,
-                place,
-                document,
-            })
+        let mut lines = LineReader::open(file)?;
+        let mut ids = Ids {
+            stem: stem(file),
+            ..Ids::default()
         };
-        for line in lines(&text) {
-            if line.text.trim().is_empty() {
-                finish(std::mem::take(&mut sentence), document, marked)?;
+        let mut sentence = None::<Sentence>;
+        let mut finish =
+            |sentence: Option<Sentence>, ids: &mut Ids, warnings: &mut Warnings| match sentence {
+                Some(sentence) => take(sentence.finish(ids, warnings)?),
+                None => Ok(()),
+            };
+        while let Some((number, line)) = lines.next_line()? {
+            if self.comment.as_ref().is_some_and(|c| line.starts_with(c)) {
                 continue;
             }
-            if line.text.starts_with(DOCUMENT_MARK) {
-                finish(std::mem::take(&mut sentence), document, marked)?;
-                document += 1;
-                marked = true;
+            if line.trim().is_empty() {
+                finish(sentence.take(), &mut ids, warnings)?;
                 continue;
             }
-            let place = Place::line(file, line.number);
-            let (token, tag) = self.columns(line.text, &place)?;
-            if sentence.text.is_empty() {
-                sentence.line = line.number;
+            if let Some(rest) = line.strip_prefix(DOCUMENT_MARK) {
+                finish(sentence.take(), &mut ids, warnings)?;
+                ids.begin_document(rest);
+                continue;
             }
-            sentence.push(token, tag, &place, warnings)?;
+            let place = Place::line(file, number);
+            let (token, tag) = self.columns(line, &place)?;
+            sentence
+                .get_or_insert_with(|| Sentence::new(place.clone(), self.scheme))
+                .push(token, tag, place, warnings)?;
         }
-        finish(sentence, document, marked)
+        finish(sentence, &mut ids, warnings)
     }
 }
 
 impl Conll {
-    fn columns<'t>(&self, line: &'t str, place: &Place) -> Result<(&'t str, &'t str), CorpusError> {
+    /// A line's token and tag.
+    fn columns<'t>(
+        &self,
+        line: &'t str,
+        place: &Place,
+    ) -> Result<(&'t str, Option<Tag<'t>>), CorpusError> {
         let columns: Vec<&str> = match self.separator {
             Separator::Tab => line.split('\t').map(str::trim).collect(),
             Separator::Whitespace => line.split_whitespace().collect(),
         };
-        let tag = match self.column {
-            0 if columns.len() > 1 => columns.last(),
-            0 => None,
-            n => columns.get(n - 1),
+        let column = match self.column {
+            0 => columns.len().max(2),
+            column => column,
         };
-        match (columns.first(), tag) {
-            (Some(token), Some(tag)) if !token.is_empty() && !tag.is_empty() => Ok((token, tag)),
-            _ => Err(CorpusError::malformed(
+        let (token, tag) = match (columns.first(), columns.get(column - 1)) {
+            (Some(token), Some(tag)) if !token.is_empty() && !tag.is_empty() => (token, tag),
+            _ => {
+                let problem = format!(
+                    "expected a token and its tag in column {column}, found {} columns; check \
+                     `reader.separator` and `reader.column`",
+                    columns.len()
+                );
+                return Err(CorpusError::malformed(place.clone(), problem));
+            }
+        };
+        match self.scheme.read(tag, self.suffix) {
+            Some(tag) => Ok((token, tag)),
+            // What stands there may be a word of the text.
+            None => Err(CorpusError::malformed(
                 place.clone(),
                 format!(
-                    "expected a token and its tag in column {}, found {} columns; check \
-                     `reader.separator` and `reader.column`",
-                    if self.column == 0 {
-                        "2".to_owned()
-                    } else {
-                        self.column.to_string()
-                    },
-                    columns.len()
+                    "column {column} holds no tag of the scheme ({}); check `reader.column` and \
+                     `reader.scheme`",
+                    self.scheme.tags(self.suffix)
                 ),
             )),
         }
     }
 }
 
+/// Ids of a file's sentences and documents.
 #[derive(Default)]
+struct Ids {
+    stem: String,
+    sentences: usize,
+    documents: usize,
+    /// Id of the document that the last mark began.
+    document: Option<String>,
+}
+
+impl Ids {
+    /// `mark` is what the line has behind its first word.
+    fn begin_document(&mut self, mark: &str) {
+        self.documents += 1;
+        let id = mark
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'));
+        let plain = |id: &&str| {
+            !id.is_empty()
+                && !id.contains(char::is_whitespace)
+                && id.chars().count() <= MAX_ID_CHARS
+        };
+        self.document = Some(match id.map(|(id, _)| id).filter(plain) {
+            Some(id) => id.to_owned(),
+            None => format!("{}:d{}", self.stem, self.documents),
+        });
+    }
+
+    /// Of the next sentence, and of its document.
+    fn next_sentence(&mut self) -> (String, String) {
+        self.sentences += 1;
+        let id = format!("{}:{}", self.stem, self.sentences);
+        let whole = self.document.as_ref().unwrap_or(&id).clone();
+        (id, whole)
+    }
+}
+
 struct Sentence {
-    line: usize,
+    begins: Place,
+    ends: Place,
     text: String,
-    entities: Vec<Entity>,
-    /// Type of the entity that the last token belongs to.
-    open: Option<String>,
+    mentions: Mentions,
 }
 
 impl Sentence {
+    fn new(begins: Place, scheme: TagScheme) -> Self {
+        Self {
+            ends: begins.clone(),
+            begins,
+            text: String::new(),
+            mentions: Mentions::new(scheme),
+        }
+    }
+
     fn push(
         &mut self,
         token: &str,
-        tag: &str,
-        place: &Place,
+        tag: Option<Tag<'_>>,
+        place: Place,
         warnings: &mut Warnings,
     ) -> Result<(), CorpusError> {
         if !self.text.is_empty() {
@@ -172,41 +233,29 @@ impl Sentence {
         let start = self.text.len();
         self.text.push_str(token);
         let end = self.text.len();
-        if tag == "O" {
-            self.open = None;
-            return Ok(());
+        if end > MAX_SENTENCE_BYTES {
+            let problem = format!(
+                "the sentence is over the limit of {MAX_SENTENCE_BYTES} bytes; an empty line \
+                 ends a sentence"
+            );
+            return Err(CorpusError::malformed(place, problem));
         }
-        let (position, raw) = match tag.split_once('-') {
-            Some((position @ ("B" | "I"), raw)) if !raw.is_empty() => (position, raw),
-            _ => {
-                return Err(CorpusError::malformed(
-                    place.clone(),
-                    format!("the tag `{}` isn't `O`, `B-type` or `I-type`", cut(tag)),
-                ));
-            }
-        };
-        let continues = position == "I" && self.open.as_deref() == Some(raw);
-        if position == "I" && !continues {
-            warnings.add(WarningKind::TagWithoutBeginning, &place.file, place.line);
-        }
-        self.open = Some(raw.to_owned());
-        match self.entities.last_mut() {
-            Some(entity) if continues => {
-                if let Some(span) = entity.spans.last_mut() {
-                    span.end = end;
-                }
-            }
-            _ => self.entities.push(Entity {
-                id: format!("T{}", self.entities.len() + 1),
-                kind: raw.to_owned(),
-                spans: vec![Span { start, end }],
-                concepts: Vec::new(),
-            }),
-        }
+        self.mentions
+            .push(tag, Span { start, end }, &place, warnings);
+        self.ends = place;
         Ok(())
     }
-}
 
-fn cut(text: &str) -> String {
-    text.chars().take(40).collect()
+    fn finish(self, ids: &mut Ids, warnings: &mut Warnings) -> Result<SourceDocument, CorpusError> {
+        let entities = self.mentions.finish(&self.ends, warnings);
+        let document = Document::new(self.text, entities, Vec::new())
+            .map_err(|source| record_error(&self.begins, source))?;
+        let (id, whole) = ids.next_sentence();
+        Ok(SourceDocument {
+            id,
+            whole,
+            place: self.begins,
+            document,
+        })
+    }
 }

@@ -12,6 +12,7 @@ mod ddi_xml;
 mod delimited;
 mod json;
 mod offsets;
+mod tag_scheme;
 mod xml;
 mod xml_rows;
 
@@ -25,6 +26,7 @@ pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
 pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
+pub use tag_scheme::TagScheme;
 pub use xml_rows::XmlRows;
 
 use crate::error::{CorpusError, Place};
