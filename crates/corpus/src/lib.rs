@@ -59,8 +59,8 @@ pub use manifest::{
 };
 pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
 pub use readers::{
-    Brat, Conll, Csv, DdiXml, Json, Jsonl, Reader, Separator, SourceDocument, TagScheme, Tsv,
-    XmlRows,
+    Brat, Conll, Csv, DdiXml, Json, Jsonl, PpiXml, Reader, Separator, SourceDocument, TagScheme,
+    Tsv, XmlRows,
 };
 pub use record::{
     Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,

@@ -398,3 +398,73 @@ fn ddi_corpus() {
         ddi(&bad).error(part);
     }
 }
+
+fn ppi(sentence: &str) -> Corpus {
+    let rest = "
+[reader]
+format = \"ppi-xml\"
+[files]
+train = \"a.xml\"
+test = \"a.xml\"
+[[labels]]
+name = \"PPI\"
+[[labels]]
+name = \"none\"
+negative = true
+";
+    let xml = format!(
+        "<corpus>\r<document id=\"d\">\r<sentence id=\"s\" text=\"ab {SECRET} µm\">\r{sentence}\r\
+         </sentence></document></corpus>"
+    );
+    Corpus::new("re", "relation-f1", rest).file("a.xml", xml)
+}
+
+#[test]
+fn protein_interactions() {
+    let entity = |id: &str, offsets: &str| {
+        format!("<entity id=\"{id}\" charOffset=\"{offsets}\" text=\"?\"/>\r")
+    };
+    let pair =
+        |id: &str, a: &str, b: &str| format!("<interaction id=\"{id}\" e1=\"{a}\" e2=\"{b}\"/>\r");
+    let three = entity("e1", "16-18") + &entity("e2", "0-2") + &entity("e3", "0-2,3-7");
+    let good = three.clone() + &pair("i1", "e1", "e2") + &pair("i2", "e3", "e3");
+    let (task, dataset) = ppi(&good).read().expect("reads");
+    let found: Vec<_> = dataset.train.iter().map(|e| task.render(e)).collect();
+    let found: Vec<_> = found.iter().map(|r| (&*r.input, &*r.target)).collect();
+    assert_eq!(
+        found,
+        [
+            ("Sentence: [ab] Quetzalcoatl [µm]\nAnswer:", " PPI"),
+            ("Sentence: [[ab]] [Quet]zalcoatl µm\nAnswer:", " none"),
+            ("Sentence: [ab] [Quet]zalcoatl [µm]\nAnswer:", " none"),
+        ]
+    );
+    // A protein with itself is no pair.
+    let warned: Vec<_> = dataset.warnings.iter().map(|w| (w.kind, w.count)).collect();
+    assert_eq!(
+        warned,
+        [
+            (WarningKind::SurfaceMismatch, 6),
+            (WarningKind::NotACandidate, 2)
+        ]
+    );
+    for (bad, part) in [
+        (entity("e1", "0-19"), "a.xml:4"),
+        (entity("e1", "2-2"), "`e1`"),
+        (entity("e1", "0-1;3-4"), "a.xml:4"),
+        (entity("e1", "0-18446744073709551615"), "a.xml:4"),
+        (entity("e1", "0-2") + &entity("e1", "0-2"), "`e1`"),
+        (three.clone() + &pair("i1", "e1", "e9"), "`e9`"),
+        (
+            three.clone() + "<interaction e1=\"e1\" e2=\"e2\"/>",
+            "interaction@id",
+        ),
+        (
+            three.clone() + "<entity id=\"e4\" text=\"?\"/>",
+            "entity@charOffset",
+        ),
+        (three.clone() + "<entity", "a.xml:"),
+    ] {
+        ppi(&bad).error(part);
+    }
+}

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashSet;
 use std::path::Path;
 
-use metaprompt_corpus::{Counts, Dataset, Example, Split, Task};
+use metaprompt_corpus::{Counts, Dataset, Example, Record, Split, Task, WarningKind};
 use support::{data, root};
 
 fn read(name: &str) -> Option<(Task, Dataset)> {
@@ -25,6 +25,20 @@ fn read_with(task_type: &str, metric: &str, rest: &str) -> Option<Dataset> {
     );
     let task = Task::parse_manifest(&manifest, Path::new("t.toml")).expect("manifest");
     Some(task.read(&data).expect("corpus"))
+}
+
+fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
+    let of_kind = dataset.warnings.iter().filter(|w| w.kind == kind);
+    of_kind.map(|w| w.count).sum()
+}
+
+/// Mentions with several ranges.
+fn discontinuous(examples: &[Example]) -> usize {
+    let entities = examples.iter().flat_map(|example| match &example.record {
+        Record::Document(document) => document.entities(),
+        _ => &[],
+    });
+    entities.filter(|entity| entity.spans.len() > 1).count()
 }
 
 fn labels(counts: &Counts) -> Vec<(&str, usize)> {
@@ -104,4 +118,64 @@ fn e3c_iob_counts() {
     assert_eq!(dataset.as_read[&Split::Train].entities, 437);
     assert_eq!(dataset.as_read[&Split::Test].entities, 516);
     assert_eq!(dataset.warnings, []);
+}
+
+/// Corpus; sentences, interactions and pairs of train and test.
+const PPI: [(&str, [usize; 3], [usize; 3]); 5] = [
+    ("AIMed", [1554, 800, 4680], [389, 191, 1095]),
+    ("BioInfer", [894, 2109, 8043], [206, 425, 1623]),
+    ("HPRD50", [111, 137, 363], [34, 26, 70]),
+    ("IEPA", [391, 279, 681], [95, 56, 136]),
+    ("LLL", [65, 134, 269], [12, 30, 61]),
+];
+
+#[test]
+fn ppi_counts_of_each_corpus() {
+    for (corpus, train, test) in PPI {
+        let files = format!(
+            "[reader]\nformat = \"ppi-xml\"\n[files]\ntrain = \"ppi/{corpus}-train.xml\"\n\
+             test = \"ppi/{corpus}-test.xml\"\n"
+        );
+        let types = "[[labels]]\nname = \"protein\"\naliases = [\"Individual_protein\", \
+            \"Gene/protein/RNA\", \"Gene\", \"Protein_family_or_group\", \
+            \"DNA_family_or_group\", \"Protein_complex\"]\n";
+        let ner = format!("unlisted_labels = \"ignore\"\n{files}{types}");
+        let Some(sentences) = read_with("ner", "entity-f1", &ner) else {
+            return;
+        };
+        let pairs = "[[labels]]\nname = \"PPI\"\n[[labels]]\nname = \"none\"\nnegative = true\n";
+        let pairs = format!("{files}{pairs}");
+        let pairs = read_with("re", "relation-f1", &pairs).expect("data");
+        for (split, expected) in [(Split::Train, train), (Split::Test, test)] {
+            let counts = &pairs.as_read[&split];
+            let found = [
+                sentences.as_read[&split].examples,
+                counts.relations,
+                counts.examples,
+            ];
+            assert_eq!(found, expected, "{corpus} {split}");
+        }
+        assert_eq!(pairs.warnings, [], "{corpus}");
+        if corpus == "BioInfer" {
+            let found = [&sentences.train, &sentences.test].map(|e| discontinuous(e));
+            assert_eq!(found, [106, 16], "122 by the page");
+            assert_eq!(sentences.warnings, []);
+        }
+    }
+}
+
+#[test]
+fn ppi_is_all_five() {
+    let Some((_, dataset)) = read("ppi") else {
+        return;
+    };
+    let of = |split| {
+        let counts = &dataset.as_read[&split];
+        (counts.examples, counts.relations)
+    };
+    assert_eq!(of(Split::Train), (14036, 3459));
+    assert_eq!(of(Split::Test), (2985, 728));
+    assert_eq!(dataset.test.len(), 2985);
+    assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
+    assert_eq!(warned(&dataset, WarningKind::NotACandidate), 0);
 }

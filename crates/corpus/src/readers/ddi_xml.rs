@@ -11,19 +11,25 @@ use std::path::Path;
 use roxmltree::Node;
 use serde::{Deserialize, Serialize};
 
-use super::offsets::CharIndex;
+use super::sentence_xml::{EntityStyle, children};
 use super::xml::{LineIndex, attribute, parse};
 use super::{
     DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
 };
 use crate::error::{CorpusError, Place};
 use crate::manifest::{Manifest, find_label};
-use crate::record::{Document, Entity, Relation, Span};
+use crate::record::{Document, Relation};
 use crate::text::read_text;
 use crate::warning::{WarningKind, Warnings};
 
 /// Label of a pair with `ddi="false"`.
 const UNRELATED: &str = "false";
+
+const ENTITIES: EntityStyle = EntityStyle {
+    between: ';',
+    inclusive: true,
+    untyped: None,
+};
 
 /// Options of the `ddi-xml` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,7 +82,7 @@ impl DocumentFormat for DdiXml {
                 let place = Place::line(file, lines.of(&pair));
                 relations.extend(self.pair(&pair, &place, warnings)?);
             }
-            let entities = entities(&sentence, text, file, &lines, warnings)?;
+            let entities = ENTITIES.read(&sentence, text, file, &lines, warnings)?;
             let document = Document::new(text.to_owned(), entities, relations)
                 .map_err(|source| record_error(&place, source))?;
             take(SourceDocument {
@@ -122,63 +128,4 @@ impl DdiXml {
             ..Relation::default()
         }))
     }
-}
-
-fn entities(
-    sentence: &Node<'_, '_>,
-    text: &str,
-    file: &Path,
-    lines: &LineIndex,
-    warnings: &mut Warnings,
-) -> Result<Vec<Entity>, CorpusError> {
-    let index = CharIndex::new(text);
-    let mut entities = Vec::new();
-    for node in children(sentence, "entity") {
-        let place = Place::line(file, lines.of(&node));
-        let mut entity = Entity {
-            id: attribute(&node, "id", &place)?.to_owned(),
-            kind: attribute(&node, "type", &place)?.to_owned(),
-            spans: spans(attribute(&node, "charOffset", &place)?, &index, &place)?,
-            concepts: Vec::new(),
-        };
-        entity.spans.sort_unstable();
-        let surface = entity.surface(text);
-        if node
-            .attribute("text")
-            .is_some_and(|stored| stored != surface)
-        {
-            warnings.add(WarningKind::SurfaceMismatch, file, place.line);
-        }
-        entities.push(entity);
-    }
-    Ok(entities)
-}
-
-/// `a-b` or `a-b;c-d` in characters, ends included.
-fn spans(raw: &str, index: &CharIndex, place: &Place) -> Result<Vec<Span>, CorpusError> {
-    let parse = |part: &str| {
-        let (start, end) = part.split_once('-')?;
-        let start = start.trim().parse::<usize>().ok()?;
-        let end = end.trim().parse::<usize>().ok()?.checked_add(1)?;
-        Some(Span {
-            start: index.byte(start)?,
-            end: index.byte(end)?,
-        })
-    };
-    raw.split(';')
-        .map(|part| {
-            parse(part).ok_or_else(|| {
-                CorpusError::malformed(
-                    place.clone(),
-                    "`charOffset` isn't of the form `0-7` or `0-7;12-20`, or lies outside the \
-                     sentence",
-                )
-            })
-        })
-        .collect()
-}
-
-fn children<'a, 'i>(node: &Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
-    node.children()
-        .filter(move |child| child.tag_name().name() == name)
 }

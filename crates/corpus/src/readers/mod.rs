@@ -12,6 +12,8 @@ mod ddi_xml;
 mod delimited;
 mod json;
 mod offsets;
+mod ppi_xml;
+mod sentence_xml;
 mod tag_scheme;
 mod xml;
 mod xml_rows;
@@ -26,6 +28,7 @@ pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
 pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
+pub use ppi_xml::PpiXml;
 pub use tag_scheme::TagScheme;
 pub use xml_rows::XmlRows;
 
@@ -50,6 +53,8 @@ pub enum Reader {
     Json(Json),
     /// One JSON object a line.
     Jsonl(Jsonl),
+    /// Corpora of protein interactions in their unified XML.
+    PpiXml(PpiXml),
     /// Tab-separated values.
     Tsv(Tsv),
     /// Elements that each hold a record.
@@ -65,6 +70,7 @@ impl Reader {
             Self::DdiXml(format) => format,
             Self::Json(format) => format,
             Self::Jsonl(format) => format,
+            Self::PpiXml(format) => format,
             Self::Tsv(format) => format,
             Self::Xml(format) => format,
         }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions, TextPos};
 
 use crate::error::{CorpusError, Place};
 
@@ -19,7 +19,7 @@ pub(crate) fn parse<'t>(text: &'t str, file: &Path) -> Result<Document<'t>, Corp
         ..ParsingOptions::default()
     };
     Document::parse_with_options(text, options).map_err(|error| {
-        let position = error.pos();
+        let (line, column) = position(text, error.pos());
         let problem = match error {
             roxmltree::Error::DtdDetected => {
                 "has a document type (<!DOCTYPE …>), which isn't read; remove it".to_owned()
@@ -29,9 +29,29 @@ pub(crate) fn parse<'t>(text: &'t str, file: &Path) -> Result<Document<'t>, Corp
                 "the XML ends too early; is the file cut off?".to_owned()
             }
             // The reader's own messages may quote the text.
-            _ => format!("isn't well-formed XML at column {}", position.col),
+            _ => format!("isn't well-formed XML at column {column}"),
         };
-        CorpusError::malformed(Place::line(file, position.row as usize), problem)
+        CorpusError::malformed(Place::line(file, line), problem)
+    })
+}
+
+/// Line and column, both from 1. (The library sees a file whose lines end in
+/// CR as one line.)
+fn position(text: &str, position: TextPos) -> (usize, usize) {
+    let rows = text.split_inclusive('\n');
+    let row: usize = rows
+        .take((position.row as usize).saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let mut characters = text[row..].char_indices();
+    let behind = characters.nth((position.col as usize).saturating_sub(1));
+    let byte = behind.map_or(text.len(), |(i, _)| row + i);
+    let last = crate::text::lines(text)
+        .take_while(|line| line.start <= byte)
+        .last();
+    last.map_or((1, 1), |line| {
+        let before = &text[line.start..byte];
+        (line.number, before.chars().count() + 1)
     })
 }
 
@@ -70,4 +90,21 @@ pub(crate) fn text_of(node: &Node<'_, '_>) -> String {
         .filter(Node::is_text)
         .filter_map(|text| text.text())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_line_whatever_ends_it() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["<a>", "<é/>", "  </b>"].join(end);
+            let error = parse(&text, Path::new("f")).expect_err("broken");
+            let message = error.to_string();
+            assert!(message.starts_with("f:3: "), "{end:?} {message}");
+        }
+        let error = parse("", Path::new("f")).expect_err("empty");
+        assert!(error.to_string().starts_with("f:1: "), "{error}");
+    }
 }

@@ -1,0 +1,94 @@
+//! What XML corpora of sentences have in common: a `sentence` holds its text
+//! in an attribute, and `entity` elements with ranges of characters in it.
+
+use std::path::Path;
+
+use roxmltree::Node;
+
+use super::offsets::CharIndex;
+use super::xml::{LineIndex, attribute};
+use crate::error::{CorpusError, Place};
+use crate::record::{Entity, Span};
+use crate::warning::{WarningKind, Warnings};
+
+/// How a corpus writes its entities.
+pub(super) struct EntityStyle {
+    /// What stands between the ranges of a discontinuous mention.
+    pub(super) between: char,
+    /// Whether a range's second number is its last character, rather than the
+    /// one behind it.
+    pub(super) inclusive: bool,
+    /// Type of an entity without one; such an entity is an error when absent.
+    pub(super) untyped: Option<&'static str>,
+}
+
+impl EntityStyle {
+    /// The entities of a sentence. The ranges say what a mention is; a stored
+    /// surface that differs is counted.
+    pub(super) fn read(
+        &self,
+        sentence: &Node<'_, '_>,
+        text: &str,
+        file: &Path,
+        lines: &LineIndex,
+        warnings: &mut Warnings,
+    ) -> Result<Vec<Entity>, CorpusError> {
+        let index = CharIndex::new(text);
+        let mut entities = Vec::new();
+        for node in children(sentence, "entity") {
+            let place = Place::line(file, lines.of(&node));
+            let kind = match (node.attribute("type"), self.untyped) {
+                (Some(kind), _) | (None, Some(kind)) => kind,
+                (None, None) => attribute(&node, "type", &place)?,
+            };
+            let mut entity = Entity {
+                id: attribute(&node, "id", &place)?.to_owned(),
+                kind: kind.to_owned(),
+                spans: self.spans(attribute(&node, "charOffset", &place)?, &index, &place)?,
+                concepts: Vec::new(),
+            };
+            entity.spans.sort_unstable();
+            let surface = entity.surface(text);
+            if node
+                .attribute("text")
+                .is_some_and(|stored| stored != surface)
+            {
+                warnings.add(WarningKind::SurfaceMismatch, file, place.line);
+            }
+            entities.push(entity);
+        }
+        Ok(entities)
+    }
+
+    fn spans(&self, raw: &str, index: &CharIndex, place: &Place) -> Result<Vec<Span>, CorpusError> {
+        let last = usize::from(self.inclusive);
+        let parse = |part: &str| {
+            let (start, end) = part.split_once('-')?;
+            let start = start.trim().parse::<usize>().ok()?;
+            let end = end.trim().parse::<usize>().ok()?.checked_add(last)?;
+            Some(Span {
+                start: index.byte(start)?,
+                end: index.byte(end)?,
+            })
+        };
+        let bad = || {
+            let problem = format!(
+                "`charOffset` isn't of the form `0-7` or `0-7{}12-20`, or lies outside the sentence",
+                self.between
+            );
+            CorpusError::malformed(place.clone(), problem)
+        };
+        raw.split(self.between)
+            .map(|part| parse(part).ok_or_else(bad))
+            .collect()
+    }
+}
+
+/// The child elements of a name.
+pub(super) fn children<'a, 'i>(
+    node: &Node<'a, 'i>,
+    name: &'static str,
+) -> impl Iterator<Item = Node<'a, 'i>> {
+    node.children()
+        .filter(move |child| child.tag_name().name() == name)
+}
