@@ -179,3 +179,87 @@ fn ppi_is_all_five() {
     assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
     assert_eq!(warned(&dataset, WarningKind::NotACandidate), 0);
 }
+
+/// The mentions of both tasks: the relation task's files in train, those of
+/// the drug name task in test.
+#[test]
+fn ddi2013_mentions() {
+    let rest = r#"
+[reader]
+format = "ddi-xml"
+[files]
+train = [
+  "ddi2013/Train/DrugBank",
+  "ddi2013/Train/MedLine",
+  "ddi2013/Test/Test for DDI Extraction task/DrugBank",
+  "ddi2013/Test/Test for DDI Extraction task/MedLine",
+]
+test = [
+  "ddi2013/Test/Test for DrugNER task/DrugBank",
+  "ddi2013/Test/Test for DrugNER task/MedLine",
+]
+[[labels]]
+name = "drug"
+[[labels]]
+name = "group"
+[[labels]]
+name = "brand"
+[[labels]]
+name = "drug_n"
+"#;
+    let Some(dataset) = read_with("ner", "entity-f1", rest) else {
+        return;
+    };
+    // 24 of 5,592 sentences have no text.
+    assert_eq!(
+        sizes(&dataset, Split::Train),
+        (350 + 142 + 158 + 33, 5568, 11970)
+    );
+    assert_eq!(sizes(&dataset, Split::Test), (54 + 58, 665, 686));
+    let found = labels(&dataset.as_read[&Split::Test]);
+    let expected = [
+        ("brand", 59),
+        ("drug", 351),
+        ("drug_n", 121),
+        ("group", 155),
+    ];
+    assert_eq!(found, expected);
+    let found = [&dataset.train, &dataset.test].map(|e| discontinuous(e));
+    assert_eq!(found, [35, 2], "37 by the page");
+    assert_eq!(warned(&dataset, WarningKind::SurfaceMismatch), 4);
+}
+
+/// The pairs of the drug name task have no gold: all are unrelated.
+#[test]
+fn ddi2013_pairs_of_the_name_task_are_empty() {
+    let rest = r#"
+[reader]
+format = "ddi-xml"
+[files]
+train = "ddi2013/Train/MedLine"
+test = [
+  "ddi2013/Test/Test for DrugNER task/DrugBank",
+  "ddi2013/Test/Test for DrugNER task/MedLine",
+]
+[documents]
+candidates = "listed"
+[[labels]]
+name = "effect"
+[[labels]]
+name = "mechanism"
+[[labels]]
+name = "advise"
+[[labels]]
+name = "int"
+[[labels]]
+name = "false"
+negative = true
+"#;
+    let Some(dataset) = read_with("re", "relation-f1", rest) else {
+        return;
+    };
+    let counts = &dataset.as_read[&Split::Test];
+    assert_eq!((counts.examples, counts.relations), (606 + 335, 0));
+    let train = &dataset.as_read[&Split::Train];
+    assert_eq!((train.examples, train.relations), (1787, 232));
+}
