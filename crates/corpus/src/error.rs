@@ -201,6 +201,30 @@ pub enum CorpusError {
         /// What doesn't hold.
         source: RecordError,
     },
+    /// A task whose files hold rows was asked for annotated texts.
+    #[error(
+        "task `{task}`: its format gives rows, not annotated texts; only its examples can be \
+         written, as jsonl ({manifest})"
+    )]
+    NotDocuments {
+        /// The task.
+        task: String,
+        /// Its manifest.
+        manifest: PathBuf,
+    },
+    /// A split was asked for that has no files of its own.
+    #[error(
+        "task `{task}`: no `files.{split}` in {manifest}; a split that is made of another is \
+         in the files of that one"
+    )]
+    NoFiles {
+        /// The task.
+        task: String,
+        /// The split.
+        split: Split,
+        /// Its manifest.
+        manifest: PathBuf,
+    },
     /// A split has no example left.
     #[error("task `{task}`: the {split} split has no example; check `{key}` in {manifest}")]
     EmptySplit {

@@ -41,6 +41,7 @@ mod record;
 mod render;
 mod round_trip;
 mod seeded;
+mod source;
 mod split;
 mod task;
 mod template;
@@ -55,19 +56,17 @@ pub use kinds::{Metric, Role, Split, TaskType};
 pub use leaks::{Leak, Leaks};
 pub use manifest::{
     Candidates, Carve, Documents, Fields, Files, Form, IdList, Label, Length, Manifest, Sampling,
-    Select, SplitRule, Template, Unit, UnlistedLabels, WhenLong,
+    Select, SplitRule, Template, Unit, UnlistedLabels, WhenLong, WholeRule,
 };
 pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
-pub use readers::{
-    Brat, Conll, Csv, DdiXml, Json, Jsonl, PpiXml, Reader, Separator, SourceDocument, TagScheme,
-    Tsv, XmlRows,
-};
+pub use readers::*;
 pub use record::{
     Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,
     Note, Pair, Passage, Question, Record, RecordError, Relation, Span, Statement, TextPair,
 };
 pub use render::Rendered;
 pub use round_trip::{Loss, RoundTrip};
+pub use source::Source;
 pub use task::Task;
 pub use warning::{Warning, WarningKind};
 pub use windows::{Merged, Wholes, Window};

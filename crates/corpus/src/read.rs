@@ -1,8 +1,7 @@
 //! Manifest and data folder → dataset.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::dataset::{Counts, Dataset};
 use crate::error::{CorpusError, Place};
@@ -99,20 +98,17 @@ impl Task {
     ) -> Result<Vec<Found>, CorpusError> {
         let format = self.manifest.reader.format();
         let mut cx = Context::new(&self.manifest, warnings);
-        for relative in self.manifest.files.of(split) {
-            let path = data_root.join(relative);
-            for file in self.files_at(&path, split, format.extension())? {
-                match format.shape() {
-                    Shape::Rows(format) => format.rows(&file, &mut |place, number, row| {
-                        push_row(&mut cx, place, number, row)
-                    })?,
-                    Shape::Documents(format) => {
-                        let mut met = Warnings::default();
-                        format.documents(&file, &mut met, &mut |document| {
-                            push_document(&mut cx, &document)
-                        })?;
-                        cx.warnings.extend(met);
-                    }
+        for file in self.files(split, data_root)? {
+            match format.shape() {
+                Shape::Rows(format) => format.rows(&file, &mut |place, number, row| {
+                    push_row(&mut cx, place, number, row)
+                })?,
+                Shape::Documents(_) => {
+                    let mut met = Warnings::default();
+                    self.documents_of(&file, &mut met, &mut |document| {
+                        push_document(&mut cx, &document)
+                    })?;
+                    cx.warnings.extend(met);
                 }
             }
         }
@@ -130,46 +126,6 @@ impl Task {
             found.retain(|f| ids.contains(&f.example.id) == listed);
         }
         Ok(found)
-    }
-
-    fn missing(&self, path: PathBuf, split: Split) -> CorpusError {
-        CorpusError::MissingFile {
-            path,
-            split,
-            task: self.manifest.name.clone(),
-            manifest: self.path.clone(),
-        }
-    }
-
-    fn files_at(
-        &self,
-        path: &Path,
-        split: Split,
-        extension: &str,
-    ) -> Result<Vec<PathBuf>, CorpusError> {
-        if path.is_file() {
-            return Ok(vec![path.to_owned()]);
-        }
-        if !path.is_dir() {
-            return Err(self.missing(path.to_owned(), split));
-        }
-        let mut files = Vec::new();
-        for entry in fs::read_dir(path).map_err(|e| CorpusError::io(path, e))? {
-            let file = entry.map_err(|e| CorpusError::io(path, e))?.path();
-            if file.is_file() && file.extension().is_some_and(|e| e == extension) {
-                files.push(file);
-            }
-        }
-        if files.is_empty() {
-            return Err(CorpusError::EmptyFolder {
-                path: path.to_owned(),
-                extension: extension.to_owned(),
-                split,
-                task: self.manifest.name.clone(),
-            });
-        }
-        files.sort();
-        Ok(files)
     }
 
     fn drop_long(&self, found: &mut Vec<Found>, warnings: &mut Warnings) {

@@ -39,8 +39,10 @@ pub enum WarningKind {
     TagOutsideScheme,
     /// A pair that is said to be related, without saying how, was left out.
     UntypedRelation,
-    /// Annotations of kinds that aren't read (events, attributes, notes).
+    /// Annotations of kinds that aren't read.
     OtherAnnotation,
+    /// Fields of annotations that aren't read, such as the name of a concept.
+    OtherField,
     /// An entity that crosses the border of its unit was left out.
     AcrossUnits,
     /// A relation whose mentions aren't a candidate pair was left out.
@@ -68,6 +70,7 @@ impl fmt::Display for WarningKind {
             Self::TagOutsideScheme => "tags that break their scheme, read as usual",
             Self::UntypedRelation => "related pairs without a type left out",
             Self::OtherAnnotation => "annotations of kinds that aren't read",
+            Self::OtherField => "fields of annotations that aren't read",
             Self::AcrossUnits => "entities across units left out",
             Self::NotACandidate => "relations outside the candidate pairs left out",
             Self::TooLong => "examples with a too long input left out",

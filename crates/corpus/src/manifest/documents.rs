@@ -20,6 +20,48 @@ pub struct Documents {
     /// `re` by candidate pairs: which pairs of mentions are candidates.
     #[serde(default)]
     pub candidates: Candidates,
+    /// What a text is a part of, where its id says so; what the format says
+    /// when absent. Splitting keeps the parts of a whole together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<WholeRule>,
+}
+
+/// How the id of a text names the whole that it is a part of: `before X` takes
+/// what stands before the last `X`, and the whole id where there is no `X`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WholeRule {
+    before: String,
+}
+
+impl WholeRule {
+    /// The whole that an id names, where it names one.
+    pub fn of<'i>(&self, id: &'i str) -> Option<&'i str> {
+        let (whole, _) = id.rsplit_once(&self.before)?;
+        (!whole.is_empty()).then_some(whole)
+    }
+}
+
+impl TryFrom<String> for WholeRule {
+    type Error = String;
+
+    fn try_from(written: String) -> Result<Self, String> {
+        match written.strip_prefix("before ") {
+            Some(mark) if !mark.is_empty() => Ok(Self {
+                before: mark.to_owned(),
+            }),
+            _ => Err(format!(
+                "`whole` is `{written}`; write `before ` and what ends the whole in an id, \
+                 such as `before _`"
+            )),
+        }
+    }
+}
+
+impl From<WholeRule> for String {
+    fn from(rule: WholeRule) -> Self {
+        format!("before {}", rule.before)
+    }
 }
 
 /// What one example is made of.
@@ -72,5 +114,21 @@ impl Documents {
 
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wholes_are_named_by_ids() {
+        let rule = WholeRule::try_from("before _".to_owned()).expect("a rule");
+        assert_eq!(rule.of("trial_7_inc"), Some("trial_7"));
+        assert_eq!((rule.of("trial"), rule.of("_inc")), (None, None));
+        assert_eq!(String::from(rule), "before _");
+        for bad in ["before ", "before", "_", ""] {
+            assert!(WholeRule::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
     }
 }

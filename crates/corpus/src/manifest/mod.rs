@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use documents::{Candidates, Documents, Form, Unit};
+pub use documents::{Candidates, Documents, Form, Unit, WholeRule};
 pub use files::{Carve, Fields, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
 pub use labels::{Label, UnlistedLabels};
 pub(crate) use labels::{find as find_label, names as label_names};

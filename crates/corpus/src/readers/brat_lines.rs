@@ -1,72 +1,256 @@
-//! The annotation lines of BRAT's `.ann` files.
+//! The annotation lines of BRAT's `.ann` files: one annotation a line, in any
+//! order, each with an id whose first letter says what it is.
+//!
+//! | line | becomes |
+//! |---|---|
+//! | `T1<TAB>Type 0 5;8 10<TAB>surface` | an [`Entity`] |
+//! | `R1<TAB>Type Arg1:T1 Arg2:E2` | a [`Relation`] |
+//! | `E1<TAB>Type:T1 Role:T2 Role2:E3` | an [`Event`] |
+//! | `A1<TAB>Type T1 value`, also `M1` | an [`Attribute`] |
+//! | `*<TAB>Type T1 T2 T3` | a [`Group`] |
+//! | `#1<TAB>Type T1<TAB>remark` | a [`Note`] |
+//! | `N1<TAB>Reference T1 DB:ID<TAB>name` | a concept of `T1` |
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::offsets::CharIndex;
+use super::offsets::{OffsetUnit, Offsets};
 use super::record_error;
 use crate::error::{CorpusError, Place};
-use crate::record::{Annotations, Entity, RecordError, Relation, Span};
+use crate::record::{
+    Annotations, Attribute, Entity, Event, EventArgument, Group, Note, RecordError, Relation, Span,
+};
 use crate::text::lines;
 use crate::warning::{WarningKind, Warnings};
 
-/// The entities and relations of an annotation file, with offsets in bytes of
-/// `text`.
+/// Database of a concept whose id names none. BRAT's own form asks for one.
+pub(crate) const NO_DATABASE: &str = "_";
+
+/// The annotations of a file, with offsets in bytes of `text`.
 pub(crate) fn parse_annotations(
     text: &str,
     annotations: &str,
     file: &Path,
     warnings: &mut Warnings,
 ) -> Result<Annotations, CorpusError> {
-    let index = CharIndex::new(text);
-    let mut entities = Vec::new();
-    let mut relations = Vec::new();
+    let mut lines_of = Lines {
+        text,
+        offsets: Offsets::new(text, OffsetUnit::Characters),
+        file,
+        warnings,
+        out: Annotations::default(),
+        ids: HashMap::new(),
+        references: Vec::new(),
+        concepts: Vec::new(),
+    };
     for line in lines(annotations) {
-        let place = Place::line(file, line.number);
-        if line.text.trim().is_empty() {
-            continue;
-        }
-        let bad = |what: &str| CorpusError::malformed(place.clone(), what);
-        match line.text.as_bytes().first() {
-            Some(b'T') => {
-                let (entity, surface) = entity(line.text, text, &index, &place)?;
-                // An annotation stores line ends as blanks.
-                let blank = |s: &str| s.replace(['\n', '\r'], " ");
-                if surface.is_some_and(|stored| blank(stored) != blank(&entity.surface(text))) {
-                    warnings.add(WarningKind::SurfaceMismatch, file, Some(line.number));
-                }
-                entities.push(entity);
-            }
-            Some(b'R') => relations.push(
-                relation(line.text)
-                    .ok_or_else(|| bad("isn't of the form `R1<TAB>Type Arg1:T1 Arg2:T2`"))?,
-            ),
-            Some(b'E' | b'A' | b'M' | b'N' | b'#' | b'*') => {
-                warnings.add(WarningKind::OtherAnnotation, file, Some(line.number));
-            }
-            _ => return Err(bad("isn't an annotation; expected an id such as T1 or R1")),
+        if !line.text.trim().is_empty() {
+            lines_of.take(line.text, line.number)?;
         }
     }
-    // Relations between events would not resolve; events aren't read.
-    let is_event = |id: &str| id.starts_with('E');
-    let before = relations.len();
-    relations.retain(|r: &Relation| !is_event(&r.head) && !is_event(&r.tail));
-    warnings.add_many(
-        WarningKind::OtherAnnotation,
-        file,
-        None,
-        before - relations.len(),
-    );
-    Ok(Annotations {
-        entities,
-        relations,
-        ..Annotations::default()
-    })
+    lines_of.finish()
+}
+
+/// What an id stands for: the place in its list of annotations.
+#[derive(Clone, Copy)]
+enum Named {
+    Entity(usize),
+    Event(usize),
+    Relation,
+    Attribute,
+}
+
+/// What a line may refer to.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Node,
+    Any,
+}
+
+struct Reference {
+    line: usize,
+    from: String,
+    id: String,
+    wanted: Wanted,
+}
+
+struct Lines<'a> {
+    text: &'a str,
+    offsets: Offsets,
+    file: &'a Path,
+    warnings: &'a mut Warnings,
+    out: Annotations,
+    ids: HashMap<String, Named>,
+    /// Ids that lines refer to; they may come later in the file.
+    references: Vec<Reference>,
+    /// Line, id of the mention, concept.
+    concepts: Vec<(usize, String, String)>,
+}
+
+impl Lines<'_> {
+    fn take(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
+        let expected = match line.as_bytes().first() {
+            Some(b'T') => return self.entity(line, number),
+            Some(b'R') => match relation(line) {
+                Some(relation) => return self.push_relation(relation, number),
+                None => "R1<TAB>Type Arg1:T1 Arg2:T2",
+            },
+            Some(b'E') => match event(line) {
+                Some(event) => return self.push_event(event, number),
+                None => "E1<TAB>Type:T1 Role:T2",
+            },
+            Some(b'A' | b'M') => match attribute(line) {
+                Some(attribute) => return self.push_attribute(attribute, number),
+                None => "A1<TAB>Type T1 value",
+            },
+            Some(b'*') => match group(line) {
+                Some(group) => return self.push_group(group, number),
+                None => "*<TAB>Type T1 T2",
+            },
+            Some(b'N') => match concept(line) {
+                Some((target, concept, named)) => {
+                    if named {
+                        self.warn(WarningKind::OtherField, number);
+                    }
+                    self.concepts.push((number, target, concept));
+                    return Ok(());
+                }
+                None => "N1<TAB>Reference T1 Database:Id<TAB>name",
+            },
+            Some(b'#') => {
+                match note(line) {
+                    Some(note) => self.push_note(note, number),
+                    // Some tools write comments that are about nothing.
+                    None => self.warn(WarningKind::OtherAnnotation, number),
+                }
+                return Ok(());
+            }
+            _ => {
+                let problem = "isn't an annotation; expected an id such as T1 or R1";
+                return Err(CorpusError::malformed(self.place(number), problem));
+            }
+        };
+        let problem = format!("isn't of the form `{expected}`");
+        Err(CorpusError::malformed(self.place(number), problem))
+    }
+
+    fn place(&self, line: usize) -> Place {
+        Place::line(self.file, line)
+    }
+
+    fn warn(&mut self, kind: WarningKind, line: usize) {
+        self.warnings.add(kind, self.file, Some(line));
+    }
+
+    fn name(&mut self, id: &str, named: Named, line: usize) -> Result<(), CorpusError> {
+        match self.ids.insert(id.to_owned(), named) {
+            None => Ok(()),
+            Some(_) => {
+                let id = id.to_owned();
+                let error = RecordError::DuplicateId { id };
+                Err(record_error(&self.place(line), error))
+            }
+        }
+    }
+
+    fn refer(&mut self, line: usize, from: &str, id: &str, wanted: Wanted) {
+        self.references.push(Reference {
+            line,
+            from: from.to_owned(),
+            id: id.to_owned(),
+            wanted,
+        });
+    }
+
+    fn entity(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
+        let place = self.place(number);
+        let (entity, surface) = entity(line, self.text.len(), &self.offsets, &place)?;
+        // An annotation stores line ends as blanks.
+        let blank = |s: &str| s.replace(['\n', '\r'], " ");
+        if surface.is_some_and(|stored| blank(stored) != blank(&entity.surface(self.text))) {
+            self.warn(WarningKind::SurfaceMismatch, number);
+        }
+        self.name(&entity.id, Named::Entity(self.out.entities.len()), number)?;
+        self.out.entities.push(entity);
+        Ok(())
+    }
+
+    fn push_relation(&mut self, relation: Relation, line: usize) -> Result<(), CorpusError> {
+        self.name(&relation.id, Named::Relation, line)?;
+        for end in [&relation.head, &relation.tail] {
+            self.refer(line, &relation.id, end, Wanted::Node);
+        }
+        self.out.relations.push(relation);
+        Ok(())
+    }
+
+    fn push_event(&mut self, event: Event, line: usize) -> Result<(), CorpusError> {
+        self.name(&event.id, Named::Event(self.out.events.len()), line)?;
+        self.refer(line, &event.id, &event.trigger, Wanted::Node);
+        for argument in &event.arguments {
+            self.refer(line, &event.id, &argument.target, Wanted::Node);
+        }
+        self.out.events.push(event);
+        Ok(())
+    }
+
+    fn push_attribute(&mut self, attribute: Attribute, line: usize) -> Result<(), CorpusError> {
+        self.name(&attribute.id, Named::Attribute, line)?;
+        self.refer(line, &attribute.id, &attribute.target, Wanted::Any);
+        self.out.attributes.push(attribute);
+        Ok(())
+    }
+
+    fn push_group(&mut self, group: Group, line: usize) -> Result<(), CorpusError> {
+        for member in &group.members {
+            self.refer(line, &group.kind, member, Wanted::Any);
+        }
+        self.out.groups.push(group);
+        Ok(())
+    }
+
+    fn push_note(&mut self, note: Note, line: usize) {
+        self.refer(line, &note.id, &note.target, Wanted::Any);
+        self.out.notes.push(note);
+    }
+
+    /// Checks what lines refer to, now that all are known.
+    fn finish(mut self) -> Result<Annotations, CorpusError> {
+        let unresolved = |from: &str, id: &str, line: usize| {
+            let (from, id) = (from.to_owned(), id.to_owned());
+            let error = RecordError::UnresolvedId { from, id };
+            Err(record_error(&Place::line(self.file, line), error))
+        };
+        for reference in &self.references {
+            let known = match (self.ids.get(&reference.id), reference.wanted) {
+                (Some(Named::Entity(_) | Named::Event(_)), _) => true,
+                (named, wanted) => named.is_some() && wanted == Wanted::Any,
+            };
+            if !known {
+                return unresolved(&reference.from, &reference.id, reference.line);
+            }
+        }
+        for (line, target, concept) in self.concepts {
+            // An event is what its trigger is.
+            let trigger = match self.ids.get(&target) {
+                Some(Named::Event(event)) => &self.out.events[*event].trigger,
+                _ => &target,
+            };
+            match self.ids.get(trigger) {
+                Some(Named::Entity(entity)) => {
+                    self.out.entities[*entity].concepts.push(concept);
+                }
+                _ => return unresolved("N", &target, line),
+            }
+        }
+        Ok(self.out)
+    }
 }
 
 fn entity<'l>(
     line: &'l str,
-    text: &str,
-    index: &CharIndex,
+    length: usize,
+    offsets: &Offsets,
     place: &Place,
 ) -> Result<(Entity, Option<&'l str>), CorpusError> {
     let bad = || {
@@ -84,16 +268,15 @@ fn entity<'l>(
         let (start, end) = range.trim().split_once(' ').ok_or_else(bad)?;
         let start = start.trim().parse::<usize>().map_err(|_| bad())?;
         let end = end.trim().parse::<usize>().map_err(|_| bad())?;
-        let (Some(from), Some(to)) = (index.byte(start), index.byte(end)) else {
-            return Err(record_error(
-                place,
-                RecordError::SpanOutOfRange {
-                    id: id.to_owned(),
-                    start,
-                    end,
-                    length: text.len(),
-                },
-            ));
+        let (Some(from), Some(to)) = (offsets.byte(start), offsets.byte(end)) else {
+            let id = id.to_owned();
+            let error = RecordError::SpanOutOfRange {
+                id,
+                start,
+                end,
+                length,
+            };
+            return Err(record_error(place, error));
         };
         if from >= to {
             return Err(bad());
@@ -113,18 +296,103 @@ fn entity<'l>(
     Ok((entity, columns.next()))
 }
 
-fn relation(line: &str) -> Option<Relation> {
+/// The id and the words of the second column.
+fn head(line: &str) -> Option<(String, impl Iterator<Item = &str>)> {
     let mut columns = line.split('\t');
-    let id = columns.next()?.trim();
-    let mut parts = columns.next()?.split_whitespace();
-    let kind = parts.next()?;
-    let (_, head) = parts.next()?.split_once(':')?;
-    let (_, tail) = parts.next()?.split_once(':')?;
+    let id = columns.next()?.trim().to_owned();
+    Some((id, columns.next()?.split_whitespace()))
+}
+
+fn relation(line: &str) -> Option<Relation> {
+    let (id, mut words) = head(line)?;
+    let kind = words.next()?.to_owned();
+    let mut ends = [
+        words.next()?.split_once(':')?,
+        words.next()?.split_once(':')?,
+    ];
+    if words.next().is_some() {
+        return None;
+    }
+    if ends.map(|(role, _)| role) == ["Arg2", "Arg1"] {
+        ends.reverse();
+    }
+    let [(first, head), (second, tail)] = ends;
+    let roles = [first.to_owned(), second.to_owned()];
     Some(Relation {
-        id: id.to_owned(),
-        kind: kind.to_owned(),
+        id,
+        kind,
         head: head.to_owned(),
         tail: tail.to_owned(),
-        ..Relation::default()
+        of_concepts: false,
+        roles: (roles != ["Arg1", "Arg2"]).then_some(roles),
     })
+}
+
+fn event(line: &str) -> Option<Event> {
+    let (id, words) = head(line)?;
+    let mut parts = words.map(|word| word.split_once(':'));
+    let (kind, trigger) = parts.next()??;
+    let arguments = parts
+        .map(|part| {
+            let (role, target) = part?;
+            Some(EventArgument {
+                role: role.to_owned(),
+                target: target.to_owned(),
+            })
+        })
+        .collect::<Option<_>>()?;
+    Some(Event {
+        id,
+        kind: kind.to_owned(),
+        trigger: trigger.to_owned(),
+        arguments,
+    })
+}
+
+fn attribute(line: &str) -> Option<Attribute> {
+    let (id, rest) = line.split_once('\t')?;
+    let mut parts = rest.trim().splitn(3, ' ');
+    Some(Attribute {
+        id: id.trim().to_owned(),
+        kind: parts.next().filter(|kind| !kind.is_empty())?.to_owned(),
+        target: parts.next()?.to_owned(),
+        value: parts.next().map(str::to_owned),
+    })
+}
+
+fn group(line: &str) -> Option<Group> {
+    let (_, mut words) = head(line)?;
+    let kind = words.next()?.to_owned();
+    let members: Vec<String> = words.map(str::to_owned).collect();
+    (!members.is_empty()).then_some(Group { kind, members })
+}
+
+fn note(line: &str) -> Option<Note> {
+    let mut columns = line.splitn(3, '\t');
+    let id = columns.next()?.trim().to_owned();
+    let mut words = columns.next()?.split_whitespace();
+    Some(Note {
+        id,
+        kind: words.next()?.to_owned(),
+        target: words.next()?.to_owned(),
+        text: columns.next()?.to_owned(),
+    })
+}
+
+/// The mention, its concept, and whether the line also gives the concept's
+/// name.
+fn concept(line: &str) -> Option<(String, String, bool)> {
+    let mut columns = line.splitn(3, '\t');
+    columns.next()?;
+    let mut words = columns.next()?.split_whitespace();
+    let target = words.nth(1)?.to_owned();
+    let concept = words.next()?;
+    let (database, bare) = concept.split_once(':')?;
+    let concept = if database == NO_DATABASE {
+        bare
+    } else {
+        concept
+    };
+    let named = columns.next().is_some_and(|name| !name.trim().is_empty());
+    Some((target, concept.to_owned(), named))
 }

@@ -28,6 +28,7 @@ pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
 pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
+pub use offsets::OffsetUnit;
 pub use ppi_xml::PpiXml;
 pub use tag_scheme::TagScheme;
 pub use xml_rows::XmlRows;

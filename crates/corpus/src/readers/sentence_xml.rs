@@ -5,7 +5,7 @@ use std::path::Path;
 
 use roxmltree::Node;
 
-use super::offsets::CharIndex;
+use super::offsets::{OffsetUnit, Offsets};
 use super::xml::{LineIndex, attribute};
 use crate::error::{CorpusError, Place};
 use crate::record::{Entity, Span};
@@ -33,7 +33,7 @@ impl EntityStyle {
         lines: &LineIndex,
         warnings: &mut Warnings,
     ) -> Result<Vec<Entity>, CorpusError> {
-        let index = CharIndex::new(text);
+        let index = Offsets::new(text, OffsetUnit::Characters);
         let mut entities = Vec::new();
         for node in children(sentence, "entity") {
             let place = Place::line(file, lines.of(&node));
@@ -60,7 +60,7 @@ impl EntityStyle {
         Ok(entities)
     }
 
-    fn spans(&self, raw: &str, index: &CharIndex, place: &Place) -> Result<Vec<Span>, CorpusError> {
+    fn spans(&self, raw: &str, index: &Offsets, place: &Place) -> Result<Vec<Span>, CorpusError> {
         let last = usize::from(self.inclusive);
         let parse = |part: &str| {
             let (start, end) = part.split_once('-')?;

@@ -1,0 +1,229 @@
+//! Annotated texts as their formats hold them: every kind of annotation lands
+//! in the record, and whatever is wrong is named with its file and line.
+
+#[path = "support/corpus.rs"]
+mod corpus;
+
+use corpus::{Corpus, SECRET};
+use metaprompt_corpus::{
+    CorpusError, Entity, RecordError, Source, SourceDocument, Span, Split, WarningKind,
+};
+
+fn corpus(reader: &str, name: &str, content: &str) -> Corpus {
+    let rest = format!(
+        "[reader]\n{reader}\n[files]\ntrain = \"{name}\"\ntest = \"{name}\"\n[[labels]]\nname = \"drug\"\n"
+    );
+    Corpus::new("ner", "entity-f1", &rest).file(name, content)
+}
+
+fn source(corpus: &Corpus) -> Result<Source, CorpusError> {
+    corpus
+        .task()
+        .expect("manifest")
+        .documents(&corpus.path(""), Split::Train)
+}
+
+/// The error of reading it, after checking that its message names `part` and
+/// quotes no note.
+fn refused(corpus: &Corpus, part: &str) -> CorpusError {
+    let error = source(corpus).map(|_| ()).expect_err("an error");
+    let message = error.to_string();
+    assert!(message.contains(part), "{part:?} isn't in: {message}");
+    assert!(!message.contains(SECRET), "quotes the note: {message}");
+    error
+}
+
+fn only(source: &Source) -> &SourceDocument {
+    assert_eq!(source.documents.len(), 1);
+    &source.documents[0]
+}
+
+fn counted(source: &Source) -> Vec<(WarningKind, Option<usize>, usize)> {
+    source
+        .warnings
+        .iter()
+        .map(|w| (w.kind, w.line, w.count))
+        .collect()
+}
+
+fn surfaces(source: &SourceDocument) -> Vec<(&str, &str, String)> {
+    let text = source.document.text();
+    let of = |e: &'_ Entity| e.surface(text);
+    let entities = source.document.entities();
+    entities
+        .iter()
+        .map(|e| (e.id.as_str(), e.kind.as_str(), of(e)))
+        .collect()
+}
+
+fn brat(text: &str, ann: &str) -> Corpus {
+    corpus("format = \"brat\"", "n.txt", text).file("n.ann", ann)
+}
+
+const ANN: &str = "#1\tAnnotatorNotes R1\tsaid twice\r\nR1\tcauses Cause:E1 Effect:T2\r\n\
+    N1\tReference T1 ATC:X01\tan opioid\r\nN2\tReference E1 _:9\t\r\nA1\tNegated E1\r\n\
+    M2\tCertainty R1 not very\r\n*\tOR T2 T3\r\n\r\nE1\tGiving:T4 What:T1 Then:E2 \r\n\
+    E2\tHaving:T2\r\nR2\tis Arg2:T3 Arg1:T2\t\r\nT1\tdrug 5 13\tµ-opioid\r\nT2\tsign 19 23\trash\r\n\
+    T3\tsign 28 33\tfever\r\nT4\tact 0 4\tGave\r\n# a comment\r\n";
+
+#[test]
+fn every_kind_of_brat_line_is_read_in_any_order() {
+    let source = source(&brat("Gave µ-opioid.\r\nNo rash, no fever.", ANN)).expect("reads");
+    let read = only(&source).document.annotations();
+    let [t1, .., t4] = &read.entities[..] else {
+        panic!("entities")
+    };
+    assert_eq!(t1.concepts, ["ATC:X01"]);
+    // An event is what its trigger is.
+    assert_eq!(
+        (t4.concepts.as_slice(), t4.id.as_str()),
+        (&["9".to_owned()][..], "T4")
+    );
+    let relation = &read.relations[0];
+    assert_eq!(
+        (relation.head.as_str(), relation.tail.as_str()),
+        ("E1", "T2")
+    );
+    assert_eq!(
+        relation.roles,
+        Some(["Cause".to_owned(), "Effect".to_owned()])
+    );
+    let turned = &read.relations[1];
+    assert_eq!(
+        (turned.head.as_str(), turned.tail.as_str(), &turned.roles),
+        ("T2", "T3", &None)
+    );
+    let arguments: Vec<_> = read.events[0]
+        .arguments
+        .iter()
+        .map(|a| (a.role.as_str(), a.target.as_str()))
+        .collect();
+    assert_eq!(arguments, [("What", "T1"), ("Then", "E2")]);
+    assert_eq!(
+        (
+            read.events[0].kind.as_str(),
+            read.events[0].trigger.as_str()
+        ),
+        ("Giving", "T4")
+    );
+    let values: Vec<_> = read
+        .attributes
+        .iter()
+        .map(|a| (a.target.as_str(), a.value.as_deref()))
+        .collect();
+    assert_eq!(values, [("E1", None), ("R1", Some("not very"))]);
+    assert_eq!(
+        (read.groups[0].kind.as_str(), &read.groups[0].members[..]),
+        ("OR", &["T2".to_owned(), "T3".to_owned()][..])
+    );
+    assert_eq!(
+        (read.notes[0].target.as_str(), read.notes[0].text.as_str()),
+        ("R1", "said twice")
+    );
+    let expected = [
+        (WarningKind::OtherAnnotation, Some(16), 1),
+        (WarningKind::OtherField, Some(3), 1),
+    ];
+    assert_eq!(counted(&source), expected);
+}
+
+#[test]
+fn brat_lines_that_are_wrong_are_named() {
+    let ann = |line: &str| {
+        brat(
+            &format!("µ {SECRET}"),
+            &format!("T1\tdrug 0 1\tµ\n{line}\n"),
+        )
+    };
+    for (line, part) in [
+        ("R1\tx Arg1:T1", "n.ann:2"),
+        ("R1\tx Arg1:T1 Arg2:T1 Arg3:T1", "n.ann:2"),
+        ("R1\tx Arg1:T1 Arg2:T2", "`T2`"),
+        ("E1\t", "n.ann:2"),
+        ("E1\tx:T1 T1", "n.ann:2"),
+        ("E1\tx:T9", "n.ann:2"),
+        ("E1\tx:T1 y:R1", "`R1`"),
+        ("A1 x T1", "n.ann:2"),
+        ("A1\tx", "n.ann:2"),
+        ("A1\tx T7", "n.ann:2"),
+        ("M1\tx N1", "n.ann:2"),
+        ("*\tOR", "n.ann:2"),
+        ("*\tOR T1 T2", "`T2`"),
+        ("N1\tReference T1 X", "n.ann:2"),
+        ("N1\tReference T2 X:1\tname", "n.ann:2"),
+        ("#1\tx T5\tremark", "n.ann:2"),
+        ("T1\tdrug 0 1\tµ", "n.ann:2"),
+        ("R1\tx Arg1:T1 Arg2:T1\nR1\tx Arg1:T1 Arg2:T1", "n.ann:3"),
+    ] {
+        refused(&ann(line), part);
+    }
+    let error = refused(&ann("R1\tx Arg1:T1 Arg2:T2"), "n.ann:2");
+    let CorpusError::Record { source: found, .. } = error else {
+        panic!("{error}")
+    };
+    let expected = RecordError::UnresolvedId {
+        from: "R1".into(),
+        id: "T2".into(),
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn texts_without_annotations_and_parts_of_a_whole() {
+    let empty = brat("No rash.", "");
+    assert_eq!(
+        only(&source(&empty).expect("reads")).document.entities(),
+        []
+    );
+    let rest = "[reader]\nformat = \"brat\"\n[documents]\nwhole = \"before _\"\n[files]\n\
+        train = \"d\"\n[split]\ntest = { from = \"train\", fraction = 0.5 }\n[[labels]]\nname = \"drug\"\n";
+    let mut corpus = Corpus::new("ner", "entity-f1", rest);
+    for part in ["a_inc", "a_exc", "b_inc", "b_exc"] {
+        corpus = corpus
+            .file(&format!("d/{part}.txt"), "µ")
+            .file(&format!("d/{part}.ann"), "");
+    }
+    let source = source(&corpus).expect("reads");
+    let wholes: Vec<_> = source.documents.iter().map(|d| d.whole.as_str()).collect();
+    assert_eq!(wholes, ["a", "a", "b", "b"]);
+    let (_, dataset) = corpus.read().expect("reads");
+    assert_eq!((dataset.train.len(), dataset.test.len()), (2, 2));
+    assert_eq!(dataset.test[0].document, dataset.test[1].document);
+    let missing = corpus
+        .task()
+        .expect("manifest")
+        .documents(&corpus.path(""), Split::Test);
+    assert!(matches!(
+        missing,
+        Err(CorpusError::NoFiles {
+            split: Split::Test,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn rows_are_no_documents() {
+    let rest = "[reader]\nformat = \"csv\"\n[files]\ntrain = \"a\"\ntest = \"a\"\n[fields]\n\
+        source = \"s\"\ntarget = \"t\"\n";
+    let corpus = Corpus::new("summ", "rouge-l", rest).file("a", "s,t\na,b\n");
+    assert!(matches!(
+        refused(&corpus, "jsonl"),
+        CorpusError::NotDocuments { .. }
+    ));
+}
+
+#[test]
+fn offsets_of_spans_are_bytes() {
+    let source = source(&brat("µµ ab", "T1\tdrug 4 5;0 1\tb\n")).expect("reads");
+    let spans = &only(&source).document.entities()[0].spans;
+    assert_eq!(
+        spans[..],
+        [Span { start: 0, end: 2 }, Span { start: 6, end: 7 }]
+    );
+    assert_eq!(surfaces(only(&source)), [("T1", "drug", "µ b".to_owned())]);
+    assert_eq!(
+        counted(&source),
+        [(WarningKind::SurfaceMismatch, Some(1), 1)]
+    );
+}
