@@ -71,6 +71,13 @@ impl Task {
         spans.iter().map(|s| slice(example, document, *s)).collect()
     }
 
+    /// The windows of an example that is still too long, of about half its
+    /// length; none when it can't be divided.
+    pub fn smaller_windows(&self, example: &Example) -> Option<Vec<Example>> {
+        let windows = self.windows_within(example, self.input_chars(example).div_ceil(2));
+        (windows.len() > 1).then_some(windows)
+    }
+
     /// One answer per whole text: the answers about its windows, put together.
     /// `examples` and `predictions` go together; windows of one text follow
     /// each other.

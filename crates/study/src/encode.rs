@@ -95,26 +95,45 @@ impl<'b> Encoder<'b> {
         self.encoding
     }
 
-    /// Encodes examples, cutting or skipping long ones as the manifest says.
+    /// Encodes examples, dividing, cutting or skipping long ones as the manifest
+    /// says.
     ///
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode(&self, task: &Task, examples: &[Example]) -> Result<Encoded, StudyError> {
         let mut encoded = Encoded::default();
         for example in examples {
-            match self.fit(task, example)? {
-                Some((tokens, cut)) => {
-                    encoded.cut += usize::from(cut);
-                    encoded.examples.push(EncodedExample {
-                        example: example.clone(),
-                        tokens,
-                        cut,
-                    });
-                }
-                None => encoded.skipped += 1,
+            for window in task.windows(example) {
+                self.encode_one(task, window, &mut encoded)?;
             }
         }
         Ok(encoded)
+    }
+
+    fn encode_one(
+        &self,
+        task: &Task,
+        example: Example,
+        encoded: &mut Encoded,
+    ) -> Result<(), StudyError> {
+        if let Some((tokens, cut)) = self.fit(task, &example)? {
+            encoded.cut += usize::from(cut);
+            encoded.examples.push(EncodedExample {
+                example,
+                tokens,
+                cut,
+            });
+            return Ok(());
+        }
+        match task.smaller_windows(&example) {
+            Some(windows) => windows
+                .into_iter()
+                .try_for_each(|window| self.encode_one(task, window, encoded)),
+            None => {
+                encoded.skipped += 1;
+                Ok(())
+            }
+        }
     }
 
     /// The example's tokens within the limit, and whether it was cut.

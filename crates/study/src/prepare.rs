@@ -3,8 +3,9 @@
 use crate::StudyError;
 use crate::encode::{EncodedExample, Encoder};
 use crate::spec::Study;
-use metaprompt_corpus::{Dataset, Example, Split, Task, few_shot};
+use metaprompt_corpus::{Dataset, Example, Split, Task, Wholes, few_shot};
 use metaprompt_tuning::{Digest, TaskData};
+use std::collections::HashMap;
 
 /// A task's usable examples under a study's limits.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Prepared {
     pub dev: Vec<EncodedExample>,
     /// Test examples.
     pub test: Vec<EncodedExample>,
+    /// The test examples that are shown in windows, whole.
+    pub wholes: Wholes,
     /// Examples of the corpus per split (train, dev, test), before limits.
     pub available: [usize; 3],
     /// Examples cut and skipped for their length, in all splits.
@@ -38,9 +41,13 @@ impl Prepared {
             tracing::info!(task = task.name(), "{warning}");
         }
         let (mut cut, mut skipped) = (0, 0);
+        let mut wholes = Wholes::new();
         let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
             let chosen = sample(data.split(split), most, study.seed);
             let encoded = encoder.encode(task, &chosen)?;
+            if split == Split::Test {
+                wholes = whole_of(&data, &chosen, &encoded.examples);
+            }
             cut += encoded.cut;
             skipped += encoded.skipped;
             if encoded.examples.is_empty() && split != Split::Dev {
@@ -63,6 +70,7 @@ impl Prepared {
             train,
             dev,
             test,
+            wholes,
             available,
             cut,
             skipped,
@@ -130,7 +138,21 @@ impl Prepared {
     }
 }
 
-/// A seeded choice of `most` examples (0: all), in the corpus's order.
+/// The examples that encoded ones are windows of.
+fn whole_of(data: &Dataset, chosen: &[Example], encoded: &[EncodedExample]) -> Wholes {
+    let by_id: HashMap<&str, &Example> = chosen.iter().map(|e| (e.id.as_str(), e)).collect();
+    let windows = encoded.iter().filter_map(|e| e.example.window.as_ref());
+    windows
+        .filter_map(|window| {
+            let divided_here = || by_id.get(window.of.as_str()).copied();
+            let whole = data.wholes.get(&window.of).or_else(divided_here)?;
+            Some((window.of.clone(), whole.clone()))
+        })
+        .collect()
+}
+
+/// A seeded choice of at most `most` examples (0: all), in the corpus's order.
+/// Windows of one text go together.
 fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
     if most == 0 || examples.len() <= most {
         return examples.to_vec();
@@ -143,9 +165,21 @@ fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
             .number();
         hash ^ (hash >> 32)
     };
-    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let wholes: Vec<&[Example]> = examples
+        .chunk_by(|a, b| a.window.is_some() && a.whole_id() == b.whole_id())
+        .collect();
+    let mut order: Vec<usize> = (0..wholes.len()).collect();
     order.sort_by_key(|&at| (rank(at), at));
-    order.truncate(most);
+    let mut taken = 0;
+    order.retain(|&at| {
+        // One whole text, however long, is better than nothing.
+        let fits = taken == 0 || taken + wholes[at].len() <= most;
+        taken += if fits { wholes[at].len() } else { 0 };
+        fits
+    });
     order.sort_unstable();
-    order.into_iter().map(|at| examples[at].clone()).collect()
+    order
+        .into_iter()
+        .flat_map(|at| wholes[at].to_vec())
+        .collect()
 }
