@@ -14,6 +14,11 @@ pub struct Prediction {
     /// for gold answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unusable: Vec<Unusable>,
+    /// How strongly a label that isn't negative is preferred to the negative
+    /// ones, on any scale that grows with it; none when the model gave no
+    /// such number. Only ranking metrics read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
 }
 
 /// The understood part of an answer.
@@ -117,6 +122,17 @@ impl Prediction {
         Self {
             answer,
             unusable: Vec::new(),
+            confidence: None,
+        }
+    }
+
+    /// The same answer with how strongly a label that isn't negative is
+    /// preferred.
+    #[must_use]
+    pub fn with_confidence(self, confidence: f64) -> Self {
+        Self {
+            confidence: Some(confidence),
+            ..self
         }
     }
 

@@ -138,7 +138,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         .iter()
         .zip(encoded.examples.iter().zip(&answers))
         .map(|(id, (example, answer))| {
-            let Prediction { answer, unusable } = &answer.prediction;
+            let Prediction {
+                answer, unusable, ..
+            } = &answer.prediction;
             let mut line = json!({ "id": id, "answer": answer, "unusable": unusable });
             if example.cut {
                 line["cut"] = true.into();
