@@ -1,22 +1,30 @@
 #!/usr/bin/env python3
 """Expected scores by the field's reference implementations.
 
-Writes small synthetic cases with the values that seqeval, scikit-learn and
-rouge-score give them to crates/scoring/tests/fixtures/. Developers only; the
-tests read the files and need no Python.
+Writes small synthetic cases with the values that seqeval, scikit-learn,
+rouge-score, torchmetrics and easse give them to crates/scoring/tests/fixtures/.
+Developers only; the tests read the files and need no Python.
 
-    pip install seqeval scikit-learn rouge-score
+    pip install -r tools/requirements.txt
     python tools/make_scoring_expectations.py
+
+easse isn't in the package index: install its sources (version 0.2.4,
+github.com/feralvam/easse) with `pip install --no-deps`, or put them on
+PYTHONPATH. Of its dependencies only sacrebleu and sacremoses are needed.
 """
 
 import json
 import pathlib
 import random
 
+import torch
+from easse.sari import corpus_sari
 from rouge_score import rouge_scorer
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from torchmetrics.functional.retrieval import retrieval_reciprocal_rank
+from torchmetrics.functional.text import squad
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "crates/scoring/tests/fixtures"
 TYPES = ["drug", "effect", "dose"]
@@ -74,6 +82,18 @@ def disturb(rng, tags):
     return predicted
 
 
+def token_scores(gold, predicted):
+    """F1 over the types of tokens, by scikit-learn."""
+    plain = [[tag[2:] or "O" for sentence in side for tag in sentence] for side in [gold, predicted]]
+    occurring = sorted((set(plain[0]) | set(plain[1])) - {"O"})
+    options = {"labels": occurring, "zero_division": 0}
+    return {
+        "token_f1": f1_score(*plain, average="micro", **options),
+        "token_macro_f1": f1_score(*plain, average="macro", **options),
+        "token_by_type": dict(zip(occurring, f1_score(*plain, average=None, **options))),
+    }
+
+
 def entity_cases(rng):
     cases = []
     for size in [1, 5, 40]:
@@ -93,6 +113,51 @@ def entity_cases(rng):
                 "by_type": {
                     kind: report[kind]["f1-score"] for kind in TYPES if kind in report
                 },
+                **token_scores(gold, predicted),
+            }
+        )
+    return cases
+
+
+def relation_cases(rng):
+    """Relations of concepts, one list per document, by scikit-learn: every
+    triple that is in either list is an answer that is right or wrong."""
+    cases = []
+    types = ["causes", "treats"]
+    for size in [1, 6, 30]:
+        gold, predicted = [], []
+        for _ in range(size):
+            every = [
+                [kind, f"C{head}", f"D{tail}"]
+                for kind in types
+                for head in range(3)
+                for tail in range(3)
+            ]
+            right = [triple for triple in every if rng.random() < 0.2]
+            found = [t for t in every if rng.random() < (0.7 if t in right else 0.1)]
+            # Said twice counts once.
+            predicted.append(found + found[:1])
+            gold.append(right)
+        seen = [
+            (document, *triple)
+            for document in range(size)
+            for triple in sorted({tuple(t) for t in gold[document] + predicted[document]})
+        ]
+        sides = [
+            [kind if [kind, head, tail] in side[document] else "none" for document, kind, head, tail in seen]
+            for side in [gold, predicted]
+        ]
+        occurring = sorted((set(sides[0]) | set(sides[1])) - {"none"})
+        options = {"labels": occurring, "zero_division": 0}
+        cases.append(
+            {
+                "gold": gold,
+                "predicted": predicted,
+                "f1": f1_score(*sides, average="micro", **options),
+                "precision": precision_score(*sides, average="micro", **options),
+                "recall": recall_score(*sides, average="micro", **options),
+                "macro_f1": f1_score(*sides, average="macro", **options),
+                "by_type": dict(zip(occurring, f1_score(*sides, average=None, **options))),
             }
         )
     return cases
@@ -158,7 +223,20 @@ def rouge_cases(rng):
         if rng.random() < 0.5:
             rng.shuffle(answer)
         pairs.append((" ".join(reference), " ".join(answer)))
-    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    for _ in range(30):
+        # Several lines, some of them empty or moved.
+        lines = [
+            " ".join(rng.choice(words) for _ in range(rng.randrange(9)))
+            for _ in range(rng.randrange(1, 7))
+        ]
+        answer = [
+            " ".join(w for w in line.split() if rng.random() < 0.8)
+            for line in rng.sample(lines, rng.randrange(1, len(lines) + 1))
+        ]
+        pairs.append(("\n".join(lines), rng.choice(["\n", "\n\n", " "]).join(answer)))
+    scorer = rouge_scorer.RougeScorer(
+        ["rouge1", "rouge2", "rougeL", "rougeLsum"], use_stemmer=True
+    )
     return [
         {
             "reference": reference,
@@ -172,6 +250,127 @@ def rouge_cases(rng):
     ]
 
 
+def squad_cases(rng):
+    """Exact match and F1 of single answers, some with several right ones."""
+    cases = [
+        (["The Heart"], "heart"),
+        (["the"], "a"),
+        (["None."], ""),
+        (["..."], "the"),
+        (["95%"], "95 %"),
+        (["anti-PD-1"], "anti PD 1"),
+        (["A.N. other"], "an other"),
+        (["x\u00a0 the\ty"], "x y"),
+        (["caf\u00e9 the"], "Caf\u00c9"),
+        (["10\u00b2 cells"], "the 10\u00b2 cells a\u00b2"),
+        (["\u2018a\u2019 b"], "\u2018\u2019 b"),
+        (["i\u0307 the\u0301 n"], "\u0130 the n"),
+        (["p\x1fq"], "p q"),
+        (["one two", "two three", "four"], "three, two"),
+        (["a_b a b"], "a_b b"),
+        (["to be or not to be"], "be be be or"),
+    ]
+    words = "the a an virus viruses of in 2 days, (days) fever; IL-6 Il 6 no".split()
+    for _ in range(60):
+        right = [
+            " ".join(rng.choice(words) for _ in range(rng.randrange(1, 8)))
+            for _ in range(rng.choice([1, 1, 2, 3]))
+        ]
+        answer = [w.upper() if rng.random() < 0.2 else w for w in rng.choice(right).split()]
+        answer = [w for w in answer if rng.random() < 0.8]
+        cases.append((right, " ".join(answer)))
+    out = []
+    for right, answer in cases:
+        scores = squad(
+            {"prediction_text": answer, "id": "1"},
+            {"answers": {"answer_start": [0] * len(right), "text": right}, "id": "1"},
+        )
+        out.append(
+            {
+                "right": right,
+                "answer": answer,
+                "exact_match": scores["exact_match"].item() / 100,
+                "f1": scores["f1"].item() / 100,
+            }
+        )
+    return out
+
+
+def ranking_cases(rng):
+    """Questions with candidates and their confidences, all different."""
+    cases = []
+    for size in [1, 5, 30]:
+        questions, ranks = [], []
+        for _ in range(size):
+            count = rng.randrange(1, 12)
+            right = [rng.random() < 0.3 for _ in range(count)]
+            confidences = [round(rng.gauss(float(r), 1.0), 6) for r in right]
+            assert len(set(confidences)) == count
+            questions.append({"right": right, "confidences": confidences})
+            if any(right):
+                # torchmetrics takes what isn't above 0 for not found.
+                probabilities = torch.sigmoid(torch.tensor(confidences))
+                rank = retrieval_reciprocal_rank(probabilities, torch.tensor(right))
+                ranks.append(rank.item())
+        cases.append(
+            {"questions": questions, "mrr": sum(ranks) / len(ranks) if ranks else 0.0}
+        )
+    return cases
+
+
+def sari_cases(rng):
+    """Corpora of sources, right texts and answers. easse wants the same number
+    of right texts for every source."""
+    corpora = [
+        [
+            (
+                "About 95 species are currently accepted.",
+                ["About 95 species are currently known.", "About 95 species are now accepted."],
+                "About 95 you now get in.",
+            )
+        ],
+        [("Same text.", ["Same text."], "Same text.")],
+        [("", ["Something new."], "Something"), ("All gone.", [""], "")],
+        [
+            (
+                "R&amp;D costs: $1,000.50 (2-fold), e.g. hyper-\ntension &lt; 3-4.",
+                ["Costs were 1,000.50 dollars; tension &lt; 3."],
+                "R&D costs were $1,000.50, it's \"2 fold\".",
+            )
+        ],
+    ]
+    words = (
+        "the a of patients Patients treatment treatments trials trial, evidence. evidence low "
+        "low-quality found no 2.5 95% CI (RR) pain pain, risk may reduce increase was were"
+    ).split()
+    for size, texts in [(1, 1), (8, 1), (8, 3), (25, 1)]:
+        corpus = []
+        for _ in range(size):
+            source = [rng.choice(words) for _ in range(rng.randrange(4, 40))]
+
+            def rewrite():
+                kept = [w for w in source if rng.random() < 0.7]
+                return " ".join(w if rng.random() < 0.8 else rng.choice(words) for w in kept)
+
+            corpus.append((" ".join(source), [rewrite() for _ in range(texts)], rewrite()))
+        corpora.append(corpus)
+    return [
+        {
+            "examples": [
+                {"source": source, "right": right, "answer": answer}
+                for source, right, answer in corpus
+            ],
+            "sari": corpus_sari(
+                [source for source, _, _ in corpus],
+                [answer for _, _, answer in corpus],
+                [list(texts) for texts in zip(*(right for _, right, _ in corpus))],
+            )
+            / 100,
+        }
+        for corpus in corpora
+    ]
+
+
 def main():
     rng = random.Random(7)
     FIXTURES.mkdir(parents=True, exist_ok=True)
@@ -179,9 +378,14 @@ def main():
         ("entities", entity_cases(rng)),
         ("labels", label_cases(rng)),
         ("rouge", rouge_cases(rng)),
+        ("relations", relation_cases(rng)),
+        ("squad", squad_cases(rng)),
+        ("ranking", ranking_cases(rng)),
+        ("sari", sari_cases(rng)),
     ]:
         path = FIXTURES / f"{name}.json"
-        path.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n")
+        lines = [json.dumps(case, ensure_ascii=False) for case in cases]
+        path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
         print(f"{path}: {len(cases)} cases")
 
 

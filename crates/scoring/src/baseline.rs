@@ -11,7 +11,7 @@ use crate::rule::Rule;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trivial {
     /// What it is, for tables: `majority class (no)`, `no mention`,
-    /// `empty answer`.
+    /// `no relation`, `empty answer`.
     pub name: String,
     /// The answer.
     pub prediction: Prediction,
@@ -19,12 +19,19 @@ pub struct Trivial {
 
 /// The answer that needs no model: the most frequent label of the training
 /// answers (of equally frequent ones the first by name) for a closed set, no
-/// mention for `ner`, nothing for free text.
+/// mention for `ner`, no relation where relations are listed, nothing for free
+/// text.
 pub fn trivial(rule: &Rule, train: &[Prediction]) -> Trivial {
     if rule.task_type == TaskType::Ner {
         return Trivial {
             name: "no mention".to_owned(),
             prediction: Prediction::entities(Vec::new()),
+        };
+    }
+    if rule.task_type == TaskType::Re && !rule.closed {
+        return Trivial {
+            name: "no relation".to_owned(),
+            prediction: Prediction::relations(Vec::new()),
         };
     }
     if !rule.closed {

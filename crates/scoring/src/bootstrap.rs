@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::case::Case;
 use crate::error::ScoringError;
 use crate::measure::{Measure, Sums};
 
@@ -50,18 +51,28 @@ impl BootstrapOptions {
 }
 
 /// Adds up examples by document, in the order in which documents first occur.
-pub(crate) fn by_document<D: AsRef<str>>(sums: &[Sums], documents: &[D]) -> Vec<Sums> {
+pub(crate) fn by_document(sums: &[Sums], cases: &[Case<'_>]) -> Vec<Sums> {
+    let documents = cases.iter().map(|case| case.document);
     let mut position: HashMap<&str, usize> = HashMap::new();
     let mut clusters: Vec<Sums> = Vec::new();
     for (one, document) in sums.iter().zip(documents) {
         let next = clusters.len();
-        let i = *position.entry(document.as_ref()).or_insert(next);
+        let i = *position.entry(document).or_insert(next);
         match clusters.get_mut(i) {
             Some(cluster) => add(cluster, one),
             None => clusters.push(one.clone()),
         }
     }
     clusters
+}
+
+/// The sums over all documents.
+pub(crate) fn total(clusters: &[Sums]) -> Sums {
+    let mut total = vec![0.0; clusters.first().map_or(0, Vec::len)];
+    for cluster in clusters {
+        add(&mut total, cluster);
+    }
+    total
 }
 
 pub(crate) fn add(total: &mut [f64], one: &[f64]) {
@@ -118,6 +129,7 @@ fn percentile(sorted: &[f64], q: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use metaprompt_corpus::Prediction;
 
     #[test]
     fn percentiles_lie_between_neighbours() {
@@ -134,6 +146,7 @@ mod tests {
     #[test]
     fn documents_are_added_up() {
         let sums = vec![vec![1.0], vec![2.0], vec![4.0]];
-        assert_eq!(by_document(&sums, &["a", "b", "a"]), [vec![5.0], vec![2.0]]);
+        let cases = ["a", "b", "a"].map(|d| Case::new(Prediction::text(""), d));
+        assert_eq!(by_document(&sums, &cases), [vec![5.0], vec![2.0]]);
     }
 }

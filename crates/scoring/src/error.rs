@@ -40,6 +40,26 @@ pub enum ScoringError {
         /// The task type.
         task_type: String,
     },
+    /// The metric needs labels that are marked negative, and others.
+    #[error("the metric {metric} needs `negative = true` on the labels that it isn't about")]
+    NoNegatives {
+        /// The metric.
+        metric: &'static str,
+    },
+    /// The metric compares with the text that was read, and a case has none.
+    #[error("example {index}: the metric {metric} needs the source text")]
+    NoSource {
+        /// Position of the example, from 0.
+        index: usize,
+        /// The metric.
+        metric: &'static str,
+    },
+    /// Answers can't be ranked by a confidence that isn't a number.
+    #[error("example {index}: the confidence is not a number")]
+    Confidence {
+        /// Position of the example, from 0.
+        index: usize,
+    },
     /// The bootstrap can't be done as asked.
     #[error("bootstrap: {problem}")]
     Bootstrap {

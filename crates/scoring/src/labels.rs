@@ -1,11 +1,11 @@
-//! Closed sets of answers: accuracy, macro F1, and F1 of the labels that mean
-//! a relation.
+//! Closed sets of answers: accuracy, macro F1, and micro F1 of the labels that
+//! aren't marked negative.
 //!
 //! An answer that names no label is wrong, and no label gets it as its
 //! prediction. This is scikit-learn's `f1_score` with `labels` set to the
 //! labels that occur.
 
-use metaprompt_corpus::{Answer, Prediction};
+use metaprompt_corpus::{Answer, Prediction, TaskType};
 
 use crate::error::ScoringError;
 use crate::measure::{Measure, Sums, Tally, macro_f1, ratio};
@@ -36,7 +36,7 @@ pub(crate) fn sums(
     let gold = label(index, "gold", gold)?.ok_or(ScoringError::NoGold { index })?;
     let predicted = label(index, "predicted", predicted)?;
     let position = |name: &str| labels.iter().position(|label| label == name);
-    let mut out = vec![0.0; 3 * labels.len() + 2];
+    let mut out = vec![0.0; width(labels.len())];
     if let Some(i) = position(gold) {
         out[3 * i] = 1.0;
         out[3 * i + 2] = f64::from(predicted == Some(gold));
@@ -49,7 +49,16 @@ pub(crate) fn sums(
     Ok(out)
 }
 
-pub(crate) fn measures(labels: &[String], negatives: &[String]) -> Vec<Measure> {
+/// Sums of an example.
+pub(crate) fn width(labels: usize) -> usize {
+    3 * labels + 2
+}
+
+pub(crate) fn measures(
+    task_type: TaskType,
+    labels: &[String],
+    negatives: &[String],
+) -> Vec<Measure> {
     let count = labels.len();
     let mut measures = vec![
         Measure::new("accuracy", move |s| ratio(s[3 * count + 1], s[3 * count])),
@@ -65,12 +74,16 @@ pub(crate) fn measures(labels: &[String], negatives: &[String]) -> Vec<Measure> 
             let tallies = positives.iter().map(|&i| Tally::at(sums, i));
             tallies.fold(Tally::default(), Tally::add)
         };
-        let (precision, recall) = (total.clone(), total.clone());
-        measures.push(Measure::new("relation-f1", move |s| total(s).f1()));
-        measures.push(Measure::new("relation-precision", move |s| {
-            precision(s).precision()
+        let [f1, precision, recall] = match task_type {
+            TaskType::Re => ["relation-f1", "relation-precision", "relation-recall"],
+            _ => ["positive-f1", "positive-precision", "positive-recall"],
+        };
+        let (of_predicted, of_gold) = (total.clone(), total.clone());
+        measures.push(Measure::new(f1, move |s| total(s).f1()));
+        measures.push(Measure::new(precision, move |s| {
+            of_predicted(s).precision()
         }));
-        measures.push(Measure::new("relation-recall", move |s| recall(s).recall()));
+        measures.push(Measure::new(recall, move |s| of_gold(s).recall()));
     }
     measures
 }

@@ -1,48 +1,13 @@
-//! Cases worked by hand, and what the interval promises.
+//! Cases worked by hand.
 
-use metaprompt_corpus::{
-    Answer, Entity, Metric, Prediction, Span, TaskType, Unusable, UnusableReason,
-};
-use metaprompt_scoring::{BootstrapOptions, Rule, Scores, ScoringError, compare, score, trivial};
+mod support;
 
-fn rule(task_type: TaskType, metric: Metric, labels: &[&str], negatives: &[&str]) -> Rule {
-    let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-    Rule {
-        task_type,
-        closed: !matches!(task_type, TaskType::Ner | TaskType::Summ),
-        metric,
-        labels: owned(labels),
-        negatives: owned(negatives),
-    }
-}
+use metaprompt_corpus::{Answer, Metric, Prediction, TaskType, Unusable, UnusableReason};
+use metaprompt_scoring::{BootstrapOptions, Case, Rule, ScoringError, score, trivial};
+use support::{entity, near, open, rule, run, run_case, try_run, value};
 
 fn ner() -> Rule {
     rule(TaskType::Ner, Metric::EntityF1, &["drug", "dose"], &[])
-}
-
-fn entity(kind: &str, spans: &[(usize, usize)]) -> Entity {
-    Entity {
-        id: format!("{spans:?}"),
-        kind: kind.to_owned(),
-        spans: spans
-            .iter()
-            .map(|&(start, end)| Span { start, end })
-            .collect(),
-        ..Entity::default()
-    }
-}
-
-fn run(rule: &Rule, pairs: &[(Prediction, Prediction)]) -> Scores {
-    let documents: Vec<String> = (0..pairs.len()).map(|i| i.to_string()).collect();
-    score(rule, pairs, &documents, &BootstrapOptions::default()).expect("scores")
-}
-
-fn value(scores: &Scores, name: &str) -> f64 {
-    scores.get(name).expect("metric").value
-}
-
-fn near(found: f64, expected: f64) {
-    assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
 }
 
 #[test]
@@ -109,7 +74,7 @@ fn claims_that_cannot_be_placed_are_false_positives() {
     near(value(&scores, "entity-recall"), 1.0);
     near(value(&scores, "entity-f1"), 0.5);
     assert_eq!(
-        (scores.by_label[0].predicted, scores.by_label.len()),
+        (scores.by_label[0].counts.predicted, scores.by_label.len()),
         (2, 1)
     );
     assert_eq!(scores.unusable.values().sum::<usize>(), 3);
@@ -121,6 +86,53 @@ fn a_mention_said_twice_counts_once() {
     let gold = Prediction::entities(vec![entity("drug", &[(0, 7)])]);
     let twice = Prediction::entities(vec![entity("drug", &[(0, 7)]), entity("drug", &[(0, 7)])]);
     near(value(&run(&ner(), &[(gold, twice)]), "entity-f1"), 1.0);
+}
+
+#[test]
+fn tokens_inside_mentions() {
+    // Tokens at 0..3, 4..9, 10..14 and 17..22.
+    let text = "one, three four\n\u{a0}seven";
+    let case = |entities| Case {
+        source: Some(text),
+        ..Case::new(Prediction::entities(entities), "d")
+    };
+    // A span that covers a part of a token covers the token; two mentions of
+    // one type cover it once; white space covers nothing.
+    let gold = vec![entity("drug", &[(0, 10)]), entity("dose", &[(18, 20)])];
+    let predicted = vec![
+        entity("drug", &[(6, 12)]),
+        entity("drug", &[(5, 8)]),
+        entity("drug", &[(15, 16)]),
+        entity("dose", &[(0, 1), (17, 23)]),
+    ];
+    let scores = run_case(&ner(), case(gold.clone()), Prediction::entities(predicted));
+    // drug: tokens 0, 1 against 1, 2; dose: 3 against 0, 3.
+    near(value(&scores, "entity-token-f1"), 4.0 / 7.0);
+    near(
+        value(&scores, "entity-token-macro-f1"),
+        (0.5 + 2.0 / 3.0) / 2.0,
+    );
+    let tokens = scores.by_label[0].tokens.expect("tokens");
+    assert_eq!((tokens.gold, tokens.predicted, tokens.correct), (2, 2, 1));
+    let lenient = scores.by_label[0].lenient.expect("lenient");
+    assert_eq!(
+        (lenient.gold, lenient.predicted, lenient.correct),
+        (1, 3, 1)
+    );
+    // Offsets beyond the text and types that aren't known are wrong, no more.
+    let odd = vec![entity("drug", &[(90, 99)]), entity("pet", &[(0, 3)])];
+    let scores = run_case(&ner(), case(gold.clone()), Prediction::entities(odd));
+    near(value(&scores, "entity-token-f1"), 0.0);
+    // Without the text there are no tokens to count.
+    let scores = run(
+        &ner(),
+        &[(
+            Prediction::entities(gold.clone()),
+            Prediction::entities(gold),
+        )],
+    );
+    assert!(scores.get("entity-token-f1").is_none());
+    assert_eq!(scores.by_label[0].tokens, None);
 }
 
 #[test]
@@ -141,6 +153,33 @@ fn only_relations_count_for_relation_f1() {
     near(value(&scores, "accuracy"), 0.6);
     let none = vec![(Prediction::label("no"), Prediction::label("no"))];
     near(run(&rule, &none).scores[0].value, 0.0);
+}
+
+#[test]
+fn labels_of_a_question_that_are_not_negative() {
+    let rule = rule(
+        TaskType::Qa,
+        Metric::PositiveF1,
+        &["yes", "no", "maybe"],
+        &["no"],
+    );
+    let pairs: Vec<_> = [
+        ("no", "no"),
+        ("yes", "maybe"),
+        ("yes", "yes"),
+        ("maybe", "no"),
+        ("no", "yes"),
+    ]
+    .map(|(gold, predicted)| (Prediction::label(gold), Prediction::label(predicted)))
+    .to_vec();
+    let scores = run(&rule, &pairs);
+    assert_eq!(scores.scores[0].name, "positive-f1");
+    // One right of three predicted and three gold.
+    near(value(&scores, "positive-precision"), 1.0 / 3.0);
+    near(value(&scores, "positive-recall"), 1.0 / 3.0);
+    near(scores.scores[0].value, 1.0 / 3.0);
+    assert!(scores.get("relation-f1").is_none());
+    assert!(scores.get("mrr").is_none(), "no document has candidates");
 }
 
 #[test]
@@ -165,77 +204,6 @@ fn letters_of_choices_need_no_label_set() {
 }
 
 #[test]
-fn intervals_hold_the_value_and_shrink_with_more_examples() {
-    let rule = rule(TaskType::Nli, Metric::Accuracy, &["a", "b"], &[]);
-    let pairs = |n: usize| -> Vec<_> {
-        (0..n)
-            .map(|i| {
-                (
-                    Prediction::label("a"),
-                    Prediction::label(if i % 4 == 0 { "b" } else { "a" }),
-                )
-            })
-            .collect()
-    };
-    let (few, many) = (run(&rule, &pairs(40)), run(&rule, &pairs(1000)));
-    for scores in [&few, &many] {
-        let score = &scores.scores[0];
-        near(score.value, 0.75);
-        // The normal approximation of a proportion's interval.
-        let half = 1.96 * (0.75 * 0.25 / scores.examples as f64).sqrt();
-        assert!((score.low - (0.75 - half)).abs() < 0.25 * half, "{score:?}");
-        assert!(
-            (score.high - (0.75 + half)).abs() < 0.25 * half,
-            "{score:?}"
-        );
-    }
-    assert_eq!(run(&rule, &pairs(40)), few, "the seed decides");
-}
-
-#[test]
-fn documents_are_resampled_whole() {
-    let rule = rule(TaskType::Nli, Metric::Accuracy, &["a", "b"], &[]);
-    // Ten examples a document, all right or all wrong: as good as 20 examples.
-    let (mut pairs, mut documents) = (Vec::new(), Vec::new());
-    for i in 0..200 {
-        let answer = if (i / 10) % 2 == 0 { "a" } else { "b" };
-        pairs.push((Prediction::label("a"), Prediction::label(answer)));
-        documents.push(format!("d{}", i / 10));
-    }
-    let options = BootstrapOptions::default();
-    let scores = score(&rule, &pairs, &documents, &options).expect("scores");
-    assert_eq!((scores.examples, scores.documents), (200, 20));
-    let wide = &scores.scores[0];
-    let apart: Vec<String> = (0..200).map(|i| i.to_string()).collect();
-    let narrow = score(&rule, &pairs, &apart, &options).expect("scores");
-    let width = |low: f64, high: f64| high - low;
-    let ratio = width(wide.low, wide.high) / width(narrow.scores[0].low, narrow.scores[0].high);
-    assert!((2.4..4.2).contains(&ratio), "{ratio}, about the root of 10");
-}
-
-#[test]
-fn a_difference_is_of_the_same_draws() {
-    let rule = rule(TaskType::Nli, Metric::Accuracy, &["a", "b"], &[]);
-    let gold = vec![Prediction::label("a"); 100];
-    let answers = |right: usize| -> Vec<_> {
-        (0..100)
-            .map(|i| Prediction::label(if i < right { "a" } else { "b" }))
-            .collect()
-    };
-    let documents: Vec<String> = (0..100).map(|i| i.to_string()).collect();
-    let compare = |a: usize, b: usize| {
-        let options = BootstrapOptions::default();
-        compare(&rule, &gold, &answers(a), &answers(b), &documents, &options).expect("difference")
-    };
-    let better = compare(50, 70);
-    near(better.value, 0.2);
-    assert!(better.low > 0.1 && better.high < 0.3, "{better:?}");
-    let same = compare(60, 60);
-    assert_eq!((same.value, same.low, same.high), (0.0, 0.0, 0.0));
-    near(compare(70, 50).value, -0.2);
-}
-
-#[test]
 fn trivial_answers() {
     let labels = |names: &[&str]| {
         names
@@ -257,6 +225,12 @@ fn trivial_answers() {
         trivial(&ner(), &[]).prediction,
         Prediction::entities(vec![])
     );
+    let listed = open(rule(TaskType::Re, Metric::RelationF1, &["causes"], &[]));
+    assert_eq!(trivial(&listed, &[]).name, "no relation");
+    assert_eq!(
+        trivial(&listed, &[]).prediction,
+        Prediction::relations(vec![])
+    );
     let summ = rule(TaskType::Summ, Metric::RougeL, &[], &[]);
     assert_eq!(trivial(&summ, &[]).prediction, Prediction::text(""));
     let scores = run(
@@ -268,50 +242,65 @@ fn trivial_answers() {
 
 #[test]
 fn questions_that_make_no_sense_are_errors() {
-    let options = BootstrapOptions::default();
-    let pair = [(Prediction::label("yes"), Prediction::label("yes"))];
-    let documents = ["d"];
+    let yes = || Prediction::label("yes");
+    let try_pair = |rule: &Rule, gold: Prediction, predicted: Prediction| {
+        try_run(rule, &[(gold, predicted)], &["d".to_owned()])
+    };
     let accuracy = rule(TaskType::Nli, Metric::Accuracy, &["yes", "no"], &[]);
+    let options = BootstrapOptions::default();
     assert_eq!(
-        score::<&str>(&accuracy, &[], &[], &options),
+        score(&accuracy, &[], &[], &options),
         Err(ScoringError::NoExamples)
     );
+    let cases = [Case::new(yes(), "d")];
     assert!(matches!(
-        score::<&str>(&accuracy, &pair, &[], &options),
-        Err(ScoringError::Lengths { .. })
+        score(&accuracy, &cases, &[], &options),
+        Err(ScoringError::Lengths {
+            what: "answers",
+            ..
+        })
     ));
     assert!(matches!(
-        score(&ner(), &pair, &documents, &options),
+        try_pair(&ner(), yes(), yes()),
         Err(ScoringError::Kind {
             index: 0,
             side: "gold",
             ..
         })
     ));
-    let mixed = [(Prediction::label("yes"), Prediction::text("yes"))];
     assert!(matches!(
-        score(&accuracy, &mixed, &documents, &options),
+        try_pair(&accuracy, yes(), Prediction::text("yes")),
         Err(ScoringError::Kind {
             side: "predicted",
             ..
         })
     ));
-    let unlabelled = [(
-        Prediction::new(Answer::Label(None)),
-        Prediction::label("yes"),
-    )];
     assert_eq!(
-        score(&accuracy, &unlabelled, &documents, &options),
+        try_pair(&accuracy, Prediction::new(Answer::Label(None)), yes()),
         Err(ScoringError::NoGold { index: 0 })
     );
     let wrong = rule(TaskType::Nli, Metric::RougeL, &["yes", "no"], &[]);
     assert!(matches!(
-        score(&wrong, &pair, &documents, &options),
+        try_pair(&wrong, yes(), yes()),
         Err(ScoringError::Metric {
             metric: "rouge-l",
             ..
         })
     ));
+    for (task_type, metric) in [
+        (TaskType::Nli, Metric::PositiveF1),
+        (TaskType::Qa, Metric::PositiveF1),
+        (TaskType::Qa, Metric::Mrr),
+        (TaskType::Re, Metric::RelationF1),
+    ] {
+        let bare = rule(task_type, metric, &["yes", "no"], &[]);
+        assert_eq!(
+            try_pair(&bare, yes(), yes()),
+            Err(ScoringError::NoNegatives {
+                metric: metric.name()
+            })
+        );
+    }
     for bad in [
         BootstrapOptions {
             draws: 0,
@@ -327,7 +316,7 @@ fn questions_that_make_no_sense_are_errors() {
         },
     ] {
         assert!(matches!(
-            score(&accuracy, &pair, &documents, &bad),
+            score(&accuracy, &cases, &[yes()], &bad),
             Err(ScoringError::Bootstrap { .. })
         ));
     }

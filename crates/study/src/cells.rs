@@ -9,7 +9,7 @@ use crate::spec::Study;
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::Prediction;
-use metaprompt_scoring::{BootstrapOptions, Rule, Scores, compare, score, trivial};
+use metaprompt_scoring::{BootstrapOptions, Case, Rule, Scores, compare, score, trivial};
 use metaprompt_tuning::{Digest, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -52,17 +52,8 @@ impl Cells<'_> {
         parameters: usize,
     ) -> Result<Row, StudyError> {
         let rule = Rule::of(&task.task.manifest);
-        let gold = gold(task);
-        let documents = documents(&task.test);
         let options = &self.bootstrap();
-        let gain = compare(
-            &rule,
-            &gold,
-            &plain.answers,
-            &cell.answers,
-            &documents,
-            options,
-        )?;
+        let gain = compare(&rule, &cases(task), &plain.answers, &cell.answers, options)?;
         Ok(Row {
             task: task.name().to_owned(),
             role: if self.study.targets.iter().any(|t| t == task.name()) {
@@ -111,17 +102,8 @@ impl Cells<'_> {
     }
 
     fn score(&self, task: &Prepared, answers: &[Prediction]) -> Result<Scores, StudyError> {
-        let pairs: Vec<(Prediction, Prediction)> = gold(task)
-            .into_iter()
-            .zip(answers.iter().cloned())
-            .collect();
         let rule = Rule::of(&task.task.manifest);
-        Ok(score(
-            &rule,
-            &pairs,
-            &documents(&task.test),
-            &self.bootstrap(),
-        )?)
+        Ok(score(&rule, &cases(task), answers, &self.bootstrap())?)
     }
 
     /// Answers and scores a task's test examples, or reads both back.
@@ -182,11 +164,9 @@ impl Cells<'_> {
     }
 }
 
-fn gold(task: &Prepared) -> Vec<Prediction> {
-    task.test
-        .iter()
-        .map(|e| task.task.gold(&e.example))
-        .collect()
+fn cases(task: &Prepared) -> Vec<Case<'_>> {
+    let examples = task.test.iter();
+    examples.map(|e| Case::of(&task.task, &e.example)).collect()
 }
 
 /// Tells sets of test examples apart, by what the model is shown.
@@ -198,13 +178,6 @@ fn digest(task: &Prepared) -> String {
             all.tokens(&e.tokens.context).tokens(end)
         })
         .hex()
-}
-
-fn documents(examples: &[EncodedExample]) -> Vec<&str> {
-    examples
-        .iter()
-        .map(|e| e.example.document.as_str())
-        .collect()
 }
 
 fn write_lines(

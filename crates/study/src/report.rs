@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::TaskType;
-use metaprompt_scoring::{Score, Scores};
+use metaprompt_scoring::{Difference, Scores};
 use metaprompt_tuning::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -40,8 +40,8 @@ pub struct Row {
     /// Parameters that were trained for this task.
     pub trainable: usize,
     /// Gain over the plain instruction, with the interval of the paired
-    /// bootstrap.
-    pub gain: Score,
+    /// bootstrap and the p value of the permutation test.
+    pub gain: Difference,
     /// Seconds of answering.
     pub seconds: f64,
     /// All scores.
