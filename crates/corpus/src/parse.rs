@@ -37,17 +37,17 @@ impl Task {
         }
         let written = generated.trim();
         if written.is_empty() {
-            return Prediction {
-                answer: Answer::Label(None),
-                unusable: vec![unusable(UnusableReason::Empty, "")],
-            };
+            return Prediction::partly(
+                Answer::Label(None),
+                vec![unusable(UnusableReason::Empty, "")],
+            );
         }
         match self.recognise(example, written) {
             Some(name) => Prediction::label(name),
-            None => Prediction {
-                answer: Answer::Label(None),
-                unusable: vec![unusable(UnusableReason::UnknownLabel, written)],
-            },
+            None => Prediction::partly(
+                Answer::Label(None),
+                vec![unusable(UnusableReason::UnknownLabel, written)],
+            ),
         }
     }
 

@@ -123,7 +123,15 @@ impl Task {
                 return Err(self.missing(path, split));
             }
             let ids = read_ids(&path)?;
-            found.retain(|f| ids.contains(&f.example.id) == listed);
+            // A part of a text is listed where the text is.
+            let by_document = self.manifest.reader.gives_documents();
+            found.retain(|f| {
+                let id = match by_document {
+                    true => &f.example.document,
+                    false => &f.example.id,
+                };
+                ids.contains(id) == listed
+            });
         }
         Ok(found)
     }
@@ -268,14 +276,13 @@ fn is_negative(example: &Example, labels: &[Label]) -> bool {
     labels.iter().any(|l| l.negative && l.name == *label)
 }
 
-/// The ids that a file lists: the keys of a JSON object, a JSON list, or one a
-/// line.
+/// The ids that a file lists: the keys of a JSON object, a JSON list, or text
+/// with one a line, or several in quotes with commas between.
 fn read_ids(path: &Path) -> Result<HashSet<String>, CorpusError> {
     let content = text::read_text(path)?;
     if path.extension().is_none_or(|extension| extension != "json") {
         return Ok(text::lines(&content)
-            .map(|line| line.text.trim().to_owned())
-            .filter(|id| !id.is_empty())
+            .flat_map(|line| ids_of_line(line.text))
             .collect());
     }
     match parse_json(&content, path, 1)? {
@@ -290,6 +297,20 @@ fn read_ids(path: &Path) -> Result<HashSet<String>, CorpusError> {
             .collect(),
         _ => Err(not_ids(path)),
     }
+}
+
+fn ids_of_line(line: &str) -> Vec<String> {
+    let line = line.trim();
+    let several = line.starts_with(['\'', '"']) && line.contains(',');
+    let ids: Vec<&str> = match several {
+        true => line
+            .split(',')
+            .map(|id| id.trim().trim_matches(['\'', '"']))
+            .collect(),
+        false => vec![line],
+    };
+    let ids = ids.into_iter().filter(|id| !id.is_empty());
+    ids.map(str::to_owned).collect()
 }
 
 fn not_ids(path: &Path) -> CorpusError {

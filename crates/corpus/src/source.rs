@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::CorpusError;
 use crate::kinds::Split;
-use crate::readers::{Shape, SourceDocument, TakeDocument};
+use crate::readers::{Format, Shape, SourceDocument, TakeDocument};
 use crate::task::Task;
 use crate::warning::{Warning, Warnings};
 
@@ -83,10 +83,10 @@ impl Task {
         split: Split,
         data_root: &Path,
     ) -> Result<Vec<PathBuf>, CorpusError> {
-        let extension = self.manifest.reader.format().extension();
+        let format = self.manifest.reader.format();
         let mut files = Vec::new();
         for relative in self.manifest.files.of(split) {
-            files.extend(self.files_at(&data_root.join(relative), split, extension)?);
+            files.extend(self.files_at(&data_root.join(relative), split, format)?);
         }
         Ok(files)
     }
@@ -95,7 +95,7 @@ impl Task {
         &self,
         path: &Path,
         split: Split,
-        extension: &str,
+        format: &dyn Format,
     ) -> Result<Vec<PathBuf>, CorpusError> {
         if path.is_file() {
             return Ok(vec![path.to_owned()]);
@@ -106,14 +106,14 @@ impl Task {
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(|e| CorpusError::io(path, e))? {
             let file = entry.map_err(|e| CorpusError::io(path, e))?.path();
-            if file.is_file() && file.extension().is_some_and(|e| e == extension) {
+            if file.is_file() && file.extension().is_some_and(|e| format.has_extension(e)) {
                 files.push(file);
             }
         }
         if files.is_empty() {
             return Err(CorpusError::EmptyFolder {
                 path: path.to_owned(),
-                extension: extension.to_owned(),
+                extension: format.extension().to_owned(),
                 split,
                 task: self.manifest.name.clone(),
             });

@@ -468,3 +468,58 @@ fn protein_interactions() {
         ppi(&bad).error(part);
     }
 }
+
+#[test]
+fn uima_cas() {
+    let with = |options: &str, elements: &str| {
+        let rest = format!(
+            "[reader]\nformat = \"xmi\"\n{options}\n[files]\ntrain = \"d\"\ntest = \"d\"\n\
+             [[labels]]\nname = \"SIGN\"\n"
+        );
+        let xml = format!("<X xmlns:x=\"http://www.omg.org/XMI\">\n{elements}\n</X>");
+        Corpus::new("ner", "entity-f1", &rest).file("d/n.xml", xml)
+    };
+    let xmi = |elements: &str| with("types = [\"SIGN\"]", elements);
+    let sofa = format!("<Sofa x:id=\"9\" sofaString=\"&#x1F600; {SECRET}\"/>\n");
+    let sign = |id: &str, begin: &str, end: &str| {
+        format!("<SIGN x:id=\"{id}\" sofa=\"9\" begin=\"{begin}\" end=\"{end}\"/>")
+    };
+    let good = sofa.clone() + &sign("1", "0", "2") + &sign("2", "3", "15");
+    assert_eq!(
+        xmi(&good).read().expect("reads").1.as_read[&Split::Test].entities,
+        2
+    );
+    for (bad, part) in [
+        (sign("1", "0", "2"), "Sofa"),
+        (sofa.clone() + &sofa, "n.xml:2"),
+        ("<Sofa x:id=\"9\"/>".to_owned(), "Sofa@sofaString"),
+        (sofa.clone() + &sign("1", "0", "16"), "n.xml:3"),
+        (sofa.clone() + &sign("1", "1", "2"), "`begin`"),
+        (sofa.clone() + &sign("1", "2", "-1"), "`end`"),
+        (sofa.clone() + &sign("1", "3", "3"), "`1`"),
+        (
+            sofa.clone() + &sign("1", "0", "2") + &sign("1", "3", "4"),
+            "`1`",
+        ),
+        (
+            sofa.clone() + "<SIGN begin=\"0\" end=\"2\"/>",
+            "SIGN@xmi:id",
+        ),
+        (sofa.clone() + "<SIGN x:id=\"1\" begin=\"0\"/>", "SIGN@end"),
+        (
+            sofa.clone() + "<SIGN x:id=\"1\" sofa=\"8\" begin=\"0\" end=\"2\"/>",
+            "`sofa`",
+        ),
+    ] {
+        xmi(&bad).error(part);
+    }
+    with("", &good).error("types");
+    with("types = []", &good).error("reader.types");
+    let parts = "types = [\"SIGN\"]\npassages = \"SIGN\"";
+    with(parts, &(good + &sign("3", "5", "6"))).error("overlap");
+    with(
+        "types = [\"SIGN\"]\nkind = \"k\"",
+        &(sofa + &sign("1", "0", "2")),
+    )
+    .error("SIGN@k");
+}

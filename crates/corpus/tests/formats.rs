@@ -361,3 +361,27 @@ fn splits_caps_and_thinning_depend_on_ids_only() {
         assert_eq!(ids(first.split(split)), ids(second.split(split)), "{split}");
     }
 }
+
+#[test]
+fn a_list_of_documents_selects_their_parts() {
+    let rest = "[reader]\nformat = \"brat\"\n[files]\ntrain = \"notes\"\ntest = \"notes\"\n\
+        [select]\ntrain = { in = \"split.txt\" }\ntest = { not_in = \"split.txt\" }\n\
+        [documents]\nunit = \"line\"\n[[labels]]\nname = \"sign\"\n";
+    let mut corpus = Corpus::new("ner", "entity-f1", rest).file(
+        "split.txt",
+        "Documents of the training part:\n'n1', 'n3'\n\nn4\n",
+    );
+    for note in ["n1", "n2", "n3", "n4"] {
+        corpus = corpus
+            .file(&format!("notes/{note}.txt"), "One line.\nTwo lines.\n")
+            .file(&format!("notes/{note}.ann"), "");
+    }
+    let (_, dataset) = corpus.read().expect("reads");
+    let ids = |split| -> Vec<String> {
+        let examples = dataset.split(split).iter();
+        examples.map(|example| example.id.clone()).collect()
+    };
+    let train = ["n1:1", "n1:2", "n3:1", "n3:2", "n4:1", "n4:2"];
+    assert_eq!(ids(Split::Train), train);
+    assert_eq!(ids(Split::Test), ["n2:1", "n2:2"]);
+}

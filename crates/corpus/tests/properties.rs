@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files(format in 0..8_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
+    fn damaged_files(format in 0..9_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
         let rows = "[fields]\npremise = \"p\"\nhypothesis = \"h\"\nlabel = \"l\"\n";
         let (reader, rest, good) = [
             ("csv", rows, "p,h,l\n\"a\nb\",c,d\ne,f,s\n"),
@@ -124,6 +124,9 @@ proptest! {
               type=\"d\" charOffset=\"0-1;3-3\" text=\"aé b\"/></sentence></document>"),
             ("ppi-xml", "", "<corpus>\r<document id=\"d\"><sentence id=\"s\" text=\"aé b\">\r<entity id=\"e\" \
               type=\"d\" charOffset=\"0-2,3-4\" text=\"aé b\"/></sentence></document></corpus>"),
+            ("xmi\"\nkind = \"k\"\npassages = \"P\"\ntypes = [\"E\"]#", "", "<X xmlns:x=\"http://www.omg.org/XMI\">\
+              <E x:id=\"1\" begin=\"0\" end=\"2\" k=\"d\" L=\"2\"/><ELLink x:id=\"2\" target=\"1\"/>\
+              <P begin=\"0\" end=\"4\"/><Sofa sofaString=\"aé&#10;b\"/></X>"),
         ][format];
         let (task_type, metric) = if rest.is_empty() { ("ner", "entity-f1") } else { ("nli", "accuracy") };
         let manifest = format!(

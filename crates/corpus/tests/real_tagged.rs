@@ -263,3 +263,52 @@ negative = true
     let train = &dataset.as_read[&Split::Train];
     assert_eq!((train.examples, train.relations), (1787, 232));
 }
+
+#[test]
+fn e3c_counts() {
+    let Some((_, dataset)) = read("e3c") else {
+        return;
+    };
+    let (train, test) = (sizes(&dataset, Split::Train), sizes(&dataset, Split::Test));
+    assert_eq!((train.0, test.0), (36, 84 - 36));
+    assert_eq!(train.1 + test.1, 1520, "sentences");
+    assert_eq!((train.2, test.2), (463, 561), "1,024 by the page");
+    // No mention crosses the end of a sentence.
+    assert_eq!(dataset.warnings, []);
+    assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
+    assert!(documents(&dataset.train).contains("EN100017"));
+}
+
+/// The other layers of e3c, whole documents.
+#[test]
+fn e3c_layers() {
+    let layers = [
+        ("EVENT", 4885),
+        ("TIMEX3", 380),
+        ("ACTOR", 682),
+        ("BODYPART", 968),
+        ("RML", 480),
+    ];
+    let files = "[files]\ntrain = \"e3c/data_annotation/English/layer1\"\n\
+        test = \"e3c/data_annotation/English/layer1\"\n";
+    for (layer, count) in layers {
+        let rest = format!(
+            "[reader]\nformat = \"xmi\"\ntypes = [\"{layer}\"]\n{files}[[labels]]\n\
+             name = \"{layer}\"\n"
+        );
+        let Some(dataset) = read_with("ner", "entity-f1", &rest) else {
+            return;
+        };
+        let (documents, _, entities) = sizes(&dataset, Split::Test);
+        assert_eq!((documents, entities), (84, count), "{layer}");
+    }
+    // What a measurement pertains to.
+    let rest = format!(
+        "unlisted_labels = \"ignore\"\n[reader]\nformat = \"xmi\"\n\
+         types = [\"RML\", \"EVENT\", \"CLINENTITY\", \"BODYPART\"]\n{files}\
+         [documents]\ncandidates = \"listed\"\n\
+         [[labels]]\nname = \"PERTAINS\"\n[[labels]]\nname = \"none\"\nnegative = true\n"
+    );
+    let dataset = read_with("re", "relation-f1", &rest).expect("data");
+    assert_eq!(dataset.as_read[&Split::Test].relations, 541);
+}

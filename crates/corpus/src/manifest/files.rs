@@ -62,8 +62,10 @@ impl Select {
     }
 }
 
-/// A file of example ids (the keys of a JSON object, a JSON list, or one id a
-/// line) and whether it lists what to take or what to leave.
+/// A file of ids (the keys of a JSON object, a JSON list, or text with one id a
+/// line or several in quotes with commas between) and whether it lists what to
+/// take or what to leave. The ids are of examples, or for formats of annotated
+/// texts of documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdList {

@@ -7,6 +7,7 @@
 
 mod brat;
 mod brat_lines;
+mod cas;
 mod conll;
 mod ddi_xml;
 mod delimited;
@@ -15,9 +16,11 @@ mod offsets;
 mod ppi_xml;
 mod sentence_xml;
 mod tag_scheme;
+mod xmi;
 mod xml;
 mod xml_rows;
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,7 @@ pub use json::{Json, Jsonl};
 pub use offsets::OffsetUnit;
 pub use ppi_xml::PpiXml;
 pub use tag_scheme::TagScheme;
+pub use xmi::Xmi;
 pub use xml_rows::XmlRows;
 
 use crate::error::{CorpusError, Place};
@@ -58,6 +62,8 @@ pub enum Reader {
     PpiXml(PpiXml),
     /// Tab-separated values.
     Tsv(Tsv),
+    /// UIMA CAS: a text and an element per annotation.
+    Xmi(Xmi),
     /// Elements that each hold a record.
     Xml(XmlRows),
 }
@@ -73,6 +79,7 @@ impl Reader {
             Self::Jsonl(format) => format,
             Self::PpiXml(format) => format,
             Self::Tsv(format) => format,
+            Self::Xmi(format) => format,
             Self::Xml(format) => format,
         }
     }
@@ -87,6 +94,11 @@ impl Reader {
 pub(crate) trait Format {
     /// Of its files, without the dot. Used for folders.
     fn extension(&self) -> &'static str;
+
+    /// Whether a file with this extension is one of its files.
+    fn has_extension(&self, extension: &OsStr) -> bool {
+        extension == self.extension()
+    }
 
     /// What it gives, and how to get it.
     fn shape(&self) -> Shape<'_>;
