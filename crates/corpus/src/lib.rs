@@ -63,6 +63,8 @@ pub use readers::*;
 pub use readers::{
     Brat, Conll, Csv, DdiXml, Json, Jsonl, PpiXml, Reader, Separator, SourceDocument, TagScheme,
     Tsv, Xmi, XmlRows,
+    Brat, Conll, Csv, DdiXml, Json, Jsonl, OffsetUnit, Pubtator, Reader, Separator, SourceDocument,
+    Tsv, Unannotated, XmlRows,
 };
 pub use record::{
     Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,

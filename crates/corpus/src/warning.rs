@@ -41,6 +41,8 @@ pub enum WarningKind {
     UntypedRelation,
     /// Annotations of kinds that aren't read.
     OtherAnnotation,
+    /// A text without an annotation file was left out, as the manifest asks.
+    NotAnnotated,
     /// Fields of annotations that aren't read, such as the name of a concept.
     OtherField,
     /// An entity that crosses the border of its unit was left out.
@@ -70,6 +72,7 @@ impl fmt::Display for WarningKind {
             Self::TagOutsideScheme => "tags that break their scheme, read as usual",
             Self::UntypedRelation => "related pairs without a type left out",
             Self::OtherAnnotation => "annotations of kinds that aren't read",
+            Self::NotAnnotated => "texts without an annotation file left out",
             Self::OtherField => "fields of annotations that aren't read",
             Self::AcrossUnits => "entities across units left out",
             Self::NotACandidate => "relations outside the candidate pairs left out",

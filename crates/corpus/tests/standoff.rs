@@ -64,7 +64,7 @@ const ANN: &str = "#1\tAnnotatorNotes R1\tsaid twice\r\nR1\tcauses Cause:E1 Effe
     N1\tReference T1 ATC:X01\tan opioid\r\nN2\tReference E1 _:9\t\r\nA1\tNegated E1\r\n\
     M2\tCertainty R1 not very\r\n*\tOR T2 T3\r\n\r\nE1\tGiving:T4 What:T1 Then:E2 \r\n\
     E2\tHaving:T2\r\nR2\tis Arg2:T3 Arg1:T2\t\r\nT1\tdrug 5 13\tµ-opioid\r\nT2\tsign 19 23\trash\r\n\
-    T3\tsign 28 33\tfever\r\nT4\tact 0 4\tGave\r\n# a comment\r\n";
+    T3\tsign 28 33\tfever\tmore\r\nT4\tact 0 4\tGave\r\n# a comment\r\n";
 
 #[test]
 fn every_kind_of_brat_line_is_read_in_any_order() {
@@ -122,7 +122,7 @@ fn every_kind_of_brat_line_is_read_in_any_order() {
     );
     let expected = [
         (WarningKind::OtherAnnotation, Some(16), 1),
-        (WarningKind::OtherField, Some(3), 1),
+        (WarningKind::OtherField, Some(3), 2),
     ];
     assert_eq!(counted(&source), expected);
 }
@@ -203,6 +203,27 @@ fn texts_without_annotations_and_parts_of_a_whole() {
 }
 
 #[test]
+fn a_text_without_annotation_file_is_left_out_on_demand() {
+    let folder = |option: &str| {
+        let rest = format!(
+            "[reader]\nformat = \"brat\"\n{option}\n[files]\ntrain = \"d\"\ntest = \"d\"\n\
+             [[labels]]\nname = \"drug\"\n"
+        );
+        Corpus::new("ner", "entity-f1", &rest)
+            .file("d/a.txt", "Rash.")
+            .file("d/b.txt", "Rash.")
+            .file("d/b.ann", "")
+    };
+    assert!(matches!(
+        refused(&folder(""), "a.ann"),
+        CorpusError::Io { .. }
+    ));
+    let source = source(&folder("unannotated = \"skip\"")).expect("reads");
+    assert_eq!(only(&source).id, "b");
+    assert_eq!(counted(&source), [(WarningKind::NotAnnotated, None, 1)]);
+}
+
+#[test]
 fn rows_are_no_documents() {
     let rest = "[reader]\nformat = \"csv\"\n[files]\ntrain = \"a\"\ntest = \"a\"\n[fields]\n\
         source = \"s\"\ntarget = \"t\"\n";
@@ -215,15 +236,120 @@ fn rows_are_no_documents() {
 
 #[test]
 fn offsets_of_spans_are_bytes() {
-    let source = source(&brat("µµ ab", "T1\tdrug 4 5;0 1\tb\n")).expect("reads");
+    let source = source(&brat(
+        "µµ ab",
+        "T1\tdrug 4 5;0 1\tb\nT2\tdrug 4 5;3 4\tb a\n",
+    ))
+    .expect("reads");
     let spans = &only(&source).document.entities()[0].spans;
     assert_eq!(
         spans[..],
         [Span { start: 0, end: 2 }, Span { start: 6, end: 7 }]
     );
-    assert_eq!(surfaces(only(&source)), [("T1", "drug", "µ b".to_owned())]);
+    assert_eq!(
+        surfaces(only(&source)),
+        [
+            ("T1", "drug", "µ b".to_owned()),
+            ("T2", "drug", "a b".to_owned())
+        ]
+    );
     assert_eq!(
         counted(&source),
         [(WarningKind::SurfaceMismatch, Some(1), 1)]
     );
+}
+
+fn pubtator(content: &str) -> Corpus {
+    corpus("format = \"pubtator\"", "a.txt", content)
+}
+
+const ABSTRACTS: &str = "7|t|A µ-opioid | rash.\n7|a|Rash and fever followed.\n\
+    7\t2\t10\tµ-opioid\tDrug\tD1\n7\t19\t33\tRash and fever\tSign\tD2|-1|D3\trash|x|fever\n\
+    7\t13\t17\trash\tSign\t-1\n7\t2\t3\tm\tLetter\n7\tCID\tD1\tD3\n\n\n8|t|Rash\r\n8|a|\r\n\
+    8\t0\t4\tRash\tSign\tD2\t\r\n";
+
+#[test]
+fn pubtator_blocks_are_documents() {
+    let source = source(&pubtator(ABSTRACTS)).expect("reads");
+    let [first, second] = &source.documents[..] else {
+        panic!("two documents")
+    };
+    assert_eq!(
+        first.document.text(),
+        "A µ-opioid | rash. Rash and fever followed."
+    );
+    let passage = |d: &SourceDocument, i: usize| {
+        let passage = &d.document.annotations().passages[i];
+        (
+            passage.kind.clone(),
+            d.document.text()[passage.span.start..passage.span.end].to_owned(),
+        )
+    };
+    assert_eq!(
+        passage(first, 0),
+        ("title".into(), "A µ-opioid | rash.".into())
+    );
+    assert_eq!(
+        passage(first, 1),
+        ("abstract".into(), "Rash and fever followed.".into())
+    );
+    assert_eq!(passage(second, 1), ("abstract".into(), String::new()));
+    assert_eq!(second.document.text(), "Rash");
+    let found = surfaces(first);
+    assert_eq!(found[0], ("T1", "Drug", "µ-opioid".to_owned()));
+    assert_eq!(found[3], ("T4", "Letter", "µ".to_owned()));
+    let read = first.document.annotations();
+    let concepts: Vec<_> = read.entities.iter().map(|e| e.concepts.join("+")).collect();
+    assert_eq!(concepts, ["D1", "D2+D3", "", ""]);
+    let attribute = &read.attributes[0];
+    assert_eq!(
+        (attribute.target.as_str(), attribute.value.as_deref()),
+        ("T2", Some("rash|x|fever"))
+    );
+    let relation = &read.relations[0];
+    assert_eq!(
+        (
+            relation.head.as_str(),
+            relation.tail.as_str(),
+            relation.of_concepts
+        ),
+        ("D1", "D3", true)
+    );
+    assert_eq!(
+        counted(&source),
+        [(WarningKind::SurfaceMismatch, Some(6), 1)]
+    );
+    assert_eq!(
+        (
+            second.id.as_str(),
+            second.document.annotations().attributes.len()
+        ),
+        ("8", 0)
+    );
+}
+
+#[test]
+fn pubtator_lines_that_are_wrong_are_named() {
+    let good = format!("7|t|A {SECRET}\n7|a|b\n");
+    for (content, part) in [
+        (format!("{good}7\t0\t1\tA\n"), "a.txt:3"),
+        (format!("{good}7\t0\t1\n"), "3 columns"),
+        (format!("{good}8\t0\t1\tA\td\t-1\n"), "a.txt:3"),
+        (format!("{good}7\t0\t99\tA\td\t-1\n"), "0..99"),
+        (format!("{good}7\t1\t1\t\td\t-1\n"), "a.txt:3"),
+        (format!("{good}7\t1\tx\t\td\t-1\n"), "a.txt:3"),
+        (
+            format!("{good}7\t0\t1\tA\td\tD1\n7\tCID\tD1\tD2\n"),
+            "a.txt:4",
+        ),
+        (format!("{good}8|t|x\n"), "a.txt:3"),
+        (format!("\n7|t|{SECRET}\n"), "a.txt:2"),
+        (format!("7|t|{SECRET}\n8|a|\n"), "a.txt:2"),
+        (format!("{SECRET}\n"), "a.txt:1"),
+        (format!("7|a|{SECRET}\n"), "a.txt:1"),
+    ] {
+        // `7\t0\t1\tA` is a relation whose ends nobody mentions.
+        refused(&pubtator(&content), part);
+    }
+    assert_eq!(source(&pubtator("\n\n")).expect("reads").documents, []);
 }

@@ -195,6 +195,8 @@ impl Check<'_> {
         let labels = &manifest.labels;
         let needs = match manifest.task_type {
             TaskType::Ner => 1,
+            // A listed relation needs no other to be told apart from.
+            TaskType::Re if listed(manifest) => 1,
             TaskType::Re | TaskType::Nli => 2,
             TaskType::Qa | TaskType::Summ => 0,
         };
@@ -260,7 +262,8 @@ impl Check<'_> {
         }
         let has_negative = manifest.labels.iter().any(|label| label.negative);
         let all_negative = manifest.labels.iter().all(|label| label.negative);
-        if manifest.metric == Metric::RelationF1 && (!has_negative || all_negative) {
+        let needs_negative = !listed(manifest) && !has_negative;
+        if manifest.metric == Metric::RelationF1 && (needs_negative || all_negative) {
             return self.fail(
                 "labels",
                 "needs `negative = true` on the labels that mean no relation, and one without",
@@ -365,6 +368,12 @@ impl Check<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the answer is a list of relations, so that none needs no label.
+fn listed(manifest: &Manifest) -> bool {
+    let lines = manifest.form() == Form::Lines;
+    manifest.task_type == TaskType::Re && manifest.reader.gives_documents() && lines
 }
 
 fn named(fields: &Fields) -> [(&'static str, bool); 10] {

@@ -10,12 +10,28 @@ use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_
 use crate::error::{CorpusError, Place};
 use crate::record::Document;
 use crate::text::{read_text, stem};
-use crate::warning::Warnings;
+use crate::warning::{WarningKind, Warnings};
 
-/// Options of the `brat` format: none.
+/// Options of the `brat` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Brat {}
+pub struct Brat {
+    /// What to do with a text that has no annotation file beside it.
+    #[serde(default)]
+    pub unannotated: Unannotated,
+}
+
+/// What to do with a text that has no annotation file. An empty annotation file
+/// is another thing: there somebody looked and found nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unannotated {
+    /// Stop with an error that names the file.
+    #[default]
+    Error,
+    /// Leave the text out and count it.
+    Skip,
+}
 
 impl Format for Brat {
     fn extension(&self) -> &'static str {
@@ -36,6 +52,10 @@ impl DocumentFormat for Brat {
     ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let ann = file.with_extension("ann");
+        if self.unannotated == Unannotated::Skip && !ann.exists() {
+            warnings.add(WarningKind::NotAnnotated, file, None);
+            return Ok(());
+        }
         let lines = read_text(&ann)?;
         let annotations = parse_annotations(&text, &lines, &ann, warnings)?;
         let document = Document::annotated(text, annotations)

@@ -164,12 +164,22 @@ impl Lines<'_> {
 
     fn entity(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
         let place = self.place(number);
-        let (entity, surface) = entity(line, self.text.len(), &self.offsets, &place)?;
-        // An annotation stores line ends as blanks.
+        let (mut entity, surface) = entity(line, self.text.len(), &self.offsets, &place)?;
+        // An annotation stores line ends as blanks, and its fragments in the
+        // order of its ranges. There may be a further column.
         let blank = |s: &str| s.replace(['\n', '\r'], " ");
-        if surface.is_some_and(|stored| blank(stored) != blank(&entity.surface(self.text))) {
-            self.warn(WarningKind::SurfaceMismatch, number);
+        let (stored, expected) = (surface.map(blank), blank(&entity.surface(self.text)));
+        match stored
+            .as_deref()
+            .map(|stored| stored.strip_prefix(&expected))
+        {
+            None | Some(Some("")) => {}
+            Some(Some(rest)) if rest.starts_with('\t') => {
+                self.warn(WarningKind::OtherField, number);
+            }
+            Some(_) => self.warn(WarningKind::SurfaceMismatch, number),
         }
+        entity.spans.sort_unstable();
         self.name(&entity.id, Named::Entity(self.out.entities.len()), number)?;
         self.out.entities.push(entity);
         Ok(())
@@ -286,7 +296,6 @@ fn entity<'l>(
             end: to,
         });
     }
-    spans.sort_unstable();
     let entity = Entity {
         id: id.to_owned(),
         kind: kind.to_owned(),

@@ -17,6 +17,7 @@ mod ppi_xml;
 mod sentence_xml;
 mod tag_scheme;
 mod xmi;
+mod pubtator;
 mod xml;
 mod xml_rows;
 
@@ -25,7 +26,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use brat::Brat;
+pub use brat::{Brat, Unannotated};
 pub use conll::{Conll, Separator};
 pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
@@ -35,6 +36,7 @@ pub use offsets::OffsetUnit;
 pub use ppi_xml::PpiXml;
 pub use tag_scheme::TagScheme;
 pub use xmi::Xmi;
+pub use pubtator::Pubtator;
 pub use xml_rows::XmlRows;
 
 use crate::error::{CorpusError, Place};
@@ -60,6 +62,8 @@ pub enum Reader {
     Jsonl(Jsonl),
     /// Corpora of protein interactions in their unified XML.
     PpiXml(PpiXml),
+    /// Abstracts with mentions of concepts and their relations.
+    Pubtator(Pubtator),
     /// Tab-separated values.
     Tsv(Tsv),
     /// UIMA CAS: a text and an element per annotation.
@@ -78,6 +82,7 @@ impl Reader {
             Self::Json(format) => format,
             Self::Jsonl(format) => format,
             Self::PpiXml(format) => format,
+            Self::Pubtator(format) => format,
             Self::Tsv(format) => format,
             Self::Xmi(format) => format,
             Self::Xml(format) => format,
