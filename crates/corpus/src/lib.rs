@@ -60,12 +60,6 @@ pub use manifest::{
 };
 pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
 pub use readers::*;
-pub use readers::{
-    Brat, Conll, Csv, DdiXml, Json, Jsonl, PpiXml, Reader, Separator, SourceDocument, TagScheme,
-    Tsv, Xmi, XmlRows,
-    Brat, Conll, Csv, DdiXml, Json, Jsonl, OffsetUnit, Pubtator, Reader, Separator, SourceDocument,
-    Tsv, Unannotated, XmlRows,
-};
 pub use record::{
     Annotations, Attribute, Document, Entailment, Entity, Event, EventArgument, Example, Group,
     Note, Pair, Passage, Question, Record, RecordError, Relation, Span, Statement, TextPair,

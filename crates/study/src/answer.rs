@@ -126,7 +126,7 @@ impl Answerer<'_> {
                 let prediction = task.parse(&example.example, &text);
                 Answered {
                     text,
-                    prediction,
+                    prediction: with_confidence(task, prediction, &scores),
                     scores,
                 }
             })
@@ -166,6 +166,26 @@ impl Answerer<'_> {
                 }
             })
             .collect())
+    }
+}
+
+/// An answer of a closed label set with how much likelier the model finds its
+/// best label that isn't negative than its best negative one. Where the labels
+/// are choices, or none is negative, there is nothing to compare.
+pub(crate) fn with_confidence(task: &Task, answer: Prediction, scores: &[f32]) -> Prediction {
+    let labels = &task.manifest.labels;
+    let best = |negative: bool| {
+        let of = labels
+            .iter()
+            .zip(scores)
+            .filter(|(l, _)| l.negative == negative);
+        of.map(|(_, score)| f64::from(*score)).reduce(f64::max)
+    };
+    match (best(false), best(true)) {
+        (Some(positive), Some(negative)) if labels.len() == scores.len() => {
+            answer.with_confidence(positive - negative)
+        }
+        _ => answer,
     }
 }
 

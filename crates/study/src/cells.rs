@@ -1,7 +1,7 @@
 //! One method on one task's test examples: answered, written down, scored, and
 //! read back when it was done before.
 
-use crate::answer::{Answered, Answerer, Decoding};
+use crate::answer::{Answered, Answerer, Decoding, with_confidence};
 use crate::encode::{EncodedExample, Encoder};
 use crate::prepare::Prepared;
 use crate::report::Row;
@@ -9,7 +9,7 @@ use crate::spec::Study;
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
 use metaprompt_corpus::Prediction;
-use metaprompt_scoring::{BootstrapOptions, Case, Rule, Scores, compare, score, trivial};
+use metaprompt_scoring::{BootstrapOptions, Rule, Scores, compare, score, trivial};
 use metaprompt_tuning::{Digest, write_atomically};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,7 +53,7 @@ impl Cells<'_> {
     ) -> Result<Row, StudyError> {
         let rule = Rule::of(&task.task.manifest);
         let options = &self.bootstrap();
-        let gain = compare(&rule, &cases(task), &plain.answers, &cell.answers, options)?;
+        let gain = compare(&rule, &task.cases(), &plain.answers, &cell.answers, options)?;
         Ok(Row {
             task: task.name().to_owned(),
             role: if self.study.targets.iter().any(|t| t == task.name()) {
@@ -89,7 +89,7 @@ impl Cells<'_> {
             .map(|e| task.task.gold(&e.example))
             .collect();
         let trivial = trivial(&rule, &train);
-        let answers = vec![trivial.prediction; task.test.len()];
+        let answers = vec![trivial.prediction; task.cases().len()];
         let scores = self.score(task, &answers)?;
         Ok((
             trivial.name,
@@ -103,7 +103,7 @@ impl Cells<'_> {
 
     fn score(&self, task: &Prepared, answers: &[Prediction]) -> Result<Scores, StudyError> {
         let rule = Rule::of(&task.task.manifest);
-        Ok(score(&rule, &cases(task), answers, &self.bootstrap())?)
+        Ok(score(&rule, &task.cases(), answers, &self.bootstrap())?)
     }
 
     /// Answers and scores a task's test examples, or reads both back.
@@ -148,6 +148,7 @@ impl Cells<'_> {
         let seconds = start.elapsed().as_secs_f64();
         write_lines(&lines_path, &task.test, &answered)?;
         let answers: Vec<Prediction> = answered.into_iter().map(|a| a.prediction).collect();
+        let answers = task.merge(&answers);
         let scores = self.score(task, &answers)?;
         let cell = json!({ "scores": scores, "seconds": seconds, "examples": digest(task) });
         write_atomically(&cell_path, format!("{cell:#}\n").as_bytes())
@@ -162,11 +163,6 @@ impl Cells<'_> {
             seconds,
         })
     }
-}
-
-fn cases(task: &Prepared) -> Vec<Case<'_>> {
-    let examples = task.test.iter();
-    examples.map(|e| Case::of(&task.task, &e.example)).collect()
 }
 
 /// Tells sets of test examples apart, by what the model is shown.
@@ -216,7 +212,8 @@ fn read_back(
         if line.id != example.example.id {
             return Err(damaged(lines, "its ids are not those of the test examples"));
         }
-        answers.push(task.task.parse(&example.example, &line.text));
+        let prediction = task.task.parse(&example.example, &line.text);
+        answers.push(with_confidence(&task.task, prediction, &line.scores));
     }
     if answers.len() != task.test.len() {
         return Err(damaged(
@@ -230,5 +227,8 @@ fn read_back(
     if value["examples"] != digest(task) {
         return Err(damaged(cell, "it was made with other test examples"));
     }
-    Ok((answers, value["seconds"].as_f64().unwrap_or(0.0)))
+    Ok((
+        task.merge(&answers),
+        value["seconds"].as_f64().unwrap_or(0.0),
+    ))
 }

@@ -3,7 +3,8 @@
 use crate::StudyError;
 use crate::encode::{EncodedExample, Encoder};
 use crate::spec::Study;
-use metaprompt_corpus::{Dataset, Example, Split, Task, Wholes, few_shot};
+use metaprompt_corpus::{Dataset, Example, Prediction, Split, Task, Wholes, few_shot};
+use metaprompt_scoring::Case;
 use metaprompt_tuning::{Digest, TaskData};
 use std::collections::HashMap;
 
@@ -108,6 +109,30 @@ impl Prepared {
     #[must_use]
     pub fn name(&self) -> &str {
         self.task.name()
+    }
+
+    /// What is scored, in the order of the test examples: these, with whole
+    /// texts in the place of their windows.
+    #[must_use]
+    pub fn cases(&self) -> Vec<Case<'_>> {
+        let texts = self.test.chunk_by(|a, b| {
+            a.example.window.is_some() && a.example.whole_id() == b.example.whole_id()
+        });
+        texts
+            .map(|windows| {
+                let shown = &windows[0].example;
+                let whole = shown.window.as_ref().and_then(|w| self.wholes.get(&w.of));
+                Case::of(&self.task, whole.unwrap_or(shown))
+            })
+            .collect()
+    }
+
+    /// The answers to [`Prepared::cases`], of those to the test examples.
+    #[must_use]
+    pub fn merge(&self, answers: &[Prediction]) -> Vec<Prediction> {
+        let examples = self.test.iter().map(|e| &e.example);
+        let merged = self.task.merge(examples, answers).into_iter();
+        merged.map(|whole| whole.prediction).collect()
     }
 
     /// The trainer's view; `shots` limits the training examples (label-balanced)

@@ -14,10 +14,10 @@ mod delimited;
 mod json;
 mod offsets;
 mod ppi_xml;
+mod pubtator;
 mod sentence_xml;
 mod tag_scheme;
 mod xmi;
-mod pubtator;
 mod xml;
 mod xml_rows;
 
@@ -34,9 +34,9 @@ pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
 pub use offsets::OffsetUnit;
 pub use ppi_xml::PpiXml;
+pub use pubtator::Pubtator;
 pub use tag_scheme::TagScheme;
 pub use xmi::Xmi;
-pub use pubtator::Pubtator;
 pub use xml_rows::XmlRows;
 
 use crate::error::{CorpusError, Place};

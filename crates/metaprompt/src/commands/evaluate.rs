@@ -4,7 +4,7 @@ use super::setup::{Setup, TrainingOptions, find_task, prepare};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::Prediction;
-use metaprompt_scoring::{Case, Rule, score};
+use metaprompt_scoring::{Rule, score};
 use metaprompt_study::{Answerer, Decoding, Encoder, Observer, Stages};
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use serde_json::json;
@@ -123,16 +123,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     progress.begin(&format!("evaluate {}", task.name()), task.test.len() as u64);
     let answers = answerer.answer(&task.task, &task.test, &mut progress)?;
     progress.end("");
-    let examples = task.test.iter();
-    let cases: Vec<Case<'_>> = examples.map(|e| Case::of(&task.task, &e.example)).collect();
     let predicted: Vec<Prediction> = answers.into_iter().map(|a| a.prediction).collect();
     // The seed moves the bootstrap's draws too, as in a study.
     let mut bootstrap = study.evaluate.bootstrap;
     bootstrap.seed = bootstrap.seed.wrapping_add(study.seed);
     let scores = score(
         &Rule::of(&task.task.manifest),
-        &cases,
-        &predicted,
+        &task.cases(),
+        &task.merge(&predicted),
         &bootstrap,
     )?;
     let mut text = format!(

@@ -5,13 +5,14 @@ use super::setup::{Setup, TrainingOptions, find_task};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::{
-    Document, Entailment, Example, Prediction, Question, Record, Statement, Task, TaskType,
+    Document, Entailment, Example, Form, Prediction, Question, Record, Statement, Task, TaskType,
     TextPair,
 };
 use metaprompt_study::{Answerer, Decoding, EncodedExample, Encoder, Observer, Stages};
 use metaprompt_tuning::adapter::Adapter;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -21,8 +22,9 @@ use std::path::PathBuf;
 /// classification and summaries, {"premise": …, "hypothesis": …} for
 /// entailment, {"question": …, "context": …} for questions, with "choices": […]
 /// where the task is multiple choice; an "id" (text or number) is kept.
-/// Entities come back with byte offsets into the text. Texts that are too long
-/// are cut where the manifest allows it, and their answers say "cut": true.
+/// Entities and relations come back with byte offsets into the text. Texts that
+/// are too long are read in windows or cut, as the manifest says; answers about
+/// cut ones say "cut": true.
 ///
 /// Example: metaprompt predict jnlpba --adapter runs/jnlpba/adapter
 /// --input notes.jsonl
@@ -133,16 +135,24 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     );
     let answers = answerer.answer(&task, &encoded.examples, &mut progress)?;
     progress.end("");
-    // None was skipped, so the ids are those of the answers.
+    let cut: HashSet<&str> = encoded
+        .examples
+        .iter()
+        .filter(|e| e.cut)
+        .map(|e| e.example.whole_id())
+        .collect();
+    let predictions: Vec<Prediction> = answers.into_iter().map(|a| a.prediction).collect();
+    let shown = encoded.examples.iter().map(|e| &e.example);
+    // None was skipped, so the ids are those of the answers about whole texts.
     let lines: Vec<Value> = ids
         .iter()
-        .zip(encoded.examples.iter().zip(&answers))
-        .map(|(id, (example, answer))| {
+        .zip(task.merge(shown, &predictions))
+        .map(|(id, whole)| {
             let Prediction {
                 answer, unusable, ..
-            } = &answer.prediction;
+            } = &whole.prediction;
             let mut line = json!({ "id": id, "answer": answer, "unusable": unusable });
-            if example.cut {
+            if cut.contains(whole.id.as_str()) {
                 line["cut"] = true.into();
             }
             line
@@ -153,14 +163,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Names the examples that aren't among the encoded ones, which are in the same
-/// order.
+/// Names the examples that aren't among the encoded ones.
 fn left_out(examples: &[Example], encoded: &[EncodedExample]) -> String {
     const NAMED: usize = 20;
-    let mut kept = encoded.iter().peekable();
+    let kept: HashSet<&str> = encoded.iter().map(|e| e.example.whole_id()).collect();
     let ids: Vec<&str> = examples
         .iter()
-        .filter(|e| kept.next_if(|k| k.example.id == e.id).is_none())
+        .filter(|e| !kept.contains(e.id.as_str()))
         .map(|e| e.id.as_str())
         .collect();
     let named = ids[..ids.len().min(NAMED)].join(", ");
@@ -184,6 +193,7 @@ fn read(args: &Args, task: &Task) -> Result<Vec<(Value, Example)>> {
             .with_context(|| format!("{name}: can't be read as UTF-8"))?
     };
     let mut examples = Vec::new();
+    let mut used = HashSet::new();
     for (number, line) in text
         .lines()
         .enumerate()
@@ -201,6 +211,11 @@ fn read(args: &Args, task: &Task) -> Result<Vec<(Value, Example)>> {
             None => ((number + 1).to_string(), json!((number + 1).to_string())),
             Some(Id::Text(id)) => (id.clone(), json!(id)),
             Some(Id::Number(id)) => (id.to_string(), json!(id)),
+        };
+        // Windows of two texts must not be taken for those of one.
+        let id = match used.insert(id.clone()) {
+            true => id,
+            false => format!("{id}#{}", number + 1),
         };
         let record = record(task, line).with_context(|| format!("{name}: line {}", number + 1))?;
         let document = id.clone();
@@ -229,10 +244,10 @@ fn record(task: &Task, line: Line) -> Result<Record> {
         })
     };
     Ok(match task.manifest.task_type {
-        TaskType::Ner => {
+        TaskType::Ner | TaskType::Re if task.manifest.form() != Form::Pairs => {
             Record::Document(Document::new(field(line.text, "text")?, vec![], vec![])?)
         }
-        TaskType::Re => Record::Statement(Statement {
+        TaskType::Ner | TaskType::Re => Record::Statement(Statement {
             text: field(line.text, "text")?,
             label: String::new(),
         }),
