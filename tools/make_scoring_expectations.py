@@ -30,6 +30,21 @@ FIXTURES = pathlib.Path(__file__).parent.parent / "crates/scoring/tests/fixtures
 TYPES = ["drug", "effect", "dose"]
 
 
+# What tokenizers and normalisers treat in their own ways.
+ODD = [
+    *["a", "the", "An", "A", "b", "Z", " ", " ", " ", " ", "the.", "th", "e", "x."],
+    *["\u00e9", "\u00c9", "\u0130", "\u00df", "\ufb01", "\u00b2", "\u00bd", "\u2167", "\u2460"],
+    *["\u0301", "\u0663", "\u4e2d", "\u03a3", "\u0391\u03a3", "\u2013", "\u2019"],
+    *["\u00a0", "\u2003", "\u200b", "\x1c", "\x1f", "\x85", "\n", "\r\n", "\t"],
+    *[".", ",", "-", "-\n", "_", "'", '"', "&", "&amp;", "&lt;", "<skipped>", "(", ")", "%"],
+    *["3", "4.5", "1,000", "9-", "-9", ".5", "/", "@", "\\", "{", "~", "`", "$"],
+]
+
+
+def odd_text(rng, length):
+    return "".join(rng.choice(ODD) for _ in range(rng.randrange(length)))
+
+
 def spans(tags):
     """[type, first token, one past the last token] of every IOB2 entity."""
     found, start = [], None
@@ -234,6 +249,10 @@ def rouge_cases(rng):
             for line in rng.sample(lines, rng.randrange(1, len(lines) + 1))
         ]
         pairs.append(("\n".join(lines), rng.choice(["\n", "\n\n", " "]).join(answer)))
+    for _ in range(40):
+        reference = odd_text(rng, 50)
+        answer = reference[rng.randrange(1 + len(reference)) :] + odd_text(rng, 20)
+        pairs.append((reference, answer))
     scorer = rouge_scorer.RougeScorer(
         ["rouge1", "rouge2", "rougeL", "rougeLsum"], use_stemmer=True
     )
@@ -279,6 +298,9 @@ def squad_cases(rng):
         answer = [w.upper() if rng.random() < 0.2 else w for w in rng.choice(right).split()]
         answer = [w for w in answer if rng.random() < 0.8]
         cases.append((right, " ".join(answer)))
+    for _ in range(60):
+        right = [odd_text(rng, 10) for _ in range(rng.choice([1, 2]))]
+        cases.append((right, odd_text(rng, 10) if rng.random() < 0.5 else right[-1].upper()))
     out = []
     for right, answer in cases:
         scores = squad(
@@ -354,6 +376,11 @@ def sari_cases(rng):
 
             corpus.append((" ".join(source), [rewrite() for _ in range(texts)], rewrite()))
         corpora.append(corpus)
+    for _ in range(25):
+        source = odd_text(rng, 40)
+        right = [source[: rng.randrange(1 + len(source))] + odd_text(rng, 9) for _ in range(2)]
+        answer = source[rng.randrange(1 + len(source)) :] + odd_text(rng, 9)
+        corpora.append([(source, right, answer)])
     return [
         {
             "examples": [
