@@ -193,6 +193,30 @@ pub enum CorpusError {
         /// The label set.
         known: Box<str>,
     },
+    /// A line or a record is longer than any corpus has one.
+    #[error(
+        "{place}: a line or record of more than {limit} bytes; is this the right file, and is \
+         every quote closed?"
+    )]
+    LongRecord {
+        /// Where.
+        place: Place,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// A row has no record in the files that a manifest joins.
+    #[error(
+        "{place}: the join `{join}` has no record for `{key}`; correct the files, or set \
+         `optional = true` in its `[[join]]`"
+    )]
+    NotJoined {
+        /// The row.
+        place: Place,
+        /// Name of the join.
+        join: String,
+        /// What was looked for: an id, or a hash of what is longer than one.
+        key: String,
+    },
     /// Annotations don't fit their text or each other.
     #[error("{place}: {source}")]
     Record {

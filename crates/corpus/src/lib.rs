@@ -24,13 +24,16 @@
 //! (rows and annotated texts to `record`s) → `read` and `split` → `template` and
 //! `render` and `forms` → `parse` → `prediction`.
 
+mod braces;
 mod dataset;
 mod error;
 mod examples;
 mod few_shot;
 mod forms;
+mod ids;
 mod kinds;
 mod leaks;
+mod length;
 mod line_reader;
 mod manifest;
 mod parse;
@@ -40,9 +43,11 @@ mod readers;
 mod record;
 mod render;
 mod round_trip;
+mod sampling;
 mod seeded;
 mod source;
 mod split;
+mod stream;
 mod task;
 mod template;
 mod text;
@@ -54,10 +59,7 @@ pub use error::{CorpusError, Place};
 pub use few_shot::few_shot;
 pub use kinds::{Metric, Role, Split, TaskType};
 pub use leaks::{Leak, Leaks};
-pub use manifest::{
-    Candidates, Carve, Documents, Fields, Files, Form, IdList, Label, Length, Manifest, Sampling,
-    Select, SplitRule, Template, Unit, UnlistedLabels, WhenLong, WholeRule,
-};
+pub use manifest::*;
 pub use prediction::{Answer, Prediction, RelationAnswer, RelationEnd, Unusable, UnusableReason};
 pub use readers::*;
 pub use record::{

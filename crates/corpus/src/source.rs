@@ -91,7 +91,8 @@ impl Task {
         Ok(files)
     }
 
-    fn files_at(
+    /// The files that a path of a manifest stands for.
+    pub(crate) fn files_at(
         &self,
         path: &Path,
         split: Split,

@@ -1,6 +1,6 @@
 //! Makes the splits that a corpus doesn't have, without dividing a document.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::examples::Found;
 use crate::seeded::rank;
@@ -12,27 +12,37 @@ const SLACK: f64 = 1.25;
 /// `found`, whole groups at a time: examples of one document, or with a tie in
 /// common, stay on one side. Order within both sides is kept.
 ///
-/// Groups are taken in an order that the seed decides until enough has moved.
+/// Those that have a document or a tie in common with `into`, the examples that
+/// they are added to, go first. The other groups are taken in an order that the seed decides until enough has moved.
 /// A group that would overshoot by more than a quarter is passed over, so that
 /// one large group doesn't become the whole split.
-pub(crate) fn carve(found: &mut Vec<Found>, wanted: usize, seed: u64, purpose: &str) -> Vec<Found> {
+pub(crate) fn carve(
+    found: &mut Vec<Found>,
+    into: &[Found],
+    wanted: usize,
+    seed: u64,
+    purpose: &str,
+) -> Vec<Found> {
+    let there: HashSet<(&str, bool)> = into.iter().flat_map(keys).collect();
     let groups = groups(found);
-    let mut order: Vec<(u64, &Vec<usize>)> = groups
+    let mut order: Vec<(bool, u64, &Vec<usize>)> = groups
         .values()
         .map(|members| {
             // Named by its smallest member id, so that the order of files
             // doesn't matter.
             let name = members.iter().map(|&i| &found[i].example.id).min();
             let name = name.map_or("", String::as_str);
-            (rank(seed, purpose, name), members)
+            let mut all_keys = members.iter().flat_map(|&i| keys(&found[i]));
+            let apart = !all_keys.any(|key| there.contains(&key));
+            (apart, rank(seed, purpose, name), members)
         })
         .collect();
-    order.sort_by_key(|(rank, members)| (*rank, members.len()));
+    order.sort_by_key(|(apart, rank, members)| (*apart, *rank, members.len()));
     let most = (wanted as f64 * SLACK).ceil() as usize;
     let mut moves = vec![false; found.len()];
     let mut moved = 0;
-    for (_, members) in order {
-        if moved >= wanted || moved + members.len() > most {
+    for (apart, _, members) in order {
+        if apart && (moved >= wanted || moved + members.len() > most) {
             continue;
         }
         moved += members.len();
@@ -53,8 +63,7 @@ fn groups(found: &[Found]) -> BTreeMap<usize, Vec<usize>> {
     let mut parent: Vec<usize> = (0..found.len()).collect();
     let mut first: HashMap<(&str, bool), usize> = HashMap::new();
     for (i, one) in found.iter().enumerate() {
-        let keys = one.ties.iter().map(|tie| (tie.as_str(), true));
-        for key in keys.chain([(one.example.document.as_str(), false)]) {
+        for key in keys(one) {
             let other = *first.entry(key).or_insert(i);
             let (a, b) = (root(&mut parent, i), root(&mut parent, other));
             parent[a.max(b)] = a.min(b);
@@ -65,6 +74,13 @@ fn groups(found: &[Found]) -> BTreeMap<usize, Vec<usize>> {
         groups.entry(root(&mut parent, i)).or_default().push(i);
     }
     groups
+}
+
+/// What an example may have in common with others of its group: whether it is
+/// a tie, or a document.
+fn keys(one: &Found) -> impl Iterator<Item = (&str, bool)> {
+    let ties = one.ties.iter().map(|tie| (tie.as_str(), true));
+    ties.chain([(one.example.document.as_str(), false)])
 }
 
 fn root(parent: &mut [usize], mut i: usize) -> usize {

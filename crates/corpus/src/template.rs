@@ -1,5 +1,6 @@
 //! Input templates: text with `{slots}`.
 
+use crate::braces::{Part, parts};
 use crate::kinds::TaskType;
 use crate::manifest::{Form, Manifest};
 
@@ -109,36 +110,22 @@ impl InputTemplate {
 
 fn parse(source: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
-    let mut literal = String::new();
-    let mut rest = source;
-    while let Some(at) = rest.find(['{', '}']) {
-        literal.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            literal.push_str(brace);
-            rest = after;
-            continue;
-        }
-        let slot = rest.split_once('}').filter(|_| brace == "{");
-        let Some((name, after)) = slot else {
-            return Err("has a single brace; write `{{` or `}}` for a brace".to_owned());
+    for part in parts(source)? {
+        let piece = match part {
+            Part::Literal(text) => Piece::Literal(text),
+            Part::Slot(name) => {
+                let known = SLOTS.iter().find(|(known, _)| *known == name);
+                let Some((_, slot)) = known else {
+                    return Err(format!("has an unknown slot `{{{name}}}`"));
+                };
+                let slot = Piece::Slot(*slot);
+                if pieces.contains(&slot) {
+                    return Err(format!("has the slot `{{{name}}}` twice"));
+                }
+                slot
+            }
         };
-        let Some((_, slot)) = SLOTS.iter().find(|(known, _)| *known == name) else {
-            return Err(format!("has an unknown slot `{{{name}}}`"));
-        };
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-        }
-        if pieces.contains(&Piece::Slot(*slot)) {
-            return Err(format!("has the slot `{{{name}}}` twice"));
-        }
-        pieces.push(Piece::Slot(*slot));
-        rest = after;
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
+        pieces.push(piece);
     }
     Ok(pieces)
 }
@@ -183,19 +170,6 @@ fn default_source(manifest: &Manifest) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn braces_double_to_stand_for_themselves() {
-        let pieces = parse("a {{b}} {text}:").expect("parses");
-        assert_eq!(
-            pieces,
-            [
-                Piece::Literal("a {b} ".into()),
-                Piece::Slot(Slot::Text),
-                Piece::Literal(":".into())
-            ]
-        );
-    }
 
     #[test]
     fn broken_templates_are_refused() {

@@ -55,6 +55,14 @@ pub enum WarningKind {
     InputCut,
     /// A text was divided into windows, as the manifest asks.
     Windowed,
+    /// Rows that `[[where]]` leaves out.
+    Filtered,
+    /// A row without a record in an optional join, though it names one.
+    NotJoined,
+    /// An answer that doesn't stand where the file says was found nearby.
+    AnswerMoved,
+    /// A question whose answer isn't in its context was left out.
+    AnswerNotFound,
     /// Negative training examples were left out, as the manifest asks.
     NegativesThinned,
     /// Examples over the manifest's cap were left out.
@@ -79,6 +87,10 @@ impl fmt::Display for WarningKind {
             Self::TooLong => "examples with a too long input left out",
             Self::InputCut => "inputs cut to the manifest's length",
             Self::Windowed => "texts divided into windows",
+            Self::Filtered => "rows left out by `[[where]]`",
+            Self::NotJoined => "rows without the record that an optional join names",
+            Self::AnswerMoved => "answers found beside the place that the file says",
+            Self::AnswerNotFound => "questions left out whose answer isn't in the context",
             Self::NegativesThinned => "negative training examples left out by the manifest",
             Self::OverCap => "examples over the manifest's cap left out",
         })

@@ -1,10 +1,16 @@
 //! Rows and annotated texts → examples, by the manifest.
 
 mod candidates;
+mod choices;
 mod context;
 mod documents;
+mod joined;
+mod lookup;
 mod rows;
 
+pub(crate) use choices::choice_letters;
 pub(crate) use context::{Context, Found};
 pub(crate) use documents::push_document;
-pub(crate) use rows::{choice_letters, push_row};
+pub(crate) use joined::Joined;
+pub(crate) use lookup::FieldUse;
+pub(crate) use rows::{Selection, push_row, short_id};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::one_or_many;
 use crate::kinds::Split;
 
 /// Files or folders per split, relative to the data folder. A folder stands
@@ -62,74 +63,54 @@ impl Select {
     }
 }
 
-/// A file of ids (the keys of a JSON object, a JSON list, or text with one id a
-/// line or several in quotes with commas between) and whether it lists what to
-/// take or what to leave. The ids are of examples, or for formats of annotated
-/// texts of documents.
+/// A file of ids and whether it lists what to take or what to leave. The ids
+/// are the keys of a JSON object, a JSON list, or the first word of each line
+/// (or several in quotes with commas between).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdList {
-    /// Take the examples whose id is in this file.
-    In(String),
-    /// Take the examples whose id isn't.
-    NotIn(String),
+#[serde(try_from = "RawIdList", into = "RawIdList")]
+pub struct IdList {
+    /// The file, relative to the data folder.
+    pub file: String,
+    /// Whether the listed ones are taken; else the others are.
+    pub take: bool,
+    /// What the ids are of: a field of the rows, or `document` for annotated
+    /// texts; the example's id when absent.
+    pub by: Option<String>,
 }
 
-/// Which fields of a row hold what. A field is a column's header (or its
-/// number from 1 where there is no header), a dotted path into a JSON record
-/// (`@key` for the record's own key), or a path of child elements of an XML
-/// record, with `@` before an attribute. Which of them a task needs depends on
-/// its type.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fields {
-    /// The example's id; the record's number when absent.
+struct RawIdList {
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    listed: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// What the example belongs to, so that parts of it never land in two
-    /// splits; the example's id when absent.
+    not_in: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub document: Option<String>,
-    /// Further fields by which splitting keeps examples together: two
-    /// examples with an equal value in one of them stay on one side.
-    #[serde(default, with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
-    pub keep_together: Vec<String>,
-    /// `re`: the text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// `re` and `nli`: the label.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// `nli`: what is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub premise: Option<String>,
-    /// `nli`: what is claimed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hypothesis: Option<String>,
-    /// `qa`: what is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub question: Option<String>,
-    /// `qa`: the passage or passages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
-    /// `qa`: the fields of the options, in the order of their letters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub choices: Option<Vec<String>>,
-    /// `qa`: a label, a choice (by letter, by number from 1 or by its text)
-    /// or free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<String>,
-    /// `summ`: what is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// `summ`: what is to be written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
+    by: Option<String>,
 }
 
-impl Fields {
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
+impl TryFrom<RawIdList> for IdList {
+    type Error = &'static str;
+
+    fn try_from(raw: RawIdList) -> Result<Self, Self::Error> {
+        let (file, take) = match (raw.listed, raw.not_in) {
+            (Some(file), None) => (file, true),
+            (None, Some(file)) => (file, false),
+            _ => return Err("needs either `in` or `not_in`"),
+        };
+        let by = raw.by;
+        Ok(Self { file, take, by })
+    }
+}
+
+impl From<IdList> for RawIdList {
+    fn from(list: IdList) -> Self {
+        let (listed, not_in) = match list.take {
+            true => (Some(list.file), None),
+            false => (None, Some(list.file)),
+        };
+        let by = list.by;
+        Self { listed, not_in, by }
     }
 }
 
@@ -175,6 +156,10 @@ pub struct Carve {
     pub from: Split,
     /// About how much of its examples, over 0 and under 1.
     pub fraction: f64,
+    /// Whether they are added to the split's own files. Those that belong
+    /// together with examples of these files go first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub add: bool,
 }
 
 /// How many examples to keep.
@@ -240,30 +225,4 @@ pub enum WhenLong {
     KeepStart,
     /// The longest part loses its start.
     KeepEnd,
-}
-
-/// A string, or a list of strings.
-mod one_or_many {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a string or a list of strings")]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-        Ok(match OneOrMany::deserialize(d)? {
-            OneOrMany::One(one) => vec![one],
-            OneOrMany::Many(many) => many,
-        })
-    }
-
-    pub(super) fn serialize<S: Serializer>(paths: &[String], s: S) -> Result<S::Ok, S::Error> {
-        match paths {
-            [one] => one.serialize(s),
-            many => many.serialize(s),
-        }
-    }
 }

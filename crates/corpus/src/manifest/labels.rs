@@ -14,8 +14,12 @@ pub struct Label {
     /// Other spellings in the native files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Whether it says that there is no relation. Relation F1 counts the
-    /// other labels only.
+    /// Whether it is also meant where the field of the label is there, but
+    /// empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub when_empty: bool,
+    /// Whether it says that there is nothing to find: no relation, no right
+    /// answer. Relation F1 and positive F1 count the other labels only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub negative: bool,
 }
@@ -28,6 +32,7 @@ impl Label {
             words: None,
             aliases: Vec::new(),
             negative: false,
+            when_empty: false,
         }
     }
 
@@ -38,7 +43,9 @@ impl Label {
 
     /// Whether the native files mean this label by `raw`.
     pub fn is_written(&self, raw: &str) -> bool {
-        self.name == raw || self.aliases.iter().any(|alias| alias == raw)
+        (self.when_empty && raw.is_empty())
+            || self.name == raw
+            || self.aliases.iter().any(|alias| alias == raw)
     }
 }
 

@@ -4,16 +4,24 @@
 //! describes every key.
 
 mod documents;
+mod field_text;
+mod fields;
 mod files;
+mod joins;
 mod labels;
+mod one_or_many;
 mod validate;
+mod validate_rows;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 pub use documents::{Candidates, Documents, Form, Unit, WholeRule};
-pub use files::{Carve, Fields, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
+pub use field_text::{FieldText, Piece};
+pub use fields::{AnswerBy, Choices, Fields};
+pub use files::{Carve, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
+pub use joins::{Filter, Join, JoinFiles};
 pub use labels::{Label, UnlistedLabels};
 pub(crate) use labels::{find as find_label, names as label_names};
 
@@ -55,6 +63,12 @@ pub struct Manifest {
     /// Which fields of a row hold what.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
+    /// Which rows are examples; all when there is no rule.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+    /// Records of other files that belong to a row.
+    #[serde(default, rename = "join", skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<Join>,
     /// The label set; empty for free text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
@@ -134,6 +148,17 @@ impl Manifest {
             _ => Form::Lines,
         };
         self.template.form.unwrap_or(default)
+    }
+
+    /// Every field of a row that is named anywhere.
+    pub(crate) fn row_fields(&self) -> Vec<&str> {
+        let mut fields = self.fields.all();
+        fields.extend(self.filters.iter().map(|filter| filter.field.as_str()));
+        fields.extend(self.joins.iter().flat_map(Join::needs));
+        for split in Split::ALL {
+            fields.extend(self.select.of(split).and_then(|list| list.by.as_deref()));
+        }
+        fields
     }
 
     /// The paths of a split, relative to the data folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Manifest;
 use super::documents::{Candidates, Form};
-use super::files::{Fields, WhenLong};
+use super::files::WhenLong;
 use crate::error::CorpusError;
 use crate::kinds::{Metric, Split, TaskType};
 use crate::template::InputTemplate;
@@ -21,6 +21,8 @@ pub(super) fn validate(manifest: &Manifest, path: &Path) -> Result<(), CorpusErr
     check.documents()?;
     check.files()?;
     check.fields()?;
+    check.filters()?;
+    check.joins()?;
     check.labels()?;
     check.metric()?;
     check.template()?;
@@ -28,13 +30,13 @@ pub(super) fn validate(manifest: &Manifest, path: &Path) -> Result<(), CorpusErr
     check.numbers()
 }
 
-struct Check<'a> {
-    manifest: &'a Manifest,
-    path: &'a Path,
+pub(super) struct Check<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) path: &'a Path,
 }
 
 impl Check<'_> {
-    fn fail<T>(&self, key: &str, problem: impl Into<String>) -> Result<T, CorpusError> {
+    pub(super) fn fail<T>(&self, key: &str, problem: impl Into<String>) -> Result<T, CorpusError> {
         Err(CorpusError::ManifestValue {
             path: self.path.to_owned(),
             key: key.to_owned(),
@@ -131,10 +133,13 @@ impl Check<'_> {
             for relative in self.manifest.files.of(split) {
                 self.relative(&key, relative)?;
             }
-            if let Some(super::IdList::In(file) | super::IdList::NotIn(file)) =
-                self.manifest.select.of(split)
-            {
-                self.relative(&format!("select.{split}"), file)?;
+            if let Some(list) = self.manifest.select.of(split) {
+                self.relative(&format!("select.{split}"), &list.file)?;
+                let by = list.by.as_deref().filter(|by| *by != "document");
+                if by.is_some() && self.manifest.reader.gives_documents() {
+                    let problem = "can only be by `document` in annotated texts";
+                    return self.fail(&format!("select.{split}"), problem);
+                }
                 if self.manifest.files.of(split).is_empty() {
                     return self.fail(&format!("select.{split}"), format!("needs `{key}`"));
                 }
@@ -144,7 +149,7 @@ impl Check<'_> {
     }
 
     // A manifest may come from anywhere; it reads below the data folder only.
-    fn relative(&self, key: &str, relative: &str) -> Result<(), CorpusError> {
+    pub(super) fn relative(&self, key: &str, relative: &str) -> Result<(), CorpusError> {
         let mut components = Path::new(relative).components();
         let below = components.all(|c| matches!(c, std::path::Component::Normal(_)));
         if relative.is_empty() || !below {
@@ -152,40 +157,6 @@ impl Check<'_> {
                 key,
                 format!("is `{relative}`; it must be a path below the data folder, without `..`"),
             );
-        }
-        Ok(())
-    }
-
-    fn fields(&self) -> Result<(), CorpusError> {
-        let fields = &self.manifest.fields;
-        if self.manifest.reader.gives_documents() {
-            if !fields.is_empty() {
-                return self.fail("fields", "is only for csv, tsv, json, jsonl and xml");
-            }
-            return Ok(());
-        }
-        let (needed, allowed): (&[&str], &[&str]) = match self.manifest.task_type {
-            TaskType::Ner => (&[], &[]),
-            TaskType::Re => (&["text", "label"], &[]),
-            TaskType::Nli => (&["premise", "hypothesis", "label"], &[]),
-            TaskType::Qa => (&["question", "answer"], &["context", "choices"]),
-            TaskType::Summ => (&["source", "target"], &[]),
-        };
-        for (name, given) in named(fields) {
-            if needed.contains(&name) && !given {
-                return self.fail(&format!("fields.{name}"), "is missing");
-            }
-            if given && !needed.contains(&name) && !allowed.contains(&name) {
-                return self.fail(
-                    &format!("fields.{name}"),
-                    format!("isn't for tasks of type `{}`", self.manifest.task_type),
-                );
-            }
-        }
-        if let Some(choices) = &fields.choices
-            && !(2..=26).contains(&choices.len())
-        {
-            return self.fail("fields.choices", "must list 2 to 26 fields");
         }
         Ok(())
     }
@@ -231,9 +202,18 @@ impl Check<'_> {
                     return self.fail("labels", format!("`{name}` is listed twice"));
                 }
             }
-            if label.negative && manifest.task_type != TaskType::Re {
-                return self.fail("labels", format!("`{shown}`: `negative` is only for `re`"));
+            let mentions = manifest.task_type == TaskType::Ner;
+            if label.negative && mentions {
+                let problem = format!("`{shown}`: `negative` isn't for `ner`");
+                return self.fail("labels", problem);
             }
+            if label.when_empty && manifest.reader.gives_documents() {
+                let problem = format!("`{shown}`: `when_empty` is only for rows");
+                return self.fail("labels", problem);
+            }
+        }
+        if labels.iter().filter(|label| label.when_empty).count() > 1 {
+            return self.fail("labels", "only one label can have `when_empty = true`");
         }
         if manifest.task_type == TaskType::Ner && words.contains("none") {
             return self.fail("labels", "can't use the word `none`: it means no mention");
@@ -246,10 +226,28 @@ impl Check<'_> {
         let usable: &[Metric] = match manifest.task_type {
             TaskType::Ner => &[Metric::EntityF1, Metric::EntityF1Lenient],
             TaskType::Re => &[Metric::RelationF1, Metric::Accuracy, Metric::MacroF1],
-            TaskType::Nli | TaskType::Qa if manifest.is_closed() => {
-                &[Metric::Accuracy, Metric::MacroF1]
-            }
-            _ => &[Metric::RougeL, Metric::Rouge1, Metric::Rouge2],
+            TaskType::Nli => &[Metric::Accuracy, Metric::MacroF1, Metric::PositiveF1],
+            TaskType::Qa if manifest.is_closed() => &[
+                Metric::Accuracy,
+                Metric::MacroF1,
+                Metric::PositiveF1,
+                Metric::Mrr,
+            ],
+            TaskType::Qa => &[
+                Metric::TokenF1,
+                Metric::ExactMatch,
+                Metric::RougeL,
+                Metric::RougeLsum,
+                Metric::Rouge1,
+                Metric::Rouge2,
+            ],
+            TaskType::Summ => &[
+                Metric::RougeL,
+                Metric::RougeLsum,
+                Metric::Rouge1,
+                Metric::Rouge2,
+                Metric::Sari,
+            ],
         };
         if !usable.contains(&manifest.metric) {
             let usable: Vec<&str> = usable.iter().map(|metric| metric.name()).collect();
@@ -262,11 +260,22 @@ impl Check<'_> {
         }
         let has_negative = manifest.labels.iter().any(|label| label.negative);
         let all_negative = manifest.labels.iter().all(|label| label.negative);
+        let by_positives = matches!(
+            manifest.metric,
+            Metric::RelationF1 | Metric::PositiveF1 | Metric::Mrr
+        );
         let needs_negative = !listed(manifest) && !has_negative;
-        if manifest.metric == Metric::RelationF1 && (needs_negative || all_negative) {
+        if by_positives && (needs_negative || all_negative) {
+            let problem = format!(
+                "needs `negative = true` on the labels that {} doesn't count, and one without",
+                manifest.metric
+            );
+            return self.fail("labels", problem);
+        }
+        if manifest.metric == Metric::Mrr && manifest.fields.document.is_none() {
             return self.fail(
-                "labels",
-                "needs `negative = true` on the labels that mean no relation, and one without",
+                "fields.document",
+                "is missing: mrr ranks the examples of each",
             );
         }
         Ok(())
@@ -301,8 +310,15 @@ impl Check<'_> {
                 continue;
             };
             let key = format!("split.{split}");
-            if !manifest.files.of(split).is_empty() {
-                return self.fail(&key, format!("is of no use beside `files.{split}`"));
+            if carve.from == split {
+                return self.fail(&key, "takes from itself");
+            }
+            if manifest.files.of(split).is_empty() == carve.add {
+                let problem = match carve.add {
+                    true => format!("adds to `files.{split}`, which is missing"),
+                    false => format!("needs `add = true` beside `files.{split}`"),
+                };
+                return self.fail(&key, problem);
             }
             if manifest.files.of(carve.from).is_empty() {
                 return self.fail(
@@ -374,19 +390,4 @@ impl Check<'_> {
 fn listed(manifest: &Manifest) -> bool {
     let lines = manifest.form() == Form::Lines;
     manifest.task_type == TaskType::Re && manifest.reader.gives_documents() && lines
-}
-
-fn named(fields: &Fields) -> [(&'static str, bool); 10] {
-    [
-        ("text", fields.text.is_some()),
-        ("label", fields.label.is_some()),
-        ("premise", fields.premise.is_some()),
-        ("hypothesis", fields.hypothesis.is_some()),
-        ("question", fields.question.is_some()),
-        ("context", fields.context.is_some()),
-        ("choices", fields.choices.is_some()),
-        ("answer", fields.answer.is_some()),
-        ("source", fields.source.is_some()),
-        ("target", fields.target.is_some()),
-    ]
 }

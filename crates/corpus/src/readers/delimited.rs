@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
-use crate::text::read_text;
+use crate::stream::{TextFile, stream_error};
+use crate::warning::Warnings;
 
 /// Options of the `csv` format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,12 @@ impl Format for Csv {
 }
 
 impl RowFormat for Csv {
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
         let separator = u8::try_from(self.separator).unwrap_or(b',');
         read_table(file, self.header, self.quoting, separator, take)
     }
@@ -79,7 +85,12 @@ impl Format for Tsv {
 }
 
 impl RowFormat for Tsv {
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
         read_table(file, self.header, self.quoting, b'\t', take)
     }
 }
@@ -91,20 +102,22 @@ fn read_table(
     separator: u8,
     take: &mut TakeRow<'_>,
 ) -> Result<(), CorpusError> {
-    let text = read_text(file)?;
+    let source = TextFile::open(file)?;
+    let budget = source.budget();
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .delimiter(separator)
         .quoting(quoting)
-        .from_reader(text.as_bytes());
+        .from_reader(source);
     let mut names: Option<Vec<String>> = None;
     let mut number = 0;
     let mut cells = csv::StringRecord::new();
     loop {
+        let start = usize::try_from(reader.position().line()).ok();
         match reader.read_record(&mut cells) {
-            Ok(true) => {}
+            Ok(true) => budget.renew(),
             Ok(false) => return Ok(()),
-            Err(error) => return Err(table_error(file, &error)),
+            Err(error) => return Err(table_error(file, start, error)),
         }
         let line = cells
             .position()
@@ -122,6 +135,7 @@ fn read_table(
         let row = Cells {
             names: names.as_deref(),
             cells: &cells,
+            place: &place,
         };
         take(&place, number, &row)?;
     }
@@ -130,38 +144,57 @@ fn read_table(
 struct Cells<'a> {
     names: Option<&'a [String]>,
     cells: &'a csv::StringRecord,
+    place: &'a Place,
 }
 
 impl Row for Cells<'_> {
     fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
-        let column = match self.names {
-            Some(names) => names.iter().position(|name| name == field),
-            None => field.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
-        };
+        let column = column_of(self.names, field, self.place)?;
         let cell = column.and_then(|column| self.cells.get(column));
         Ok(cell.map(|cell| vec![cell.to_owned()]))
     }
 }
 
-fn table_error(file: &Path, error: &csv::Error) -> CorpusError {
+/// The column that a field means, from 0: by its header, or by its number from
+/// 1 where there is no header.
+pub(super) fn column_of(
+    names: Option<&[String]>,
+    field: &str,
+    place: &Place,
+) -> Result<Option<usize>, CorpusError> {
+    let Some(names) = names else {
+        return Ok(field.parse::<usize>().ok().and_then(|n| n.checked_sub(1)));
+    };
+    let mut columns = names.iter().enumerate().filter(|(_, name)| *name == field);
+    match (columns.next(), columns.next()) {
+        (Some(_), Some(_)) => Err(CorpusError::malformed(
+            place.clone(),
+            format!("two columns are called `{field}`; rename one"),
+        )),
+        (first, _) => Ok(first.map(|(column, _)| column)),
+    }
+}
+
+fn table_error(file: &Path, start: Option<usize>, error: csv::Error) -> CorpusError {
     let line = error
         .position()
         .and_then(|position| usize::try_from(position.line()).ok());
-    let problem = match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!(
-            "has {len} cells where the first row has {expected_len}; look for a stray separator \
-             or an unclosed quote"
-        ),
-        // The text is known to be UTF-8 and lies in memory, so what is left
-        // can only be a fault in the table itself.
-        _ => "isn't a row of a table".to_owned(),
-    };
     let place = Place {
         file: file.to_owned(),
-        line,
+        line: line.or(start),
         record: None,
     };
-    CorpusError::malformed(place, problem)
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => stream_error(place, error),
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => CorpusError::malformed(
+            place,
+            format!(
+                "has {len} cells where the first row has {expected_len}; look for a stray \
+                 separator or an unclosed quote"
+            ),
+        ),
+        _ => CorpusError::malformed(place, "isn't a row of a table"),
+    }
 }

@@ -3,23 +3,29 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Format, Row, RowFormat, Shape, TakeRow};
+use super::json_path::{Found, JsonRecord, records};
+use super::json_value::parse;
+use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
-use crate::text::{lines, read_text};
-
-/// Name of the field that holds a record's key in the object of records.
-const KEY: &str = "@key";
+use crate::manifest::Manifest;
+use crate::stream::LineFile;
+use crate::text::read_text;
+use crate::warning::Warnings;
 
 /// Options of the `json` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Json {
-    /// Dotted path to the list or object of records; the whole file when
-    /// absent.
+    /// Dotted path to the list or object of records, or with a `*` for every
+    /// element on the way; the whole file when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<String>,
+    /// Whether there is an object of columns instead: a list or an object of
+    /// cells for each field.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub columns: bool,
 }
 
 /// Options of the `jsonl` format: none.
@@ -35,48 +41,85 @@ impl Format for Json {
     fn shape(&self) -> Shape<'_> {
         Shape::Rows(self)
     }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        let path = self.records.as_deref();
+        if path.is_some_and(|path| path.split('.').any(str::is_empty)) {
+            return Err(("records", "has an empty step".to_owned()));
+        }
+        if self.columns && path.is_some_and(|path| path.contains('*')) {
+            return Err(("columns", "can't be used with `*` in `records`".to_owned()));
+        }
+        Ok(())
+    }
 }
 
 impl RowFormat for Json {
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
-        let root = parse(&text, file, 1)?;
-        let records = match &self.records {
-            None => &root,
-            Some(path) => at(&root, path).ok_or_else(|| CorpusError::MissingField {
-                place: Place::file(file),
-                field: path.clone(),
-            })?,
-        };
-        let mut push = |number: usize, key: Option<&str>, value: &Value| {
-            let shown = key.map_or_else(|| number.to_string(), str::to_owned);
-            let place = Place::record(file, None, shown);
-            let row = JsonRow {
-                key,
-                value,
-                place: &place,
+        let mut root = parse(&text, file, 1)?;
+        let mut path = self.records.as_deref();
+        if self.columns {
+            let table = JsonRecord::alone(&root);
+            let columns = match path.map(|path| table.find(path)) {
+                None => Some(&root),
+                Some(Found::Values(values)) => values.first().copied(),
+                Some(_) => None,
             };
-            take(&place, number, &row)
+            root = from_columns(columns, file)?;
+            path = None;
+        }
+        let mut number = 0;
+        records(&root, path, file, &mut |record, shown| {
+            number += 1;
+            let place = &Place::record(file, None, shown);
+            take(place, number, &JsonRow { record, place })
+        })
+    }
+}
+
+/// Columns as a list or an object of records.
+fn from_columns(columns: Option<&Value>, file: &Path) -> Result<Value, CorpusError> {
+    let wrong = |problem: String| CorpusError::malformed(Place::file(file), problem);
+    let Some(Value::Object(columns)) = columns else {
+        return Err(wrong(
+            "expected an object of columns; check `reader.records` and `reader.columns`".to_owned(),
+        ));
+    };
+    let mut rows: Vec<(String, Map<String, Value>)> = Vec::new();
+    for (i, (name, cells)) in columns.iter().enumerate() {
+        let cells: Vec<(String, &Value)> = match cells {
+            Value::Array(cells) => (1..).map(|n: usize| n.to_string()).zip(cells).collect(),
+            Value::Object(cells) => cells.iter().map(|(k, v)| (k.clone(), v)).collect(),
+            _ => {
+                return Err(wrong(format!(
+                    "column `{name}` is neither a list nor an object"
+                )));
+            }
         };
-        match records {
-            Value::Array(records) => {
-                for (i, value) in records.iter().enumerate() {
-                    push(i + 1, None, value)?;
-                }
-                Ok(())
-            }
-            Value::Object(records) => {
-                for (i, (key, value)) in records.iter().enumerate() {
-                    push(i + 1, Some(key), value)?;
-                }
-                Ok(())
-            }
-            _ => Err(CorpusError::malformed(
-                Place::file(file),
-                "expected a list or an object of records; check `reader.records`",
-            )),
+        if i == 0 {
+            let keys = cells.iter().map(|(key, _)| (key.clone(), Map::new()));
+            rows = keys.collect();
+        }
+        let same = rows.len() == cells.len() && rows.iter().zip(&cells).all(|(r, c)| r.0 == c.0);
+        if !same {
+            return Err(wrong(format!(
+                "column `{name}` has {} cells and the first column {}, or their keys differ",
+                cells.len(),
+                rows.len()
+            )));
+        }
+        for ((_, row), (_, cell)) in rows.iter_mut().zip(cells) {
+            row.insert(name.clone(), cell.clone());
         }
     }
+    let rows = rows.into_iter().map(|(key, row)| (key, Value::Object(row)));
+    Ok(Value::Object(rows.collect()))
 }
 
 impl Format for Jsonl {
@@ -90,78 +133,63 @@ impl Format for Jsonl {
 }
 
 impl RowFormat for Jsonl {
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
-        let text = read_text(file)?;
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
+        let mut lines = LineFile::open(file)?;
         let mut number = 0;
-        for line in lines(&text) {
-            if line.text.trim().is_empty() {
+        while let Some((line, text)) = lines.next_line()? {
+            if text.trim().is_empty() {
                 continue;
             }
             number += 1;
-            let place = Place::line(file, line.number);
-            let value = parse(line.text, file, line.number)?;
-            let row = JsonRow {
-                key: None,
-                value: &value,
-                place: &place,
-            };
-            take(&place, number, &row)?;
+            let place = &Place::line(file, line);
+            let value = parse(&text, file, line)?;
+            let record = &JsonRecord::alone(&value);
+            take(place, number, &JsonRow { record, place })?;
         }
         Ok(())
     }
 }
 
-/// Parses JSON that begins on line `first` of its file.
-pub(crate) fn parse(text: &str, file: &Path, first: usize) -> Result<Value, CorpusError> {
-    serde_json::from_str(text).map_err(|error| {
-        let line = (first + error.line()).saturating_sub(1);
-        let problem = match error.classify() {
-            serde_json::error::Category::Eof => "the JSON ends too early; is the file cut off?",
-            _ => "isn't JSON (or nests deeper than 128 levels)",
-        };
-        let place = Place::line(file, line);
-        CorpusError::malformed(place, format!("column {}: {problem}", error.column()))
-    })
-}
-
-/// The value at a dotted path; numbers step into lists, from 0.
-fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    // A key may itself hold a dot.
-    if let Some(found) = value.as_object().and_then(|object| object.get(path)) {
-        return Some(found);
-    }
-    path.split('.').try_fold(value, |value, step| match value {
-        Value::Object(object) => object.get(step),
-        Value::Array(list) => list.get(step.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
-struct JsonRow<'a> {
-    key: Option<&'a str>,
-    value: &'a Value,
-    place: &'a Place,
+/// A record and where it is.
+pub(super) struct JsonRow<'a> {
+    pub(super) record: &'a JsonRecord<'a>,
+    pub(super) place: &'a Place,
 }
 
 impl Row for JsonRow<'_> {
     fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
-        if field == KEY {
-            return Ok(self.key.map(|key| vec![key.to_owned()]));
-        }
-        let Some(value) = at(self.value, field) else {
-            return Ok(None);
+        let wrong = |problem| CorpusError::malformed(self.place.clone(), problem);
+        let values = match self.record.find(field) {
+            Found::Absent => return Ok(None),
+            Found::Key(key) => return Ok(Some(vec![key.to_owned()])),
+            Found::Values(values) => values,
+            Found::InSome => {
+                return Err(wrong(format!("some elements of `{field}` lack it")));
+            }
         };
-        let texts = match value {
-            Value::Array(list) => list.iter().map(scalar).collect(),
-            value => scalar(value).map(|text| vec![text]),
-        };
-        match texts {
-            Some(texts) => Ok(Some(texts)),
-            None => Err(CorpusError::malformed(
-                self.place.clone(),
-                format!("field `{field}` is neither text nor a list of texts"),
-            )),
+        let mut texts = Vec::with_capacity(values.len());
+        for value in values {
+            let found: Option<Vec<String>> = match value {
+                Value::Array(list) => list.iter().map(scalar).collect(),
+                value => scalar(value).map(|text| vec![text]),
+            };
+            let problem = || {
+                wrong(format!(
+                    "field `{field}` is neither text nor a list of texts"
+                ))
+            };
+            texts.extend(found.ok_or_else(problem)?);
         }
+        Ok(Some(texts))
+    }
+
+    fn keys(&self, field: &str) -> Option<Vec<String>> {
+        self.record.keys(field)
     }
 }
 

@@ -12,11 +12,20 @@ mod conll;
 mod ddi_xml;
 mod delimited;
 mod json;
+mod json_path;
+mod json_value;
+mod lines;
 mod offsets;
+mod one_file;
 mod ppi_xml;
 mod pubtator;
 mod sentence_xml;
+mod squad;
 mod tag_scheme;
+mod text_grid;
+mod text_grid_file;
+mod xlsx;
+mod xlsx_file;
 mod xmi;
 mod xml;
 mod xml_rows;
@@ -30,12 +39,17 @@ pub use brat::{Brat, Unannotated};
 pub use conll::{Conll, Separator};
 pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
-pub(crate) use json::parse as parse_json;
 pub use json::{Json, Jsonl};
+pub(crate) use json_value::parse as parse_json;
+pub use lines::Lines;
 pub use offsets::OffsetUnit;
+pub(crate) use one_file::OneFile;
 pub use ppi_xml::PpiXml;
 pub use pubtator::Pubtator;
+pub use squad::Squad;
 pub use tag_scheme::TagScheme;
+pub use text_grid::{Speaker, TextGrid};
+pub use xlsx::{Sheet, Xlsx};
 pub use xmi::Xmi;
 pub use xml_rows::XmlRows;
 
@@ -60,12 +74,20 @@ pub enum Reader {
     Json(Json),
     /// One JSON object a line.
     Jsonl(Jsonl),
+    /// Plain lines, also of parallel files.
+    Lines(Lines),
     /// Corpora of protein interactions in their unified XML.
     PpiXml(PpiXml),
     /// Abstracts with mentions of concepts and their relations.
     Pubtator(Pubtator),
+    /// SQuAD: articles, paragraphs and questions with answers by offset.
+    Squad(Squad),
+    /// Praat's interval tiers: who says what when.
+    TextGrid(TextGrid),
     /// Tab-separated values.
     Tsv(Tsv),
+    /// A sheet of a spreadsheet.
+    Xlsx(Xlsx),
     /// UIMA CAS: a text and an element per annotation.
     Xmi(Xmi),
     /// Elements that each hold a record.
@@ -81,9 +103,13 @@ impl Reader {
             Self::DdiXml(format) => format,
             Self::Json(format) => format,
             Self::Jsonl(format) => format,
+            Self::Lines(format) => format,
             Self::PpiXml(format) => format,
             Self::Pubtator(format) => format,
+            Self::Squad(format) => format,
+            Self::TextGrid(format) => format,
             Self::Tsv(format) => format,
+            Self::Xlsx(format) => format,
             Self::Xmi(format) => format,
             Self::Xml(format) => format,
         }
@@ -129,7 +155,12 @@ pub(crate) type OptionError = (&'static str, String);
 pub(crate) trait RowFormat {
     /// Reads one file and hands over its rows, one at a time, each with its
     /// place and its number in the file from 1.
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError>;
+    fn rows(
+        &self,
+        file: &Path,
+        warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError>;
 }
 
 /// Takes a row.
@@ -140,6 +171,11 @@ pub(crate) trait Row {
     /// The values of a field: one, or several where the format has lists.
     /// None when there is no such field.
     fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError>;
+
+    /// The keys of a field's values, where the format has them there.
+    fn keys(&self, _field: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// A format of texts with annotations.

@@ -10,6 +10,7 @@ use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
 use crate::text::read_text;
+use crate::warning::Warnings;
 
 /// Options of the `xml` format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,12 @@ impl Format for XmlRows {
 }
 
 impl RowFormat for XmlRows {
-    fn rows(&self, file: &Path, take: &mut TakeRow<'_>) -> Result<(), CorpusError> {
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let document = parse(&text, file)?;
         let lines = LineIndex::new(&text);
@@ -55,9 +61,9 @@ impl RowFormat for XmlRows {
 struct Element<'a, 'input>(Node<'a, 'input>);
 
 impl Row for Element<'_, '_> {
-    /// `.` is the element's own text, `@name` an attribute, anything else a
-    /// path of child elements that may end in an attribute. A path that leads
-    /// to several elements gives several values.
+    /// `.` is the element's own text, `@name` an attribute, `..` the element
+    /// around it, anything else a path of child elements that may end in an
+    /// attribute. A path that leads to several elements gives several values.
     fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
         if field == "." {
             return Ok(Some(vec![text_of(&self.0)]));
@@ -70,6 +76,10 @@ impl Row for Element<'_, '_> {
                     .filter_map(|node| node.attribute(name).map(str::to_owned))
                     .collect();
                 return Ok((!values.is_empty()).then_some(values));
+            }
+            if step == ".." {
+                nodes = nodes.iter().filter_map(Node::parent_element).collect();
+                continue;
             }
             nodes = nodes
                 .iter()

@@ -1,0 +1,249 @@
+//! SQuAD's JSON: articles of paragraphs with questions, whose answers are
+//! stretches of the paragraph.
+//!
+//! An answer that doesn't stand at its offset is looked for: the nearest
+//! occurrence counts. Whole articles as contexts are too long for most models,
+//! so `window` hands over a part of each that holds the answer.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json::JsonRow;
+use super::json_path::{Found, JsonRecord, records};
+use super::json_value::parse;
+use super::offsets::{OffsetUnit, Offsets};
+use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
+use crate::error::{CorpusError, Place};
+use crate::manifest::Manifest;
+use crate::seeded::rank;
+use crate::text::read_text;
+use crate::warning::{WarningKind, Warnings};
+
+/// Where the questions are in the file.
+const QUESTIONS: &str = "data.*.paragraphs.*.qas.*";
+/// The least window that can hold an answer with some of its context.
+const LEAST_WINDOW: usize = 200;
+
+/// Options of the `squad` format.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Squad {
+    /// The most characters of a context. What is handed over holds the answer,
+    /// at a place in it that depends on the question's id only. The whole
+    /// context when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// The answer of questions without one; they are left out and counted
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswerable: Option<String>,
+}
+
+impl Format for Squad {
+    fn extension(&self) -> &'static str {
+        "json"
+    }
+
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
+    }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        if self.window.is_some_and(|window| window < LEAST_WINDOW) {
+            return Err(("window", format!("must be at least {LEAST_WINDOW}")));
+        }
+        Ok(())
+    }
+}
+
+impl RowFormat for Squad {
+    fn rows(
+        &self,
+        file: &Path,
+        warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
+        let text = read_text(file)?;
+        let root = parse(&text, file, 1)?;
+        let mut number = 0;
+        records(&root, Some(QUESTIONS), file, &mut |record, shown| {
+            number += 1;
+            let place = &Place::record(file, None, shown);
+            match self.question(record, place, warnings)? {
+                Some((context, answer)) => take(
+                    place,
+                    number,
+                    &QuestionRow {
+                        rest: JsonRow { record, place },
+                        context,
+                        answer,
+                    },
+                ),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+impl Squad {
+    /// The context as it is handed over, and the answer; none where the answer
+    /// isn't in it.
+    fn question<'v>(
+        &self,
+        record: &JsonRecord<'v>,
+        place: &Place,
+        warnings: &mut Warnings,
+    ) -> Result<Option<(&'v str, String)>, CorpusError> {
+        let context = string(record, "../context", place)?;
+        let id = JsonRow { record, place }
+            .values("id")?
+            .ok_or_else(|| missing("id", place))?
+            .join(" ");
+        let answers = match record.find("answers") {
+            Found::Values(values) => values.first().and_then(|list| list.as_array()),
+            _ => None,
+        };
+        let answers = answers.ok_or_else(|| missing("answers", place))?;
+        // Only the first is asked for: those of further annotators aren't read.
+        let others = answers.len().saturating_sub(1);
+        warnings.add_many(WarningKind::OtherAnnotation, &place.file, None, others);
+        let Some(answer) = answers.first() else {
+            let any = rank(0, "squad place", &id) % (context.len() as u64 + 1);
+            let any = context.floor_char_boundary(any as usize);
+            let answer = self.unanswerable.clone().unwrap_or_default();
+            return Ok(Some((self.part(context, (any, any), &id), answer)));
+        };
+        let answer = &JsonRecord::alone(answer);
+        let text = string(answer, "text", place)?;
+        let stated = match answer.find("answer_start") {
+            Found::Values(values) => values.first().and_then(|start| start.as_u64()),
+            _ => None,
+        };
+        let stated = stated.ok_or_else(|| missing("answers.0.answer_start", place))?;
+        let stated = usize::try_from(stated).ok();
+        let stated =
+            stated.and_then(|start| Offsets::new(context, OffsetUnit::Characters).byte(start));
+        let Some(start) = nearest(context, text, stated.unwrap_or(context.len())) else {
+            warnings.add(WarningKind::AnswerNotFound, &place.file, None);
+            return Ok(None);
+        };
+        if Some(start) != stated {
+            warnings.add(WarningKind::AnswerMoved, &place.file, None);
+        }
+        let span = (start, start + text.len());
+        Ok(Some((self.part(context, span, &id), text.to_owned())))
+    }
+
+    /// The part of a context that is handed over: it holds the given bytes,
+    /// and begins and ends at white space.
+    fn part<'c>(&self, context: &'c str, (from, to): (usize, usize), id: &str) -> &'c str {
+        let whole = context.chars().count();
+        let Some(window) = self.window.filter(|window| whole > *window) else {
+            return context;
+        };
+        let before = context[..from].chars().count();
+        let length = context[from..to].chars().count();
+        // How many of the spare characters stand before the answer.
+        let spare = window.saturating_sub(length);
+        let share = rank(0, "squad window", id) % (spare as u64 + 1);
+        let window = window.max(length);
+        let first = before.saturating_sub(share as usize).min(whole - window);
+        let index = Offsets::new(context, OffsetUnit::Characters);
+        let start = index.byte(first).unwrap_or(from);
+        let end = index.byte(first + window).unwrap_or(to);
+        let start = match context[start..from].find(char::is_whitespace) {
+            Some(space) if start > 0 => start + space,
+            _ => start,
+        };
+        let end = match context[to..end].rfind(char::is_whitespace) {
+            Some(space) if end < context.len() => to + space,
+            _ => end,
+        };
+        context[start..end].trim()
+    }
+}
+
+fn nearest(context: &str, text: &str, stated: usize) -> Option<usize> {
+    if text.is_empty() {
+        return None;
+    }
+    let found = context.match_indices(text).map(|(start, _)| start);
+    found.min_by_key(|start| start.abs_diff(stated))
+}
+
+/// A field that is a string.
+fn string<'v>(record: &JsonRecord<'v>, field: &str, place: &Place) -> Result<&'v str, CorpusError> {
+    let found = match record.find(field) {
+        Found::Values(values) => values.first().copied(),
+        _ => None,
+    };
+    found
+        .and_then(Value::as_str)
+        .ok_or_else(|| missing(field, place))
+}
+
+fn missing(field: &str, place: &Place) -> CorpusError {
+    CorpusError::MissingField {
+        place: place.clone(),
+        field: field.to_owned(),
+    }
+}
+
+struct QuestionRow<'a> {
+    rest: JsonRow<'a>,
+    context: &'a str,
+    answer: String,
+}
+
+impl Row for QuestionRow<'_> {
+    /// `context` and `answer` as they were put in order; the rest as the file
+    /// has it, from the question's own record.
+    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
+        match field {
+            "context" => Ok(Some(vec![self.context.to_owned()])),
+            "answer" => Ok(Some(vec![self.answer.clone()])),
+            field => self.rest.values(field),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_the_answer_and_whole_words() {
+        let words: Vec<String> = (0..400).map(|i| format!("w\u{b5}{i}")).collect();
+        let context = words.join(" ");
+        let squad = Squad {
+            window: Some(300),
+            unanswerable: None,
+        };
+        let mut places = std::collections::BTreeSet::new();
+        for i in (0..400).step_by(7) {
+            let from = context.find(&format!("w\u{b5}{i} ")).expect("word");
+            let to = from + words[i].len();
+            let part = squad.part(&context, (from, to), &format!("q{i}"));
+            assert!(part.chars().count() <= 300 && part.chars().count() > 250);
+            let at = part.split(' ').position(|word| word == words[i]);
+            places.insert(at.expect("holds the answer"));
+            assert!(part.split(' ').all(|word| words.iter().any(|w| w == word)));
+        }
+        assert!(
+            places.len() > 15,
+            "the answer's place gives nothing away: {places:?}"
+        );
+        let whole = squad.part(&context, (0, context.len()), "q");
+        assert_eq!(whole, context);
+    }
+
+    #[test]
+    fn answers_are_found_near_their_offset() {
+        assert_eq!(nearest("no, a no", "no", 7), Some(6));
+        assert_eq!(nearest("no, a no", "no", 1), Some(0));
+        assert_eq!(nearest("no", "yes", 0), None);
+        assert_eq!(nearest("no", "", 0), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! Spreadsheets (.xlsx): one row of a sheet is a record.
+//!
+//! Cells are read one after the other, so that a sheet that claims a thousand
+//! empty columns costs nothing. Rows without any cell are no records.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use calamine::{DataRef, ExcelDateTime};
+use serde::{Deserialize, Serialize};
+
+use super::delimited::column_of;
+use super::xlsx_file::{broken, open};
+use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
+use crate::error::{CorpusError, Place};
+use crate::manifest::Manifest;
+use crate::warning::Warnings;
+
+/// Options of the `xlsx` format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xlsx {
+    /// The sheet, by name or by number from 1; the first when absent.
+    #[serde(default)]
+    pub sheet: Sheet,
+    /// Whether the first row names the columns.
+    #[serde(default = "yes")]
+    pub header: bool,
+}
+
+/// A sheet of a spreadsheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected the name or the number of a sheet")]
+pub enum Sheet {
+    /// From 1.
+    Number(usize),
+    /// Its name.
+    Name(String),
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Sheet {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "number {number}"),
+            Self::Name(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
+impl Format for Xlsx {
+    fn extension(&self) -> &'static str {
+        "xlsx"
+    }
+
+    fn shape(&self) -> Shape<'_> {
+        Shape::Rows(self)
+    }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        if self.sheet == Sheet::Number(0) {
+            return Err(("sheet", "must be a name, or a number from 1".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl RowFormat for Xlsx {
+    fn rows(
+        &self,
+        file: &Path,
+        _warnings: &mut Warnings,
+        take: &mut TakeRow<'_>,
+    ) -> Result<(), CorpusError> {
+        let (mut workbook, sheet) = open(file, &self.sheet)?;
+        let mut reader = workbook
+            .worksheet_cells_reader(&sheet)
+            .map_err(|e| broken(file, None, &e))?;
+        let mut table = Table {
+            file,
+            names: None,
+            header: self.header,
+            records: 0,
+            take,
+        };
+        let mut cells = BTreeMap::new();
+        let mut row = 0;
+        loop {
+            let cell = reader
+                .next_cell()
+                .map_err(|e| broken(file, Some(row as usize + 1), &e))?;
+            let Some(cell) = cell else { break };
+            let (at, column) = cell.get_position();
+            if at != row {
+                table.row(row, std::mem::take(&mut cells))?;
+                if at < row {
+                    let place = Place::line(file, at as usize + 1);
+                    return Err(CorpusError::malformed(
+                        place,
+                        "the row comes after later rows",
+                    ));
+                }
+                row = at;
+            }
+            match value(cell.get_value()) {
+                Value::Text(text) if text.is_empty() => {}
+                value => {
+                    cells.insert(column, value);
+                }
+            }
+        }
+        table.row(row, cells)
+    }
+}
+
+/// What is in a cell.
+enum Value {
+    Text(String),
+    /// A formula without a result, such as `#N/A`.
+    Error,
+}
+
+fn value(data: &DataRef<'_>) -> Value {
+    Value::Text(match data {
+        DataRef::Int(number) => number.to_string(),
+        // Ids are numbers without a fraction.
+        DataRef::Float(number) => number.to_string(),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            text.clone()
+        }
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Bool(yes) => yes.to_string(),
+        DataRef::DateTime(time) => date(time),
+        DataRef::Error(_) => return Value::Error,
+        DataRef::Empty => String::new(),
+    })
+}
+
+/// As ISO 8601; a duration as its number of days.
+fn date(time: &ExcelDateTime) -> String {
+    // Excel's own range: beyond it there is no date to write.
+    let days = time.as_f64();
+    if time.is_duration() || !(0.0..2_958_466.0).contains(&days) {
+        return days.to_string();
+    }
+    let (year, month, day, hour, minute, second, _) = time.to_ymd_hms_milli();
+    match (hour, minute, second) {
+        (0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
+        _ => format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"),
+    }
+}
+
+struct Table<'t, 'c> {
+    file: &'t Path,
+    names: Option<Vec<String>>,
+    header: bool,
+    records: usize,
+    take: &'t mut TakeRow<'c>,
+}
+
+impl Table<'_, '_> {
+    fn row(&mut self, row: u32, cells: BTreeMap<u32, Value>) -> Result<(), CorpusError> {
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let place = Place::line(self.file, row as usize + 1);
+        if self.header && self.names.is_none() {
+            self.names = Some(header(&cells));
+            return Ok(());
+        }
+        self.records += 1;
+        let cells = Cells {
+            names: self.names.as_deref(),
+            row,
+            cells,
+            place: &place,
+        };
+        (self.take)(&place, self.records, &cells)
+    }
+}
+
+/// The columns' names, up to the last one that has one.
+fn header(cells: &BTreeMap<u32, Value>) -> Vec<String> {
+    let last = cells.keys().next_back().copied().unwrap_or(0);
+    let name = |column| match cells.get(&column) {
+        Some(Value::Text(name)) => name.trim().to_owned(),
+        _ => String::new(),
+    };
+    (0..=last).map(name).collect()
+}
+
+struct Cells<'a> {
+    names: Option<&'a [String]>,
+    row: u32,
+    cells: BTreeMap<u32, Value>,
+    place: &'a Place,
+}
+
+impl Row for Cells<'_> {
+    fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
+        let column = column_of(self.names, field, self.place)?;
+        let Some(column) = column.and_then(|column| u32::try_from(column).ok()) else {
+            return Ok(None);
+        };
+        match self.cells.get(&column) {
+            Some(Value::Text(text)) => Ok(Some(vec![text.clone()])),
+            Some(Value::Error) => Err(CorpusError::malformed(
+                self.place.clone(),
+                format!(
+                    "cell {} holds an error, not a value",
+                    cell_name(column, self.row)
+                ),
+            )),
+            // Without a header the sheet's width isn't known.
+            None => Ok(Some(vec![String::new()])),
+        }
+    }
+}
+
+/// As spreadsheets name cells: `B7`.
+fn cell_name(column: u32, row: u32) -> String {
+    let mut letters = Vec::new();
+    let mut rest = column + 1;
+    while rest > 0 {
+        rest -= 1;
+        letters.push(char::from(b'A' + (rest % 26) as u8));
+        rest /= 26;
+    }
+    letters.reverse();
+    format!("{}{}", String::from_iter(letters), row + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_named_as_spreadsheets_do() {
+        let names = [
+            (0, 0),
+            (25, 6),
+            (26, 6),
+            (701, 0),
+            (702, 9),
+            (16383, 1_048_575),
+        ];
+        let names = names.map(|(column, row)| cell_name(column, row));
+        assert_eq!(names, ["A1", "Z7", "AA7", "ZZ1", "AAA10", "XFD1048576"]);
+    }
+
+    #[test]
+    fn numbers_that_are_whole_have_no_fraction() {
+        let text = |data: DataRef<'_>| match value(&data) {
+            Value::Text(text) => text,
+            Value::Error => "error".to_owned(),
+        };
+        assert_eq!(text(DataRef::Float(12.0)), "12");
+        assert_eq!(text(DataRef::Float(0.5)), "0.5");
+        assert_eq!(text(DataRef::Bool(true)), "true");
+    }
+}
