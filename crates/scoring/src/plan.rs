@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use metaprompt_corpus::{Answer, Metric, Prediction, TaskType};
+use rayon::prelude::*;
 
 use crate::case::Case;
 use crate::error::ScoringError;
@@ -87,10 +88,12 @@ impl<'r> Plan<'r> {
         cases: &[Case<'_>],
         predicted: &[Prediction],
     ) -> Result<Vec<Sums>, ScoringError> {
-        let pairs = cases.iter().zip(predicted).enumerate();
-        let mut sums = pairs
+        let pairs = cases.par_iter().zip(predicted).enumerate();
+        let all: Vec<_> = pairs
             .map(|(i, (case, predicted))| self.of_example(i, case, predicted))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
+        // Of several errors the first example's, whatever the threads did.
+        let mut sums = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Form::Labels { ranked: true } = self.form {
             let ranks = ranking::sums(&self.rule.negatives, cases, predicted)?;
             for (one, ranks) in sums.iter_mut().zip(ranks) {

@@ -4,7 +4,7 @@
 mod support;
 
 use metaprompt_corpus::{
-    Metric, Prediction, RelationAnswer, RelationEnd, TaskType, Unusable, UnusableReason,
+    Answer, Metric, Prediction, RelationAnswer, RelationEnd, TaskType, Unusable, UnusableReason,
 };
 use metaprompt_scoring::{BootstrapOptions, Case, Rule, Scores, compare, score};
 use proptest::collection::vec;
@@ -31,7 +31,9 @@ fn checked(rule: &Rule, cases: &[Case<'_>], predicted: &[Prediction]) -> Scores 
     }
     let gold: Vec<Prediction> = cases.iter().map(|case| case.gold.clone()).collect();
     let gain = compare(rule, cases, predicted, &gold, &options()).expect("difference");
-    assert!((-1e-9..=1.0 + 1e-9).contains(&gain.value), "{gain:?}");
+    // Not always a gain: a text without words is nothing to ROUGE, so another
+    // right text may be worth more.
+    assert!(gain.value.abs() <= 1.0 + 1e-9, "{gain:?}");
     assert!(gain.p_value > 0.0 && gain.p_value <= 1.0, "{gain:?}");
     let itself = compare(rule, cases, predicted, predicted, &options()).expect("difference");
     assert_eq!((itself.value, itself.p_value), (0.0, 1.0));
@@ -94,64 +96,77 @@ fn claims() -> impl Strategy<Value = Vec<Unusable>> {
     vec(claim, 0..3)
 }
 
-/// Pairs of answers by up to three documents, with claims on the right side.
-fn pairs(
-    answers: fn() -> BoxedStrategy<Prediction>,
-) -> impl Strategy<Value = Vec<(Prediction, Prediction, u8, Vec<Unusable>)>> {
-    vec((answers(), answers(), 0..3_u8, claims()), 1..8)
+/// Two answers to an example of one of three documents, and what the second
+/// one also claims.
+#[derive(Debug)]
+struct Two {
+    first: Prediction,
+    second: Prediction,
+    document: &'static str,
+    claims: Vec<Unusable>,
+}
+
+fn twos(answer: fn() -> BoxedStrategy<Prediction>) -> impl Strategy<Value = Vec<Two>> {
+    let document = prop::sample::select(vec!["a", "b", "c"]);
+    let two = (answer(), answer(), document, claims());
+    vec(
+        two.prop_map(|(first, second, document, claims)| Two {
+            first,
+            second,
+            document,
+            claims,
+        }),
+        1..8,
+    )
 }
 
 /// Lists of any kind: bounds, symmetry, and what claims do.
-fn lists_hold(
-    rule: &Rule,
-    prefix: &str,
-    pairs: &[(Prediction, Prediction, u8, Vec<Unusable>)],
-) -> Result<(), TestCaseError> {
-    let names = ["a", "b", "c"];
-    let cases = |side: fn(&(Prediction, Prediction, u8, Vec<Unusable>)) -> &Prediction| {
-        let case = |pair: &(Prediction, Prediction, u8, Vec<Unusable>)| Case {
+fn lists_hold(rule: &Rule, prefix: &str, twos: &[Two]) -> Result<(), TestCaseError> {
+    let of_all = |answer: fn(&Two) -> Prediction| twos.iter().map(answer).collect::<Vec<_>>();
+    let (first, second) = (of_all(|t| t.first.clone()), of_all(|t| t.second.clone()));
+    let cases = |gold: &[Prediction]| {
+        let cases = gold.iter().zip(twos).map(|(gold, two)| Case {
             source: Some(TEXT),
-            ..Case::new(side(pair).clone(), names[usize::from(pair.2)])
-        };
-        pairs.iter().map(case).collect::<Vec<Case<'_>>>()
+            ..Case::new(gold.clone(), two.document)
+        });
+        cases.collect::<Vec<Case<'_>>>()
     };
-    let first: Vec<Prediction> = pairs.iter().map(|pair| pair.0.clone()).collect();
-    let second: Vec<Prediction> = pairs.iter().map(|pair| pair.1.clone()).collect();
-    let there = checked(rule, &cases(|pair| &pair.0), &second);
-    let back = checked(rule, &cases(|pair| &pair.1), &first);
+    let there = checked(rule, &cases(&first), &second);
+    let back = checked(rule, &cases(&second), &first);
     let of = |scores: &Scores, name: &str| value(scores, &format!("{prefix}-{name}"));
     for name in ["f1", "f1-lenient", "macro-f1"] {
         prop_assert!((of(&there, name) - of(&back, name)).abs() < 1e-12);
     }
     prop_assert!((of(&there, "precision") - of(&back, "recall")).abs() < 1e-12);
-    let claiming: Vec<Prediction> = pairs
-        .iter()
-        .map(|pair| Prediction {
-            unusable: pair.3.clone(),
-            ..pair.1.clone()
-        })
-        .collect();
-    let claimed = checked(rule, &cases(|pair| &pair.0), &claiming);
+    let claiming = of_all(|two| Prediction {
+        unusable: two.claims.clone(),
+        ..two.second.clone()
+    });
+    let claimed = checked(rule, &cases(&first), &claiming);
     prop_assert!(of(&claimed, "precision") <= of(&there, "precision"));
     prop_assert_eq!(of(&claimed, "recall"), of(&there, "recall"));
     // The annotators' own answers are perfect, where they say anything.
-    let perfect = checked(rule, &cases(|pair| &pair.0), &first);
-    let anything = f64::from(!perfect.by_label.is_empty() || of(&perfect, "f1") > 0.0);
-    prop_assert_eq!(of(&perfect, "f1"), anything);
+    let perfect = checked(rule, &cases(&first), &first);
+    let silent = first.iter().all(|answer| match &answer.answer {
+        Answer::Entities(entities) => entities.is_empty(),
+        Answer::Relations(relations) => relations.is_empty(),
+        Answer::Label(_) | Answer::Text(_) => true,
+    });
+    prop_assert_eq!(of(&perfect, "f1"), f64::from(!silent));
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_mentions(pairs in pairs(|| mentions().boxed())) {
-        lists_hold(&ner(), "entity", &pairs)?;
+    fn any_mentions(twos in twos(|| mentions().boxed())) {
+        lists_hold(&ner(), "entity", &twos)?;
     }
 
     #[test]
-    fn any_relations(pairs in pairs(|| relations().boxed())) {
-        lists_hold(&listed(), "relation", &pairs)?;
+    fn any_relations(twos in twos(|| relations().boxed())) {
+        lists_hold(&listed(), "relation", &twos)?;
     }
 
     #[test]
