@@ -1,12 +1,10 @@
 //! Relations as lists, worked by hand.
 
-mod support;
-
+use crate::support::{near, open, rule, run, span, try_run, value};
 use metaprompt_corpus::{
     Metric, Prediction, RelationAnswer, RelationEnd, TaskType, Unusable, UnusableReason,
 };
 use metaprompt_scoring::{Rule, ScoringError};
-use support::{near, open, rule, run, span, try_run, value};
 
 fn listed() -> Rule {
     open(rule(

@@ -1,10 +1,8 @@
 //! Candidates of a question, worked by hand.
 
-mod support;
-
+use crate::support::{near, rule, try_run, value};
 use metaprompt_corpus::{Answer, Metric, Prediction, TaskType};
 use metaprompt_scoring::{BootstrapOptions, Case, Rule, ScoringError, compare};
-use support::{near, rule, try_run, value};
 
 fn qa(metric: Metric) -> Rule {
     rule(TaskType::Qa, metric, &["good", "fair", "bad"], &["bad"])

@@ -1,10 +1,8 @@
 //! Free text, worked by hand.
 
-mod support;
-
+use crate::support::{near, open, rule, run, run_case, try_run, value};
 use metaprompt_corpus::{Metric, Prediction, TaskType};
 use metaprompt_scoring::{Case, Rule, Scores, ScoringError};
-use support::{near, open, rule, run, run_case, try_run, value};
 
 fn qa() -> Rule {
     open(rule(TaskType::Qa, Metric::TokenF1, &[], &[]))

@@ -1,12 +1,10 @@
 //! What intervals and comparisons promise.
 
-mod support;
-
+use crate::support::{near, rule, run, try_run};
 use metaprompt_corpus::{Metric, Prediction, TaskType};
 use metaprompt_scoring::{BootstrapOptions, Case, Difference, ScoringError, compare};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::{near, rule, run, try_run};
 
 #[test]
 fn intervals_hold_the_value_and_shrink_with_more_examples() {

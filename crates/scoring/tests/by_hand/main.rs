@@ -1,0 +1,11 @@
+//! Cases worked by hand.
+
+mod entities;
+mod intervals;
+mod labels;
+mod mistakes;
+mod ranking;
+mod relations;
+#[path = "../support/mod.rs"]
+mod support;
+mod texts;
