@@ -44,6 +44,7 @@ mod record;
 mod render;
 mod round_trip;
 mod sampling;
+mod scan;
 mod seeded;
 mod source;
 mod split;
@@ -68,6 +69,7 @@ pub use record::{
 };
 pub use render::Rendered;
 pub use round_trip::{Loss, RoundTrip};
+pub use scan::Scan;
 pub use source::Source;
 pub use task::Task;
 pub use warning::{Warning, WarningKind};

@@ -1,7 +1,7 @@
 //! BRAT standoff: a `.txt` and, beside it, an `.ann` with a line per
 //! annotation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,10 @@ pub enum Unannotated {
 impl Format for Brat {
     fn extension(&self) -> &'static str {
         "txt"
+    }
+
+    fn beside(&self, file: &Path) -> Vec<PathBuf> {
+        vec![file.with_extension("ann")]
     }
 
     fn shape(&self) -> Shape<'_> {

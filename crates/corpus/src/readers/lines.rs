@@ -34,6 +34,10 @@ impl Format for Lines {
         "txt"
     }
 
+    fn beside(&self, file: &Path) -> Vec<PathBuf> {
+        self.others(file).map(|(_, path)| path).collect()
+    }
+
     fn shape(&self) -> Shape<'_> {
         Shape::Rows(self)
     }
@@ -56,6 +60,17 @@ impl Format for Lines {
     }
 }
 
+impl Lines {
+    /// The parallel files of a file, each with its field.
+    fn others(&self, file: &Path) -> impl Iterator<Item = (&str, PathBuf)> {
+        let parallel = self.parallel.iter();
+        parallel.map(|(field, extension)| {
+            let path = file.with_extension(extension.trim_start_matches('.'));
+            (field.as_str(), path)
+        })
+    }
+}
+
 impl RowFormat for Lines {
     fn rows(
         &self,
@@ -65,9 +80,8 @@ impl RowFormat for Lines {
     ) -> Result<(), CorpusError> {
         let mut lines = LineFile::open(file)?;
         let mut others = Vec::new();
-        for (field, extension) in &self.parallel {
-            let path = file.with_extension(extension.trim_start_matches('.'));
-            others.push((field.as_str(), LineFile::open(&path)?, path));
+        for (field, path) in self.others(file) {
+            others.push((field, LineFile::open(&path)?, path));
         }
         let mut width = None;
         let mut number = 0;

@@ -31,7 +31,7 @@ mod xml;
 mod xml_rows;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +129,11 @@ pub(crate) trait Format {
     /// Whether a file with this extension is one of its files.
     fn has_extension(&self, extension: &OsStr) -> bool {
         extension == self.extension()
+    }
+
+    /// Files that are read with a file, if they are there.
+    fn beside(&self, _file: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// What it gives, and how to get it.

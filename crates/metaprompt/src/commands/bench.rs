@@ -1,5 +1,6 @@
 //! `metaprompt bench`: how fast this machine is.
 
+mod corpus;
 mod decode;
 mod measure;
 mod profile;
@@ -20,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Timings on random text.
+/// Timings of the machine on random text, and of the readers on corpora.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Time prompt-tuning steps: forward, backward, update.
@@ -35,6 +36,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: step::Options,
     },
+    /// Time the readers of corpora: native files to records to text, on one
+    /// thread.
+    ///
+    /// Example: metaprompt bench corpus anatem bc5cdr --rounds 9
+    Corpus(corpus::Options),
     /// Time the loading of a backbone.
     ///
     /// The first load may read the disk, later ones the system's cache.
@@ -112,6 +118,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             targets,
             options,
         } => step::run(load, *targets as usize, options, context),
+        Command::Corpus(options) => corpus::run(options, context),
         Command::Load { backbone, repeat } => {
             let path = context.backbone_path(backbone.as_deref())?;
             let mut progress = context.progress();

@@ -61,9 +61,14 @@ pub(crate) struct Folders {
 }
 
 impl Place {
+    /// Folder of the corpora.
+    pub(crate) fn data(&self) -> &Path {
+        &self.folders.data
+    }
+
     /// The tasks that are meant, each with its name: a bad manifest is the
     /// matter of its own task only.
-    fn tasks(&self) -> Result<Vec<(String, Result<Task>)>> {
+    pub(crate) fn tasks(&self) -> Result<Vec<(String, Result<Task>)>> {
         if !self.names.is_empty() {
             let find = |name: &String| (name.clone(), self.folders.task(name));
             return Ok(self.names.iter().map(find).collect());

@@ -32,7 +32,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
 }
 
 /// Most memory that this process has held, in bytes, where the system says so.
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
