@@ -33,6 +33,14 @@ struct Table<'a> {
     records: HashMap<String, Vec<Record>>,
 }
 
+/// What a join has for a field of a row.
+pub(super) enum Joint {
+    /// The row has no record there, which is allowed.
+    NoRecord,
+    /// The field's values; none when the records have no such field.
+    Values(Option<Vec<String>>),
+}
+
 /// A record's values of the fields that the manifest asks for.
 type Record = Vec<Option<Vec<String>>>;
 
@@ -91,12 +99,12 @@ impl<'a> Joined<'a> {
         join: usize,
         field: &str,
         row: &Lookup<'_>,
-    ) -> Result<Option<Vec<String>>, CorpusError> {
+    ) -> Result<Joint, CorpusError> {
         let table = &self.joins[join];
         if let Some(pattern) = &table.join.file {
             return match self.file(table.join, pattern, row)? {
-                Some(file) => file.values(field, row.place),
-                None => Ok(None),
+                Some(file) => Ok(Joint::Values(file.values(field, row.place)?)),
+                None => Ok(Joint::NoRecord),
             };
         }
         let keys = match &table.join.key {
@@ -104,6 +112,7 @@ impl<'a> Joined<'a> {
             None => Vec::new(),
         };
         let mut values = None;
+        let mut any = false;
         let column = table.fields.iter().position(|known| *known == field);
         for key in keys
             .iter()
@@ -111,18 +120,27 @@ impl<'a> Joined<'a> {
             .filter(|key| !key.is_empty())
         {
             let Some(records) = table.records.get(&key) else {
-                self.absent(table.join, &key, row)?;
+                self.absent(table.join, &short_id(&key), row)?;
                 continue;
             };
+            any = true;
             let found = records.iter().filter_map(|record| record[column?].as_ref());
             for found in found {
                 values.get_or_insert_with(Vec::new).extend_from_slice(found);
             }
         }
         if keys.iter().all(|key| key.trim().is_empty()) && !table.join.optional {
-            self.absent(table.join, "", row)?;
+            let field = table.join.key.as_deref().unwrap_or_default();
+            let problem = format!(
+                "`{field}` is empty, and the join `{}` needs it",
+                table.join.name
+            );
+            return Err(CorpusError::malformed(row.place.clone(), problem));
         }
-        Ok(values)
+        match any {
+            true => Ok(Joint::Values(values)),
+            false => Ok(Joint::NoRecord),
+        }
     }
 
     fn absent(&self, join: &Join, key: &str, row: &Lookup<'_>) -> Result<(), CorpusError> {
@@ -130,7 +148,7 @@ impl<'a> Joined<'a> {
             return Err(CorpusError::NotJoined {
                 place: row.place.clone(),
                 join: join.name.clone(),
-                key: short_id(key),
+                key: key.to_owned(),
             });
         }
         let place = row.place;
@@ -146,6 +164,7 @@ impl<'a> Joined<'a> {
         pattern: &Piece,
         row: &Lookup<'_>,
     ) -> Result<Option<Rc<OneFile>>, CorpusError> {
+        let mut shown = Vec::new();
         for field in pattern.fields() {
             let value = row.values(field)?.map(|values| tidy(&values.join("\n")));
             match value {
@@ -160,7 +179,7 @@ impl<'a> Joined<'a> {
                         format!("the value of `{field}` can't be a part of a file's name");
                     return Err(CorpusError::malformed(row.place.clone(), problem));
                 }
-                Some(_) => {}
+                Some(value) => shown.push(short_id(&value)),
             }
         }
         let Some(relative) = row.fill(pattern)? else {
@@ -171,7 +190,7 @@ impl<'a> Joined<'a> {
             return Ok(Some(Rc::clone(file)));
         }
         if !path.is_file() {
-            self.absent(join, &relative, row)?;
+            self.absent(join, &shown.join(" "), row)?;
             return Ok(None);
         }
         let file = Rc::new(OneFile::read(&path)?);

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 
-use super::joined::Joined;
+use super::joined::{Joined, Joint};
 use crate::braces::Part;
 use crate::error::{CorpusError, Place};
 use crate::manifest::{FieldText, Piece};
@@ -52,10 +52,17 @@ impl FieldUse {
 impl Lookup<'_> {
     /// The values of a field; none when the row has no such field.
     pub(crate) fn values(&self, field: &str) -> Result<Option<Vec<String>>, CorpusError> {
+        match self.find(field)? {
+            Joint::Values(values) => Ok(values),
+            Joint::NoRecord => Ok(None),
+        }
+    }
+
+    fn find(&self, field: &str) -> Result<Joint, CorpusError> {
         let field = &self.resolve(field)?;
         match self.joined.join_of(field) {
             Some((join, field)) => self.joined.values(join, field, self),
-            None => self.row.values(field),
+            None => self.row.values(field).map(Joint::Values),
         }
     }
 
@@ -112,7 +119,9 @@ impl Lookup<'_> {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Slot(field) => {
-                    let values = self.values(field)?;
+                    let Joint::Values(values) = self.find(field)? else {
+                        return Ok(None);
+                    };
                     let mut used = self.used.borrow_mut();
                     used.note(field, values.is_some(), self.place);
                     let value = tidy(&values.unwrap_or_default().join("\n"));

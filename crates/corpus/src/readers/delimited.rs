@@ -155,23 +155,22 @@ impl Row for Cells<'_> {
     }
 }
 
-/// The column that a field means, from 0: by its header, or by its number from
-/// 1 where there is no header.
+/// The column that a field means, from 0: by its header, else by its number
+/// from 1.
 pub(super) fn column_of(
     names: Option<&[String]>,
     field: &str,
     place: &Place,
 ) -> Result<Option<usize>, CorpusError> {
-    let Some(names) = names else {
-        return Ok(field.parse::<usize>().ok().and_then(|n| n.checked_sub(1)));
-    };
-    let mut columns = names.iter().enumerate().filter(|(_, name)| *name == field);
+    let names = names.unwrap_or_default().iter().enumerate();
+    let mut columns = names.filter(|(_, name)| *name == field);
     match (columns.next(), columns.next()) {
         (Some(_), Some(_)) => Err(CorpusError::malformed(
             place.clone(),
-            format!("two columns are called `{field}`; rename one"),
+            format!("two columns are called `{field}`; rename one, or use its number"),
         )),
-        (first, _) => Ok(first.map(|(column, _)| column)),
+        (Some((column, _)), None) => Ok(Some(column)),
+        (None, _) => Ok(field.parse::<usize>().ok().and_then(|n| n.checked_sub(1))),
     }
 }
 
