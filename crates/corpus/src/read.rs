@@ -34,6 +34,8 @@ impl Task {
             }
             let mut found = self.read_split(split, data_root, &used, &mut warnings)?;
             if found.is_empty() {
+                // A field that no row has is the likelier mistake.
+                used.take().check()?;
                 return Err(self.empty(split, &format!("files.{split}")));
             }
             as_read.insert(split, self.count(&found));

@@ -65,7 +65,6 @@ fn manifest_values_that_cannot_work_name_their_key() {
         ("name = \"no\"", "name = \"yes\"", "labels"),
         ("name = \"no\"", "name = \"no\"\nwords = \"YES\"", "labels"),
         ("name = \"no\"", "name = \"no\"\nwords = \"n|o\"", "labels"),
-        ("name = \"no\"", "name = \"no\"\nnegative = true", "labels"),
         (
             "[files]",
             "[template]\ninput = \"P {premise}:\"\n[files]",

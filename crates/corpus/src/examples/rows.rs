@@ -70,8 +70,13 @@ pub(crate) fn push_row(
     let mut ties = Vec::new();
     for field in &fields.keep_together {
         let value = tidy(&row.all(field)?.join("\n"));
+        // A text is the same whatever its field; a number isn't.
+        let tie = match short_id(&value) == value {
+            true => format!("{field}={}", hash(&value)),
+            false => hash(&value),
+        };
         if !value.is_empty() {
-            ties.push(format!("{field}={}", hash(&value)));
+            ties.push(tie);
         }
     }
     let record = match cx.manifest.task_type {

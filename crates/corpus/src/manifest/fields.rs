@@ -21,7 +21,8 @@ pub struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<FieldText>,
     /// Further fields by which splitting keeps examples together: two
-    /// examples with an equal value in one of them stay on one side.
+    /// examples with an equal value in one of them stay on one side, and with
+    /// an equal text in any two of them.
     #[serde(default, with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub keep_together: Vec<String>,
     /// `re`: the text.
