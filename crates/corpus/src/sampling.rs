@@ -75,6 +75,8 @@ fn is_negative(example: &Example, labels: &[Label]) -> bool {
     let label = match &example.record {
         Record::Pair(pair) => &pair.label,
         Record::Statement(statement) => &statement.label,
+        // A text whose relations are listed, and that has none.
+        Record::Document(document) => return document.relations().is_empty(),
         Record::Entailment(entailment) => &entailment.label,
         Record::Question(question) => &question.answer,
         _ => return false,

@@ -522,3 +522,53 @@ fn uima_cas() {
     )
     .error("SIGN@k");
 }
+
+#[test]
+fn ade_corpus() {
+    let rest = "
+[reader]
+format = \"ade\"
+[files]
+train = \"a.rel\"
+test = \"a.rel\"
+[[labels]]
+name = \"adverse-effect\"
+[template]
+form = \"lines\"
+[sampling]
+negatives_per_positive = 1.0
+";
+    let ade = |content: &str| Corpus::new("re", "relation-f1", rest).file("a.rel", content);
+    let good = format!("1|rash by {SECRET}|rash|20|24|{SECRET}|28|40\n");
+    let none = "1 NEG one\n2 NEG two\n3 NEG  \n";
+    let (task, dataset) = ade(&(good.clone() + none)).read().expect("reads");
+    // One of the two texts without a relation is kept for training.
+    assert_eq!((dataset.train.len(), dataset.test.len()), (2, 3));
+    assert_eq!(
+        task.render(&dataset.test[0]).target,
+        format!(" {SECRET} | rash")
+    );
+    assert_eq!(task.render(&dataset.test[1]).target, " none");
+    let documents: Vec<_> = dataset.test.iter().map(|e| e.document.as_str()).collect();
+    assert_eq!(documents, ["1", "1", "2"]);
+    let warned: Vec<_> = dataset.warnings.iter().map(|w| (w.kind, w.count)).collect();
+    assert_eq!(
+        warned,
+        [
+            (WarningKind::EmptyField, 2),
+            (WarningKind::NegativesThinned, 1)
+        ]
+    );
+    for bad in [
+        format!("1|rash by {SECRET}|rash|20|24|{SECRET}|29|41\n"),
+        format!("1|rash by {SECRET}|rash|20|25|{SECRET}|28|40\n"),
+        format!("1|rash by {SECRET}|rash|20|24|{SECRET}|28\n"),
+        format!("{SECRET}|rash|20|24|x|28|29\n"),
+        format!("1 POS {SECRET}\n"),
+        format!("1 NEG {}\n", SECRET.repeat(6000)),
+        good.trim_end_matches(|c: char| c.is_ascii_digit() || c == '\n')
+            .to_owned(),
+    ] {
+        ade(&(good.clone() + &bad)).error("a.rel:2");
+    }
+}

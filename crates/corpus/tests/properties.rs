@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files(format in 0..9_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
+    fn damaged_files(format in 0..10_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
         let rows = "[fields]\npremise = \"p\"\nhypothesis = \"h\"\nlabel = \"l\"\n";
         let (reader, rest, good) = [
             ("csv", rows, "p,h,l\n\"a\nb\",c,d\ne,f,s\n"),
@@ -127,8 +127,13 @@ proptest! {
             ("xmi\"\nkind = \"k\"\npassages = \"P\"\ntypes = [\"E\"]#", "", "<X xmlns:x=\"http://www.omg.org/XMI\">\
               <E x:id=\"1\" begin=\"0\" end=\"2\" k=\"d\" L=\"2\"/><ELLink x:id=\"2\" target=\"1\"/>\
               <P begin=\"0\" end=\"4\"/><Sofa sofaString=\"aé&#10;b\"/></X>"),
+            ("ade", "[template]\nform = \"lines\"\n[[labels]]\nname = \"adverse-effect\"\n", "1|rash by aé|rash|7|11|aé|15|17\n2 NEG b\n"),
         ][format];
-        let (task_type, metric) = if rest.is_empty() { ("ner", "entity-f1") } else { ("nli", "accuracy") };
+        let (task_type, metric) = match format {
+            _ if rest.is_empty() => ("ner", "entity-f1"),
+            _ if rest == rows => ("nli", "accuracy"),
+            _ => ("re", "relation-f1"),
+        };
         let manifest = format!(
             "[reader]\nformat = \"{reader}\"\n[files]\ntrain = \"a\"\ntest = \"a\"\n{rest}[[labels]]\n\
              name = \"d\"\n[[labels]]\nname = \"s\"\n"

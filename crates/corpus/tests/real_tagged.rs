@@ -6,7 +6,9 @@ mod support;
 use std::collections::HashSet;
 use std::path::Path;
 
-use metaprompt_corpus::{Counts, Dataset, Example, Record, Split, Task, WarningKind};
+use metaprompt_corpus::{
+    Counts, Dataset, Example, Record, SourceDocument, Split, Task, WarningKind,
+};
 use support::{data, root};
 
 fn read(name: &str) -> Option<(Task, Dataset)> {
@@ -16,15 +18,19 @@ fn read(name: &str) -> Option<(Task, Dataset)> {
     Some((task, dataset))
 }
 
-/// Reads with a manifest of the test's own.
-fn read_with(task_type: &str, metric: &str, rest: &str) -> Option<Dataset> {
-    let data = data()?;
+/// A task of the test's own, where there are corpora.
+fn task_with(task_type: &str, metric: &str, rest: &str) -> Option<Task> {
+    data()?;
     let manifest = format!(
         "name = \"t\"\ntype = \"{task_type}\"\nrole = \"spare\"\nlicence = \"none\"\n\
          metric = \"{metric}\"\ninstruction = \"Do it.\"\n{rest}"
     );
-    let task = Task::parse_manifest(&manifest, Path::new("t.toml")).expect("manifest");
-    Some(task.read(&data).expect("corpus"))
+    Some(Task::parse_manifest(&manifest, Path::new("t.toml")).expect("manifest"))
+}
+
+fn read_with(task_type: &str, metric: &str, rest: &str) -> Option<Dataset> {
+    let task = task_with(task_type, metric, rest)?;
+    Some(task.read(&data()?).expect("corpus"))
 }
 
 fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
@@ -311,4 +317,89 @@ fn e3c_layers() {
     );
     let dataset = read_with("re", "relation-f1", &rest).expect("data");
     assert_eq!(dataset.as_read[&Split::Test].relations, 541);
+}
+
+#[test]
+fn ade_corpus_counts() {
+    let Some((task, dataset)) = read("ade-corpus-v2") else {
+        return;
+    };
+    let all = &dataset.as_read[&Split::Train];
+    // 4,272 sentences with relations and 16,695 without.
+    assert_eq!((all.examples, all.relations), (4272 + 16695, 6821));
+    assert_eq!(labels(all), [("adverse-effect", 6821)]);
+    let negative = |example: &&Example| match &example.record {
+        Record::Document(document) => document.relations().is_empty(),
+        _ => panic!("not a document"),
+    };
+    let negatives = dataset.train.iter().filter(negative).count();
+    assert_eq!(2 * negatives, dataset.train.len());
+    for split in [Split::Dev, Split::Test] {
+        let share = dataset.split(split).len() as f64 / all.examples as f64;
+        assert!((0.099..0.101).contains(&share), "{split} {share}");
+        let negatives = dataset.split(split).iter().filter(negative).count();
+        let share = negatives as f64 / dataset.split(split).len() as f64;
+        assert!((0.75..0.85).contains(&share), "{split} {share}");
+    }
+    let parts = [&dataset.train, &dataset.dev, &dataset.test].map(|e| documents(e));
+    assert!(parts[0].is_disjoint(&parts[1]) && parts[0].is_disjoint(&parts[2]));
+    assert!(parts[1].is_disjoint(&parts[2]));
+    assert_eq!(warned(&dataset, WarningKind::DuplicateId), 0);
+    assert_eq!(warned(&dataset, WarningKind::NotACandidate), 0);
+    let data = data().expect("data");
+    let source = task.documents(&data, Split::Train).expect("corpus");
+    let with = source.documents.iter();
+    let with = with.filter(|source| !source.document.relations().is_empty());
+    let abstracts: HashSet<&str> = with.clone().map(|source| &*source.whole).collect();
+    assert_eq!((with.count(), abstracts.len()), (4272, 1644));
+}
+
+/// Each line's mentions are found in its sentence, for effects and doses.
+#[test]
+fn ade_mentions_are_those_of_the_lines() {
+    for (file, relations, sentences, ends) in [
+        ("DRUG-AE.rel", 6821, 4272, "Adverse-Effect"),
+        ("DRUG-DOSE.rel", 279, 213, "Dose"),
+    ] {
+        let path = format!("ade-corpus-v2/{file}");
+        let rest = format!(
+            "[reader]\nformat = \"ade\"\n[files]\ntrain = \"{path}\"\ntest = \"{path}\"\n\
+             [template]\nform = \"lines\"\n[[labels]]\nname = \"dosage\"\n\
+             aliases = [\"adverse-effect\"]\n"
+        );
+        let Some((task, data)) = task_with("re", "relation-f1", &rest).zip(data()) else {
+            return;
+        };
+        let source = task.documents(&data, Split::Test).expect("corpus");
+        assert_eq!(source.documents.len(), sentences, "{file}");
+        let mut found = Vec::new();
+        for SourceDocument {
+            whole, document, ..
+        } in &source.documents
+        {
+            for relation in document.relations() {
+                let end = |id| document.entity(id).expect("an entity");
+                let (drug, other) = (end(&relation.head), end(&relation.tail));
+                assert_eq!((&*drug.kind, &*other.kind), ("Drug", ends));
+                let text = document.text();
+                let apart = other.start() as i64 - drug.start() as i64;
+                let words = (other.surface(text), drug.surface(text));
+                found.push((whole.clone(), words, apart));
+            }
+        }
+        assert_eq!(found.len(), relations, "{file}");
+        let lines = std::fs::read_to_string(data.join(&path)).expect("file");
+        let mut expected: Vec<_> = lines
+            .lines()
+            .map(|line| {
+                let columns: Vec<&str> = line.split('|').collect();
+                let number = |i: usize| columns[i].parse::<i64>().expect("a number");
+                let words = (columns[2].to_owned(), columns[5].to_owned());
+                (columns[0].to_owned(), words, number(3) - number(6))
+            })
+            .collect();
+        found.sort();
+        expected.sort();
+        assert!(found == expected, "{file}");
+    }
 }

@@ -169,7 +169,8 @@ pub struct Sampling {
     /// Decides which examples are kept.
     #[serde(default)]
     pub seed: u64,
-    /// The most negative examples per positive one in the train split. The
+    /// The most negative examples (`re` by lines: texts without a relation) per
+    /// positive one in the train split. The
     /// other splits always keep theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negatives_per_positive: Option<f64>,

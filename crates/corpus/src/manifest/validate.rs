@@ -350,7 +350,8 @@ impl Check<'_> {
             if !(ratio > 0.0 && ratio < 1e6) {
                 return self.fail("sampling.negatives_per_positive", "must be over 0");
             }
-            if !self.manifest.labels.iter().any(|label| label.negative) {
+            let has_negative = self.manifest.labels.iter().any(|label| label.negative);
+            if !has_negative && !listed(self.manifest) {
                 return self.fail(
                     "sampling.negatives_per_positive",
                     "needs a label with `negative = true`",

@@ -5,6 +5,8 @@
 //! and implements [`Format`]; a new format is one such file and one line in
 //! [`Reader`] and [`Reader::format`].
 
+mod ade;
+mod ade_lines;
 mod brat;
 mod brat_lines;
 mod cas;
@@ -35,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use ade::Ade;
 pub use brat::{Brat, Unannotated};
 pub use conll::{Conll, Separator};
 pub use ddi_xml::DdiXml;
@@ -62,6 +65,8 @@ use crate::warning::Warnings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "kebab-case")]
 pub enum Reader {
+    /// The ADE corpus: a line per relation of a sentence.
+    Ade(Ade),
     /// Standoff annotation: a `.txt` and an `.ann` file per text.
     Brat(Brat),
     /// One token a line, tags in a column.
@@ -97,6 +102,7 @@ pub enum Reader {
 impl Reader {
     pub(crate) fn format(&self) -> &dyn Format {
         match self {
+            Self::Ade(format) => format,
             Self::Brat(format) => format,
             Self::Conll(format) => format,
             Self::Csv(format) => format,
