@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kinds::{Metric, Split, TaskType};
 use crate::record::RecordError;
+use crate::writers::Target;
 
 /// A position in a native file: a line where the format has lines, an id or a
 /// running number where it doesn't.
@@ -225,6 +226,30 @@ pub enum CorpusError {
         /// What doesn't hold.
         source: RecordError,
     },
+    /// A file or folder can't be written.
+    #[error("{path}: can't be written: {source}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file that would be written is there.
+    #[error("{path}: already there; write elsewhere, or say that it may be overwritten")]
+    AlreadyThere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A document can't be written in a format.
+    #[error("document `{document}` can't be written as {target}: {problem}")]
+    CannotWrite {
+        /// Its id, cut after 40 characters.
+        document: Box<str>,
+        /// The format.
+        target: Target,
+        /// What is in the way and what to do.
+        problem: String,
+    },
     /// A task whose files hold rows was asked for annotated texts.
     #[error(
         "task `{task}`: its format gives rows, not annotated texts; only its examples can be \
@@ -266,6 +291,13 @@ pub enum CorpusError {
 impl CorpusError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write {
             path: path.to_owned(),
             source,
         }

@@ -54,6 +54,7 @@ mod template;
 mod text;
 mod warning;
 mod windows;
+mod writers;
 
 pub use dataset::{Counts, Dataset};
 pub use error::{CorpusError, Place};
@@ -68,9 +69,10 @@ pub use record::{
     Note, Pair, Passage, Question, Record, RecordError, Relation, Span, Statement, TextPair,
 };
 pub use render::Rendered;
-pub use round_trip::{Loss, RoundTrip};
+pub use round_trip::{LossCause, RoundTrip};
 pub use scan::Scan;
 pub use source::Source;
 pub use task::Task;
 pub use warning::{Warning, WarningKind};
 pub use windows::{Merged, Wholes, Window};
+pub use writers::{Existing, Loss, Losses, Target, write, write_examples};

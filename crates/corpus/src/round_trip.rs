@@ -21,13 +21,13 @@ pub struct RoundTrip {
     /// Mentions or relations that came back and that nobody annotated.
     pub spurious: usize,
     /// Why the others didn't come back.
-    pub lost: BTreeMap<Loss, usize>,
+    pub lost: BTreeMap<LossCause, usize>,
 }
 
 /// Why an answer doesn't come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Loss {
+pub enum LossCause {
     /// Another annotation is equal in place and type (or ends and type). It is
     /// written once, and scoring counts it once.
     Duplicate,
@@ -56,7 +56,7 @@ impl RoundTrip {
         self.same as f64 / self.answers as f64
     }
 
-    fn lose(&mut self, loss: Loss) {
+    fn lose(&mut self, loss: LossCause) {
         *self.lost.entry(loss).or_default() += 1;
     }
 }
@@ -107,7 +107,7 @@ impl Task {
                 let sight = Sight::new(document, windows, self.render(example).cut);
                 trip.answers += document.relations().len();
                 for _ in gold.len()..document.relations().len() {
-                    trip.lose(Loss::Duplicate);
+                    trip.lose(LossCause::Duplicate);
                 }
                 relations(gold, read, &sight, trip);
             }
@@ -115,7 +115,7 @@ impl Task {
                 trip.answers += 1;
                 match gold == read {
                     true => trip.same += 1,
-                    false => trip.lose(Loss::Changed),
+                    false => trip.lose(LossCause::Changed),
                 }
             }
         }
@@ -169,7 +169,7 @@ fn entities(gold: &[Entity], read: &[Entity], sight: &Sight<'_>, trip: &mut Roun
     trip.answers += gold.len();
     for entity in gold {
         if !known.insert((&entity.kind, &entity.spans)) {
-            trip.lose(Loss::Duplicate);
+            trip.lose(LossCause::Duplicate);
         } else if found.contains(&(&entity.kind, &entity.spans)) {
             trip.same += 1;
         } else {
@@ -179,7 +179,7 @@ fn entities(gold: &[Entity], read: &[Entity], sight: &Sight<'_>, trip: &mut Roun
     trip.spurious += found.iter().filter(|key| !known.contains(*key)).count();
 }
 
-fn why(entity: &Entity, gold: &[Entity], sight: &Sight<'_>) -> Loss {
+fn why(entity: &Entity, gold: &[Entity], sight: &Sight<'_>) -> LossCause {
     let crosses = |other: &Entity| {
         let outer = |e: &Entity| Span {
             start: e.start(),
@@ -189,15 +189,15 @@ fn why(entity: &Entity, gold: &[Entity], sight: &Sight<'_>) -> Loss {
         a.overlaps(b) && !a.holds(b) && !b.holds(a)
     };
     if !sight.holds(&entity.spans) {
-        Loss::OutOfSight
+        LossCause::OutOfSight
     } else if entity.spans.iter().any(|span| sight.blank_edge(span)) {
-        Loss::OuterWhiteSpace
+        LossCause::OuterWhiteSpace
     } else if entity.spans.len() > 1 {
-        Loss::Discontinuous
+        LossCause::Discontinuous
     } else if gold.iter().any(crosses) {
-        Loss::Crossing
+        LossCause::Crossing
     } else {
-        Loss::AnotherOccurrence
+        LossCause::AnotherOccurrence
     }
 }
 
@@ -217,16 +217,16 @@ fn relations(
             (RelationEnd::Mention(head), RelationEnd::Mention(tail)) => {
                 let all = [head.as_slice(), tail].concat();
                 if !sight.holds(&all) {
-                    Loss::OutOfSight
+                    LossCause::OutOfSight
                 } else if all.iter().any(|span| sight.blank_edge(span)) {
-                    Loss::OuterWhiteSpace
+                    LossCause::OuterWhiteSpace
                 } else if head.len() + tail.len() > 2 {
-                    Loss::Discontinuous
+                    LossCause::Discontinuous
                 } else {
-                    Loss::AnotherOccurrence
+                    LossCause::AnotherOccurrence
                 }
             }
-            _ => Loss::Composite,
+            _ => LossCause::Composite,
         });
     }
     let known: HashSet<&RelationAnswer> = gold.iter().collect();

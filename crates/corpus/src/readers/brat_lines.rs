@@ -174,6 +174,7 @@ impl Lines<'_> {
             .map(|stored| stored.strip_prefix(&expected))
         {
             None | Some(Some("")) => {}
+            Some(Some(rest)) if rest.starts_with('\t') && rest.trim().is_empty() => {}
             Some(Some(rest)) if rest.starts_with('\t') => {
                 self.warn(WarningKind::OtherField, number);
             }

@@ -7,20 +7,25 @@
 
 mod ade;
 mod ade_lines;
+pub(crate) mod bioc;
+mod bioc_document;
+mod bioc_json;
+mod bioc_xml;
 mod brat;
-mod brat_lines;
+pub(crate) mod brat_lines;
 mod cas;
 mod conll;
 mod ddi_xml;
 mod delimited;
+mod documents;
 mod json;
 mod json_path;
 mod json_value;
 mod lines;
-mod offsets;
+pub(crate) mod offsets;
 mod one_file;
 mod ppi_xml;
-mod pubtator;
+pub(crate) mod pubtator;
 mod sentence_xml;
 mod squad;
 mod tag_scheme;
@@ -38,10 +43,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use ade::Ade;
+pub use bioc::Bioc;
+pub use bioc_json::BiocJson;
+pub use bioc_xml::BiocXml;
 pub use brat::{Brat, Unannotated};
 pub use conll::{Conll, Separator};
 pub use ddi_xml::DdiXml;
 pub use delimited::{Csv, Tsv};
+pub use documents::DocumentsJsonl;
 pub use json::{Json, Jsonl};
 pub(crate) use json_value::parse as parse_json;
 pub use lines::Lines;
@@ -67,6 +76,10 @@ use crate::warning::Warnings;
 pub enum Reader {
     /// The ADE corpus: a line per relation of a sentence.
     Ade(Ade),
+    /// Collections with passages, annotations and relations, in JSON.
+    BiocJson(BiocJson),
+    /// The same in XML.
+    BiocXml(BiocXml),
     /// Standoff annotation: a `.txt` and an `.ann` file per text.
     Brat(Brat),
     /// One token a line, tags in a column.
@@ -75,6 +88,8 @@ pub enum Reader {
     Csv(Csv),
     /// The DDI corpus: sentences with entities and candidate pairs.
     DdiXml(DdiXml),
+    /// Annotated texts as this crate writes them, one a line.
+    Documents(DocumentsJsonl),
     /// A JSON list or object of records.
     Json(Json),
     /// One JSON object a line.
@@ -103,10 +118,13 @@ impl Reader {
     pub(crate) fn format(&self) -> &dyn Format {
         match self {
             Self::Ade(format) => format,
+            Self::BiocJson(format) => format,
+            Self::BiocXml(format) => format,
             Self::Brat(format) => format,
             Self::Conll(format) => format,
             Self::Csv(format) => format,
             Self::DdiXml(format) => format,
+            Self::Documents(format) => format,
             Self::Json(format) => format,
             Self::Jsonl(format) => format,
             Self::Lines(format) => format,

@@ -55,6 +55,31 @@ fn position(text: &str, position: TextPos) -> (usize, usize) {
     })
 }
 
+/// Puts blanks in place of a document type that only names an outside file, as
+/// BioC files have; line ends and offsets stay. One that defines something
+/// (`[…]`) is left for [`parse`] to refuse.
+pub(crate) fn blank_doctype(mut text: String) -> String {
+    const START: &str = "<!DOCTYPE";
+    // It can only stand before the first element.
+    let element = |at: usize| text[at + 1..].starts_with(|c: char| c.is_alphabetic());
+    let first = text.match_indices('<').find(|(at, _)| element(*at));
+    let prolog = &text[..first.map_or(text.len(), |(at, _)| at)];
+    let Some(start) = prolog.find(START) else {
+        return text;
+    };
+    let Some(end) = prolog[start..].find('>').map(|end| start + end + 1) else {
+        return text;
+    };
+    let doctype = &text[start..end];
+    if doctype[START.len()..].contains(['[', '<']) {
+        return text;
+    }
+    let keep = |c: char| if matches!(c, '\n' | '\r') { c } else { ' ' };
+    let blank: String = doctype.chars().map(keep).collect();
+    text.replace_range(start..end, &blank);
+    text
+}
+
 /// Finds lines by byte offsets. (The XML library counts from the start of the
 /// text for each question, which makes reading quadratic.)
 pub(crate) struct LineIndex(Vec<usize>);
@@ -106,5 +131,28 @@ mod tests {
         }
         let error = parse("", Path::new("f")).expect_err("empty");
         assert!(error.to_string().starts_with("f:1: "), "{error}");
+    }
+
+    #[test]
+    fn only_a_harmless_document_type_is_passed_over() {
+        let of = |text: &str| blank_doctype(text.to_owned());
+        let before = "<?x?>\n<!DOCTYPE a\nSYSTEM 'µ'>\n<a/>";
+        let after = of(before);
+        assert_eq!(
+            after.split_whitespace().collect::<Vec<_>>(),
+            ["<?x?>", "<a/>"]
+        );
+        assert_eq!(after.lines().count(), before.lines().count());
+        for kept in [
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>",
+            "<a><!DOCTYPE a></a>",
+            "<!DOCTYPE a",
+            "<a/>",
+            "",
+            "<",
+            "<µ",
+        ] {
+            assert_eq!(of(kept), kept);
+        }
     }
 }
