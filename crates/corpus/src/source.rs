@@ -20,6 +20,11 @@ pub struct Source {
 }
 
 impl Task {
+    /// Whether the task's format gives annotated texts, rather than rows.
+    pub fn has_documents(&self) -> bool {
+        self.manifest.reader.gives_documents()
+    }
+
     /// Reads the annotated texts of a split's own files with everything that
     /// the format holds, whatever the task asks. Labels, units, splits,
     /// lengths and caps of the manifest have no say here.
@@ -29,7 +34,7 @@ impl Task {
     /// [`CorpusError::NoFiles`] when the manifest gives the split no files,
     /// and the first other [`CorpusError`] that is met.
     pub fn documents(&self, data_root: &Path, split: Split) -> Result<Source, CorpusError> {
-        if !self.manifest.reader.gives_documents() {
+        if !self.has_documents() {
             return Err(CorpusError::NotDocuments {
                 task: self.manifest.name.clone(),
                 manifest: self.path.clone(),

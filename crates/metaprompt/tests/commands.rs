@@ -275,3 +275,39 @@ fn a_step_is_timed_on_random_weights_of_a_configuration() {
     );
     refuse(&[&step[..], &["--profile"]].concat(), &["--profile", "GPU"]);
 }
+
+#[test]
+fn corpus_convert_writes_says_what_is_lost_and_overwrites_only_when_told() {
+    let places = quickstart();
+    let desk = Desk::new();
+    let out = desk.text("converted");
+    let base = ["corpus", "convert", "qs-problem-ner", "--out", &out, "--to"];
+    let converted = result(&with(&[&base[..], &["bioc"]].concat(), &places));
+    let written = converted["written"].as_array().expect("written");
+    assert_eq!(written.len(), 3);
+    assert_eq!(written[2]["split"], "test");
+    let path = written[2]["path"].as_str().expect("path");
+    assert!(std::path::Path::new(path).is_file() && path.ends_with("test.xml"));
+    let again = with(&[&base[..], &["bioc", "--split", "dev"]].concat(), &places);
+    refuse(&again, &["already there"]);
+    let told = [&base[..], &["bioc", "--split", "dev", "--overwrite"]].concat();
+    assert!(
+        succeed(&with(&told, &places))
+            .stdout
+            .contains("documents to")
+    );
+    let rows = [
+        "corpus",
+        "convert",
+        "qs-adverse-event",
+        "--out",
+        &out,
+        "--to",
+    ];
+    refuse(
+        &with(&[&rows[..], &["brat"]].concat(), &places),
+        &["--to jsonl"],
+    );
+    let examples = result(&with(&[&rows[..], &["jsonl"]].concat(), &places));
+    assert_eq!(examples["written"][0]["examples"], 400);
+}

@@ -4,16 +4,14 @@
 use std::path::Path;
 
 use super::bioc::{
-    Bioc, BiocAnnotation, BiocDocument, BiocNode, BiocPassage, BiocRelation, CONCEPT_SEPARATORS,
-    Infons, REMARK, SCHEME, Stands, TYPE, VALUE, WHOLE,
+    Bioc, BiocAnnotation, BiocDocument, BiocPassage, BiocRelation, CONCEPT_SEPARATORS, Infons,
+    SCHEME, Stands, TYPE, WHOLE,
 };
-use super::offsets::{OffsetUnit, Offsets};
+use super::bioc_text::Text;
+use super::offsets::Offsets;
 use super::{SourceDocument, record_error};
 use crate::error::{CorpusError, Place};
-use crate::record::{
-    Annotations, Attribute, Document, Entity, Event, EventArgument, Group, Note, Passage,
-    RecordError, Relation, Span,
-};
+use crate::record::{Annotations, Document, Entity, Passage, RecordError, Span};
 use crate::warning::{WarningKind, Warnings};
 
 /// The most blanks that are filled in for all documents of a file.
@@ -195,95 +193,11 @@ impl Collection<'_> {
         Ok(entity)
     }
 
-    fn relation(
-        &mut self,
-        read: &BiocRelation,
-        out: &mut Annotations,
-        place: &Place,
-    ) -> Result<(), CorpusError> {
-        let (id, kind) = (read.id.clone(), kind_of(&read.infons, place)?);
-        let is_type = |key: &str| key == TYPE || key == "relation" || key == SCHEME;
-        let others = read.infons.0.iter().filter(|(key, _)| !is_type(key));
-        let others: Vec<_> = others.collect();
-        let one = |what: &str| match &read.nodes[..] {
-            [node] => Ok(node.refid.clone()),
-            _ => Err(CorpusError::malformed(
-                place.clone(),
-                format!("{what} must have one node"),
-            )),
-        };
-        let mut used = 0;
-        let trigger = |role: &str| role.eq_ignore_ascii_case("trigger");
-        match (read.infons.get(SCHEME), &read.nodes[..]) {
-            (Some(Stands::ATTRIBUTE), _) => {
-                let value = read.infons.get(VALUE).map(str::to_owned);
-                used = usize::from(value.is_some());
-                out.attributes.push(Attribute {
-                    id,
-                    kind,
-                    target: one("an attribute")?,
-                    value,
-                });
-            }
-            (Some(Stands::NOTE), _) => {
-                let text = read.infons.get(REMARK).unwrap_or_default().to_owned();
-                used = usize::from(read.infons.get(REMARK).is_some());
-                out.notes.push(Note {
-                    id,
-                    kind,
-                    target: one("a note")?,
-                    text,
-                });
-            }
-            (Some(Stands::EVENT), [first, rest @ ..]) => {
-                out.events.push(event(id, kind, first, rest));
-            }
-            (Some(Stands::GROUP), nodes) => out.groups.push(group(kind, nodes)),
-            (_, [head, tail]) => out.relations.push(Relation {
-                id,
-                kind,
-                head: head.refid.clone(),
-                tail: tail.refid.clone(),
-                of_concepts: false,
-                roles: roles([&head.role, &tail.role]),
-            }),
-            (_, []) => {
-                let [(first, head), (second, tail)] = others[..] else {
-                    self.warn(WarningKind::OtherAnnotation, place);
-                    return Ok(());
-                };
-                used = 2;
-                out.relations.push(Relation {
-                    id,
-                    kind,
-                    head: head.clone(),
-                    tail: tail.clone(),
-                    of_concepts: true,
-                    roles: roles([first, second]),
-                });
-            }
-            (_, nodes) => match nodes.iter().position(|node| trigger(&node.role)) {
-                Some(at) => {
-                    let mut rest = nodes.to_vec();
-                    let first = rest.remove(at);
-                    out.events.push(event(id, kind, &first, &rest));
-                }
-                None => {
-                    let named = nodes.iter().filter(|node| !node.role.is_empty());
-                    self.unread(place, named.count());
-                    out.groups.push(group(kind, nodes));
-                }
-            },
-        }
-        self.unread(place, others.len() - used);
-        Ok(())
-    }
-
-    fn warn(&mut self, kind: WarningKind, place: &Place) {
+    pub(super) fn warn(&mut self, kind: WarningKind, place: &Place) {
         self.warnings.add(kind, self.file, place.line);
     }
 
-    fn unread(&mut self, place: &Place, count: usize) {
+    pub(super) fn unread(&mut self, place: &Place, count: usize) {
         self.warnings
             .add_many(WarningKind::OtherField, self.file, place.line, count);
     }
@@ -297,74 +211,11 @@ struct Parts<'d> {
     relations: Vec<&'d BiocRelation>,
 }
 
-/// The text of a document as it grows.
-#[derive(Default)]
-struct Text {
-    text: String,
-    unit: OffsetUnit,
-    /// Its length.
-    units: usize,
-    /// Blanks that may still be filled in.
-    blanks: usize,
-}
-
-impl Text {
-    /// Fills up to an offset; gives the byte that is reached.
-    fn reach(&mut self, offset: usize, place: &Place) -> Result<usize, CorpusError> {
-        let Some(gap) = offset.checked_sub(self.units) else {
-            let problem = format!(
-                "begins at {offset}, but the text before it ends at {}; check `reader.offsets`",
-                self.units
-            );
-            return Err(CorpusError::malformed(place.clone(), problem));
-        };
-        let Some(left) = self.blanks.checked_sub(gap) else {
-            let problem = format!(
-                "begins at {offset}, far behind the text before it, which ends at {}",
-                self.units
-            );
-            return Err(CorpusError::malformed(place.clone(), problem));
-        };
-        self.blanks = left;
-        self.text.extend(std::iter::repeat_n(' ', gap));
-        self.units = offset;
-        Ok(self.text.len())
-    }
-
-    fn push(&mut self, piece: &str) {
-        self.text.push_str(piece);
-        self.units += self.unit.length(piece);
-    }
-}
-
-fn kind_of(infons: &Infons, place: &Place) -> Result<String, CorpusError> {
+pub(super) fn kind_of(infons: &Infons, place: &Place) -> Result<String, CorpusError> {
     let kind = infons.get(TYPE).or_else(|| infons.get("relation"));
     kind.map(str::to_owned)
         .ok_or_else(|| CorpusError::MissingField {
             place: place.clone(),
             field: format!("infon {TYPE}"),
         })
-}
-
-fn roles(roles: [&String; 2]) -> Option<[String; 2]> {
-    let plain = roles == ["Arg1", "Arg2"] || roles == ["", ""];
-    (!plain).then(|| roles.map(String::clone))
-}
-
-fn event(id: String, kind: String, trigger: &BiocNode, rest: &[BiocNode]) -> Event {
-    let argument = |node: &BiocNode| EventArgument {
-        role: node.role.clone(),
-        target: node.refid.clone(),
-    };
-    Event {
-        id,
-        kind,
-        trigger: trigger.refid.clone(),
-        arguments: rest.iter().map(argument).collect(),
-    }
-}
-
-fn group(kind: String, nodes: &[BiocNode]) -> Group {
-    let members = nodes.iter().map(|node| node.refid.clone()).collect();
-    Group { kind, members }
 }

@@ -15,11 +15,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::offsets::{OffsetUnit, Offsets};
-use super::record_error;
+use super::{brat_parse, record_error};
 use crate::error::{CorpusError, Place};
-use crate::record::{
-    Annotations, Attribute, Entity, Event, EventArgument, Group, Note, RecordError, Relation, Span,
-};
+use crate::record::{Annotations, Attribute, Event, Group, Note, RecordError, Relation};
 use crate::text::lines;
 use crate::warning::{WarningKind, Warnings};
 
@@ -91,23 +89,23 @@ impl Lines<'_> {
     fn take(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
         let expected = match line.as_bytes().first() {
             Some(b'T') => return self.entity(line, number),
-            Some(b'R') => match relation(line) {
+            Some(b'R') => match brat_parse::relation(line) {
                 Some(relation) => return self.push_relation(relation, number),
                 None => "R1<TAB>Type Arg1:T1 Arg2:T2",
             },
-            Some(b'E') => match event(line) {
+            Some(b'E') => match brat_parse::event(line) {
                 Some(event) => return self.push_event(event, number),
                 None => "E1<TAB>Type:T1 Role:T2",
             },
-            Some(b'A' | b'M') => match attribute(line) {
+            Some(b'A' | b'M') => match brat_parse::attribute(line) {
                 Some(attribute) => return self.push_attribute(attribute, number),
                 None => "A1<TAB>Type T1 value",
             },
-            Some(b'*') => match group(line) {
+            Some(b'*') => match brat_parse::group(line) {
                 Some(group) => return self.push_group(group, number),
                 None => "*<TAB>Type T1 T2",
             },
-            Some(b'N') => match concept(line) {
+            Some(b'N') => match brat_parse::concept(line) {
                 Some((target, concept, named)) => {
                     if named {
                         self.warn(WarningKind::OtherField, number);
@@ -118,7 +116,7 @@ impl Lines<'_> {
                 None => "N1<TAB>Reference T1 Database:Id<TAB>name",
             },
             Some(b'#') => {
-                match note(line) {
+                match brat_parse::note(line) {
                     Some(note) => self.push_note(note, number),
                     // Some tools write comments that are about nothing.
                     None => self.warn(WarningKind::OtherAnnotation, number),
@@ -164,7 +162,8 @@ impl Lines<'_> {
 
     fn entity(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
         let place = self.place(number);
-        let (mut entity, surface) = entity(line, self.text.len(), &self.offsets, &place)?;
+        let (mut entity, surface) =
+            brat_parse::entity(line, self.text.len(), &self.offsets, &place)?;
         // An annotation stores line ends as blanks, and its fragments in the
         // order of its ranges. There may be a further column.
         let blank = |s: &str| s.replace(['\n', '\r'], " ");
@@ -256,153 +255,4 @@ impl Lines<'_> {
         }
         Ok(self.out)
     }
-}
-
-fn entity<'l>(
-    line: &'l str,
-    length: usize,
-    offsets: &Offsets,
-    place: &Place,
-) -> Result<(Entity, Option<&'l str>), CorpusError> {
-    let bad = || {
-        CorpusError::malformed(
-            place.clone(),
-            "isn't of the form `T1<TAB>Type 0 5<TAB>surface` (several ranges: `0 5;8 10`)",
-        )
-    };
-    let mut columns = line.splitn(3, '\t');
-    let id = columns.next().ok_or_else(bad)?.trim();
-    let middle = columns.next().ok_or_else(bad)?.trim();
-    let (kind, ranges) = middle.split_once(' ').ok_or_else(bad)?;
-    let mut spans = Vec::new();
-    for range in ranges.split(';') {
-        let (start, end) = range.trim().split_once(' ').ok_or_else(bad)?;
-        let start = start.trim().parse::<usize>().map_err(|_| bad())?;
-        let end = end.trim().parse::<usize>().map_err(|_| bad())?;
-        let (Some(from), Some(to)) = (offsets.byte(start), offsets.byte(end)) else {
-            let id = id.to_owned();
-            let error = RecordError::SpanOutOfRange {
-                id,
-                start,
-                end,
-                length,
-            };
-            return Err(record_error(place, error));
-        };
-        if from >= to {
-            return Err(bad());
-        }
-        spans.push(Span {
-            start: from,
-            end: to,
-        });
-    }
-    let entity = Entity {
-        id: id.to_owned(),
-        kind: kind.to_owned(),
-        spans,
-        concepts: Vec::new(),
-    };
-    Ok((entity, columns.next()))
-}
-
-/// The id and the words of the second column.
-fn head(line: &str) -> Option<(String, impl Iterator<Item = &str>)> {
-    let mut columns = line.split('\t');
-    let id = columns.next()?.trim().to_owned();
-    Some((id, columns.next()?.split_whitespace()))
-}
-
-fn relation(line: &str) -> Option<Relation> {
-    let (id, mut words) = head(line)?;
-    let kind = words.next()?.to_owned();
-    let mut ends = [
-        words.next()?.split_once(':')?,
-        words.next()?.split_once(':')?,
-    ];
-    if words.next().is_some() {
-        return None;
-    }
-    if ends.map(|(role, _)| role) == ["Arg2", "Arg1"] {
-        ends.reverse();
-    }
-    let [(first, head), (second, tail)] = ends;
-    let roles = [first.to_owned(), second.to_owned()];
-    Some(Relation {
-        id,
-        kind,
-        head: head.to_owned(),
-        tail: tail.to_owned(),
-        of_concepts: false,
-        roles: (roles != ["Arg1", "Arg2"]).then_some(roles),
-    })
-}
-
-fn event(line: &str) -> Option<Event> {
-    let (id, words) = head(line)?;
-    let mut parts = words.map(|word| word.split_once(':'));
-    let (kind, trigger) = parts.next()??;
-    let arguments = parts
-        .map(|part| {
-            let (role, target) = part?;
-            Some(EventArgument {
-                role: role.to_owned(),
-                target: target.to_owned(),
-            })
-        })
-        .collect::<Option<_>>()?;
-    Some(Event {
-        id,
-        kind: kind.to_owned(),
-        trigger: trigger.to_owned(),
-        arguments,
-    })
-}
-
-fn attribute(line: &str) -> Option<Attribute> {
-    let (id, rest) = line.split_once('\t')?;
-    let mut parts = rest.trim().splitn(3, ' ');
-    Some(Attribute {
-        id: id.trim().to_owned(),
-        kind: parts.next().filter(|kind| !kind.is_empty())?.to_owned(),
-        target: parts.next()?.to_owned(),
-        value: parts.next().map(str::to_owned),
-    })
-}
-
-fn group(line: &str) -> Option<Group> {
-    let (_, mut words) = head(line)?;
-    let kind = words.next()?.to_owned();
-    let members: Vec<String> = words.map(str::to_owned).collect();
-    (!members.is_empty()).then_some(Group { kind, members })
-}
-
-fn note(line: &str) -> Option<Note> {
-    let mut columns = line.splitn(3, '\t');
-    let id = columns.next()?.trim().to_owned();
-    let mut words = columns.next()?.split_whitespace();
-    Some(Note {
-        id,
-        kind: words.next()?.to_owned(),
-        target: words.next()?.to_owned(),
-        text: columns.next()?.to_owned(),
-    })
-}
-
-/// The mention, its concept, and whether the line also gives the concept's
-/// name.
-fn concept(line: &str) -> Option<(String, String, bool)> {
-    let mut columns = line.splitn(3, '\t');
-    columns.next()?;
-    let mut words = columns.next()?.split_whitespace();
-    let target = words.nth(1)?.to_owned();
-    let concept = words.next()?;
-    let (database, bare) = concept.split_once(':')?;
-    let concept = if database == NO_DATABASE {
-        bare
-    } else {
-        concept
-    };
-    let named = columns.next().is_some_and(|name| !name.trim().is_empty());
-    Some((target, concept.to_owned(), named))
 }

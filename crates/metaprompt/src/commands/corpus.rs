@@ -1,6 +1,7 @@
-//! `metaprompt corpus`: check, stats, show.
+//! `metaprompt corpus`: check, stats, show, convert.
 
 mod check;
+mod convert;
 mod show;
 mod stats;
 
@@ -32,6 +33,14 @@ pub(crate) enum Command {
     ///
     /// Example: metaprompt corpus show jnlpba --split dev --example 3
     Show(show::Args),
+    /// Write the annotated texts of a corpus in another format.
+    ///
+    /// Says what the format can't hold. The files' own annotations are written,
+    /// whatever labels, units or lengths the task asks for; a split that the
+    /// manifest makes of another is in the files of that one.
+    ///
+    /// Example: metaprompt corpus convert maccrobat --to bioc --out maccrobat-bioc
+    Convert(convert::Args),
 }
 
 /// Which tasks, and where they and their corpora lie.
@@ -117,5 +126,6 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
         Command::Check(args) => check::run(args, context),
         Command::Stats(args) => stats::run(args, context),
         Command::Show(args) => show::run(args, context),
+        Command::Convert(args) => convert::run(args, context),
     }
 }

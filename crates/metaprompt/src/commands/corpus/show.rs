@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Part {
+pub(super) enum Part {
     Train,
     Dev,
     Test,
