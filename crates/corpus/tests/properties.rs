@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files(format in 0..10_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
+    fn damaged_files(format in 0..11_usize, cut in 0..400_usize, at in 0..400_usize, byte in any::<u8>()) {
         let rows = "[fields]\npremise = \"p\"\nhypothesis = \"h\"\nlabel = \"l\"\n";
         let (reader, rest, good) = [
             ("csv", rows, "p,h,l\n\"a\nb\",c,d\ne,f,s\n"),
@@ -128,6 +128,9 @@ proptest! {
               <E x:id=\"1\" begin=\"0\" end=\"2\" k=\"d\" L=\"2\"/><ELLink x:id=\"2\" target=\"1\"/>\
               <P begin=\"0\" end=\"4\"/><Sofa sofaString=\"aé&#10;b\"/></X>"),
             ("ade", "[template]\nform = \"lines\"\n[[labels]]\nname = \"adverse-effect\"\n", "1|rash by aé|rash|7|11|aé|15|17\n2 NEG b\n"),
+            ("phee", "", "{\"id\":\"1\",\"context\":\"é b\",\"annotations\":[{\"events\":[{\"event_id\":\"E1\",\
+              \"event_type\":\"d\",\"Trigger\":{\"text\":[[\"é\"]],\"start\":[[0]],\"entity_id\":[\"T1\"]},\
+              \"s\":{\"text\":[[\"b\"]],\"start\":[[2]],\"entity_id\":[\"T2\"],\"value\":true}}]}]}\n"),
         ][format];
         let (task_type, metric) = match format {
             _ if rest.is_empty() => ("ner", "entity-f1"),

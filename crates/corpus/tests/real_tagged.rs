@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use metaprompt_corpus::{
@@ -401,5 +401,65 @@ fn ade_mentions_are_those_of_the_lines() {
         found.sort();
         expected.sort();
         assert!(found == expected, "{file}");
+    }
+}
+
+/// The JSON of phee, and that its BRAT files say the same.
+#[test]
+fn phee_json_counts() {
+    let manifest = |format: &str, dev: &str, test: &str| {
+        let rest = format!(
+            "[reader]\nformat = \"{format}\"\n[files]\ntrain = \"{test}\"\ndev = \"{dev}\"\n\
+             test = \"{test}\"\n[documents]\nwhole = \"before _\"\n[[labels]]\nname = \"Drug\"\n"
+        );
+        task_with("ner", "entity-f1", &rest)
+    };
+    let json = manifest("phee", "phee/json/dev.json", "phee/json/test.json");
+    let Some((json, data)) = json.zip(data()) else {
+        return;
+    };
+    let brat = manifest("brat", "phee/brat/dev", "phee/brat/test").expect("data");
+    for (split, texts, entities, events, several) in [
+        (Split::Dev, 961, 6098, 1155, 123),
+        (Split::Test, 968, 6168, 1138, 117),
+    ] {
+        let source = json.documents(&data, split).expect("corpus");
+        assert_eq!(source.documents.len(), texts);
+        assert_eq!(source.warnings, []);
+        let of: HashMap<&str, &SourceDocument> =
+            source.documents.iter().map(|d| (&*d.id, d)).collect();
+        let all = source.documents.iter().map(|source| &source.document);
+        let mentions = all.clone().flat_map(Document::entities);
+        assert_eq!(mentions.clone().count(), entities, "{split}");
+        let discontinuous = mentions.filter(|e| e.spans.len() > 1).count();
+        assert_eq!(discontinuous, several, "{split}");
+        let found: usize = all
+            .map(|document| document.annotations().events.len())
+            .sum();
+        assert_eq!(found, events, "{split}");
+        let pairs = brat.documents(&data, split).expect("corpus").documents;
+        assert_eq!(pairs.len(), 50);
+        for brat in &pairs {
+            let json = of[&*brat.id];
+            let text = brat.document.text().trim_end();
+            assert_eq!(json.document.text(), text, "{}", brat.id);
+            let said = |source: &SourceDocument| {
+                let document = &source.document;
+                let mentions = document.entities().iter();
+                let mentions: BTreeSet<_> = mentions
+                    .map(|e| (e.kind.clone(), e.spans.clone()))
+                    .collect();
+                let events = document.annotations().events.iter();
+                let mut events: Vec<_> = events
+                    .map(|event| {
+                        let trigger = document.entity(&event.trigger).expect("a trigger");
+                        (event.kind.clone(), trigger.spans.clone())
+                    })
+                    .collect();
+                events.sort();
+                (source.whole.clone(), mentions, events)
+            };
+            assert_eq!(said(json), said(brat), "{}", brat.id);
+        }
     }
 }

@@ -27,6 +27,8 @@ mod json_value;
 mod lines;
 pub(crate) mod offsets;
 mod one_file;
+mod phee;
+mod phee_event;
 mod ppi_xml;
 pub(crate) mod pubtator;
 mod sentence_xml;
@@ -59,6 +61,7 @@ pub(crate) use json_value::parse as parse_json;
 pub use lines::Lines;
 pub use offsets::OffsetUnit;
 pub(crate) use one_file::OneFile;
+pub use phee::Phee;
 pub use ppi_xml::PpiXml;
 pub use pubtator::Pubtator;
 pub use squad::Squad;
@@ -99,6 +102,8 @@ pub enum Reader {
     Jsonl(Jsonl),
     /// Plain lines, also of parallel files.
     Lines(Lines),
+    /// PHEE's JSON: nested events of drugs.
+    Phee(Phee),
     /// Corpora of protein interactions in their unified XML.
     PpiXml(PpiXml),
     /// Abstracts with mentions of concepts and their relations.
@@ -131,6 +136,7 @@ impl Reader {
             Self::Json(format) => format,
             Self::Jsonl(format) => format,
             Self::Lines(format) => format,
+            Self::Phee(format) => format,
             Self::PpiXml(format) => format,
             Self::Pubtator(format) => format,
             Self::Squad(format) => format,
