@@ -94,8 +94,8 @@ fn nested_json() {
         "{\"s\": {\"0\": \"a\"}, \"t\": {\"1\": \"c\"}}",
     )
     .error("keys differ");
-    summ(columns, "a.json", &format!("{{\"s\": \"{SECRET}\"}}")).error("column `s`");
-    summ(columns, "a.json", &format!("[\"{SECRET}\"]")).error("reader.columns");
+    summ(columns, "a.json", format!("{{\"s\": \"{SECRET}\"}}")).error("column `s`");
+    summ(columns, "a.json", format!("[\"{SECRET}\"]")).error("reader.columns");
 }
 
 #[test]

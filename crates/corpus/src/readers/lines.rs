@@ -2,7 +2,7 @@
 //! belong together by number.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +133,7 @@ impl Lines {
 fn uneven(
     file: &Path,
     lines: &mut LineFile,
-    other_file: &PathBuf,
+    other_file: &Path,
     other: &mut LineFile,
     read: usize,
 ) -> CorpusError {

@@ -37,6 +37,7 @@ mod tag_scheme;
 mod text_grid;
 mod text_grid_file;
 mod xlsx;
+mod xlsx_cell;
 mod xlsx_file;
 mod xmi;
 mod xml;
