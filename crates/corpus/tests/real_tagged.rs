@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use metaprompt_corpus::{
-    Counts, Dataset, Example, Record, SourceDocument, Split, Task, WarningKind,
+    Counts, Dataset, Document, Example, Record, SourceDocument, Split, Task, WarningKind,
 };
 use support::{data, root};
 
