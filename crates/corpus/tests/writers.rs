@@ -158,6 +158,23 @@ fn pubtator_holds_mentions_and_relations_of_concepts() {
 }
 
 #[test]
+fn pubtator_keeps_offsets_at_the_end_of_a_text() {
+    for (text, end, expected) in [("ab\n", 3, "ab "), ("ab\nc", 4, "ab c"), ("ab ", 3, "ab ")] {
+        let annotations = Annotations {
+            entities: vec![entity("T1", "d", &[(0, end)], &[])],
+            ..Annotations::default()
+        };
+        let (is, _) = through(
+            Target::Pubtator,
+            "pubtator",
+            &source("7", text, annotations),
+        );
+        assert_eq!(is.document.text(), expected);
+        assert_eq!(is.document.entities()[0].end(), end);
+    }
+}
+
+#[test]
 fn conll_holds_flat_mentions() {
     let dir = TempDir::new().expect("folder");
     let out = dir.path().join("out.conll");

@@ -125,19 +125,23 @@ fn halves<'d>(document: &'d Document, losses: &mut Losses) -> (&'d str, &'d str)
         && [title.kind.as_str(), body.kind.as_str()] == PASSAGES
         && title.span.start == 0
         && body.span.end == text.len()
-        && matches!(text.get(title.span.end..body.span.start), Some(" " | ""))
-        && (title.span.end < body.span.start || body.span.start == body.span.end)
+        && text.get(title.span.end..body.span.start) == Some(joint(body.span.start < body.span.end))
     {
         return (&text[..title.span.end], &text[body.span.start..]);
     }
     losses.add(Loss::Passages, passages.len());
     match text.split_once('\n') {
-        Some(halves) => {
+        Some(halves) if !halves.1.is_empty() => {
             losses.add(Loss::LineEnds, 1);
             halves
         }
-        None => (text, ""),
+        _ => (text, ""),
     }
+}
+
+/// What stands between a title and its abstract.
+fn joint(has_abstract: bool) -> &'static str {
+    if has_abstract { " " } else { "" }
 }
 
 fn individual<'d>(document: &'d Document, entity: &Entity) -> Option<&'d str> {
