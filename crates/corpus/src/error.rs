@@ -123,6 +123,19 @@ pub enum CorpusError {
         /// The manifest that names it.
         manifest: PathBuf,
     },
+    /// A join names a file or folder that isn't there.
+    #[error(
+        "{path}: not found; the join `{join}` needs it. Check the data folder (--data), or \
+         `files` of this `[[join]]` in {manifest}"
+    )]
+    MissingJoinFile {
+        /// What was looked for.
+        path: PathBuf,
+        /// Name of the join.
+        join: String,
+        /// The manifest that names it.
+        manifest: PathBuf,
+    },
     /// A folder holds no file of the format.
     #[error("{path}: holds no *.{extension} file for the {split} split of task `{task}`")]
     EmptyFolder {

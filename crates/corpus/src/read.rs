@@ -105,7 +105,15 @@ impl Task {
         joined.read(|join, format| {
             let mut files = Vec::new();
             for relative in join.files.iter().flat_map(|files| files.of(split)) {
-                files.extend(self.files_at(&data_root.join(relative), split, format)?);
+                let path = data_root.join(relative);
+                if !path.exists() {
+                    return Err(CorpusError::MissingJoinFile {
+                        path,
+                        join: join.name.clone(),
+                        manifest: self.path.clone(),
+                    });
+                }
+                files.extend(self.files_at(&path, split, format)?);
             }
             Ok(files)
         })?;

@@ -178,6 +178,9 @@ fn joins_that_fail_name_the_row() {
     joins("/etc/hostname,,Dose,d1,c,yes,1\n").error("part of a file's name");
     joins("t1,t2/../t1,Dose,d1,c,yes,1\n").error("part of a file's name");
     joins("t1,,a.b,d1,c,yes,1\n").error("`part`");
+    let corpus = joins("t1,,Dose,d1,c,yes,1\n");
+    std::fs::remove_file(corpus.path("drugs.jsonl")).expect("removed");
+    corpus.error("the join `drug` needs it");
     // No row has this field, so it isn't an optional part.
     joins("t1,,Dosage,d1,c,yes,1\n").error("trial.[part]");
 }

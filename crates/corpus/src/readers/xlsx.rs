@@ -17,6 +17,10 @@ use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
 use crate::warning::Warnings;
 
+/// The largest sheet that there is, counted from 0.
+const LAST_ROW: u32 = 1_048_575;
+const LAST_COLUMN: u32 = 16_383;
+
 /// Options of the `xlsx` format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +105,11 @@ impl RowFormat for Xlsx {
                 .map_err(|e| broken(file, Some(row as usize + 1), &e))?;
             let Some(cell) = cell else { break };
             let (at, column) = cell.get_position();
+            if at > LAST_ROW || column > LAST_COLUMN {
+                let place = Place::line(file, row as usize + 1);
+                let problem = "a cell lies beyond the last row or column of a sheet";
+                return Err(CorpusError::malformed(place, problem));
+            }
             if at != row {
                 table.row(row, std::mem::take(&mut cells))?;
                 if at < row {
