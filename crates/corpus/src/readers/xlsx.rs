@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delimited::column_of;
 use super::xlsx_cell::{Value, cell_name, value};
-use super::xlsx_file::{broken, open};
+use super::xlsx_file::{guarded, open};
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
@@ -87,9 +87,7 @@ impl RowFormat for Xlsx {
         take: &mut TakeRow<'_>,
     ) -> Result<(), CorpusError> {
         let (mut workbook, sheet) = open(file, &self.sheet)?;
-        let mut reader = workbook
-            .worksheet_cells_reader(&sheet)
-            .map_err(|e| broken(file, None, &e))?;
+        let mut reader = guarded(file, None, || workbook.worksheet_cells_reader(&sheet))?;
         let mut table = Table {
             file,
             names: None,
@@ -100,9 +98,7 @@ impl RowFormat for Xlsx {
         let mut cells = BTreeMap::new();
         let mut row = 0;
         loop {
-            let cell = reader
-                .next_cell()
-                .map_err(|e| broken(file, Some(row as usize + 1), &e))?;
+            let cell = guarded(file, Some(row as usize + 1), || reader.next_cell())?;
             let Some(cell) = cell else { break };
             let (at, column) = cell.get_position();
             if at > LAST_ROW || column > LAST_COLUMN {

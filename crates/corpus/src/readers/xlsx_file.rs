@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, Cursor, Read};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use calamine::{Reader, Xlsx, XlsxError};
@@ -40,7 +41,7 @@ pub(super) fn open(file: &Path, sheet: &Sheet) -> Result<(Workbook, String), Cor
     }
     let bytes = fs::read(file).map_err(|e| CorpusError::io(file, e))?;
     check_size(&bytes).map_err(|problem| CorpusError::malformed(Place::file(file), problem))?;
-    let workbook: Workbook = Xlsx::new(Cursor::new(bytes)).map_err(|e| broken(file, None, &e))?;
+    let workbook: Workbook = guarded(file, None, || Xlsx::new(Cursor::new(bytes)))?;
     let names = workbook.sheet_names();
     let name = match sheet {
         Sheet::Name(name) => names.iter().find(|known| *known == name),
@@ -89,17 +90,25 @@ fn check_size(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The library's messages may quote cells, so they aren't shown.
-pub(super) fn broken(file: &Path, row: Option<usize>, error: &XlsxError) -> CorpusError {
-    let problem = match error {
-        XlsxError::Password => "is protected by a password; remove it",
-        XlsxError::WorksheetNotFound(_) => "the sheet isn't in the file",
-        _ => "isn't a well-formed spreadsheet; open it and save it as .xlsx again",
+/// Calls the library. It panics on some damaged files (cells named by a
+/// hundred letters overflow its arithmetic); that is an error like others.
+pub(super) fn guarded<T>(
+    file: &Path,
+    row: Option<usize>,
+    call: impl FnOnce() -> Result<T, XlsxError>,
+) -> Result<T, CorpusError> {
+    // Nothing that a panic leaves half done is used again.
+    let problem = match panic::catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => return Ok(value),
+        // The library's messages may quote cells, so they aren't shown.
+        Ok(Err(XlsxError::Password)) => "is protected by a password; remove it",
+        Ok(Err(_)) | Err(_) => {
+            "isn't a well-formed spreadsheet; open it and save it as .xlsx again"
+        }
     };
-    let line = row;
     let place = Place {
-        line,
+        line: row,
         ..Place::file(file)
     };
-    CorpusError::malformed(place, problem)
+    Err(CorpusError::malformed(place, problem))
 }
