@@ -51,6 +51,19 @@ impl Place {
     }
 }
 
+/// A line of a file that is being read; a [`Place`] that costs nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'f> {
+    pub(crate) file: &'f Path,
+    pub(crate) line: usize,
+}
+
+impl At<'_> {
+    pub(crate) fn place(self) -> Place {
+        Place::line(self.file, self.line)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;

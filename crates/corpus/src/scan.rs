@@ -2,7 +2,7 @@
 //! examples of it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,8 @@ use crate::warning::Warnings;
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scan {
-    /// Files, each once.
+    /// Files, each once; those that are read beside one don't count.
     pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
     /// Rows or annotated texts in them.
     pub records: usize,
 }
@@ -30,13 +28,9 @@ impl Task {
     /// # Errors
     /// The first [`CorpusError`] that is met.
     pub fn scan(&self, data_root: &Path) -> Result<Scan, CorpusError> {
-        let mut files = BTreeSet::new();
-        for split in Split::ALL {
-            files.extend(self.files(split, data_root)?);
-        }
         let format = self.manifest.reader.format();
         let mut scan = Scan::default();
-        for file in &files {
+        for file in &self.all_files(data_root)? {
             let mut met = Warnings::default();
             let mut records = 0;
             match format.shape() {
@@ -49,16 +43,36 @@ impl Task {
                     Ok(())
                 })?,
             }
+            scan.files += 1;
             scan.records += records;
+        }
+        Ok(scan)
+    }
+
+    /// Bytes of the files that [`Task::scan`] reads, with those beside them.
+    ///
+    /// # Errors
+    /// [`CorpusError::Io`], or what says that a file is missing.
+    pub fn source_bytes(&self, data_root: &Path) -> Result<u64, CorpusError> {
+        let format = self.manifest.reader.format();
+        let mut bytes = 0;
+        for file in &self.all_files(data_root)? {
             let beside = format.beside(file);
             let beside = beside.iter().filter(|path| path.is_file());
             for path in std::iter::once(file).chain(beside) {
-                scan.files += 1;
-                scan.bytes += std::fs::metadata(path)
+                bytes += std::fs::metadata(path)
                     .map_err(|e| CorpusError::io(path, e))?
                     .len();
             }
         }
-        Ok(scan)
+        Ok(bytes)
+    }
+
+    fn all_files(&self, data_root: &Path) -> Result<BTreeSet<PathBuf>, CorpusError> {
+        let mut files = BTreeSet::new();
+        for split in Split::ALL {
+            files.extend(self.files(split, data_root)?);
+        }
+        Ok(files)
     }
 }

@@ -111,8 +111,14 @@ impl Task {
         }
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(|e| CorpusError::io(path, e))? {
-            let file = entry.map_err(|e| CorpusError::io(path, e))?.path();
-            if file.is_file() && file.extension().is_some_and(|e| format.has_extension(e)) {
+            let entry = entry.map_err(|e| CorpusError::io(path, e))?;
+            let file = entry.path();
+            if !file.extension().is_some_and(|e| format.has_extension(e)) {
+                continue;
+            }
+            let kind = entry.file_type().map_err(|e| CorpusError::io(path, e))?;
+            // Only a link has to be followed to know what it is.
+            if kind.is_file() || (kind.is_symlink() && file.is_file()) {
                 files.push(file);
             }
         }

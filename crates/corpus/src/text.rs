@@ -1,6 +1,7 @@
 //! Files as text, and text as lines.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::CorpusError;
@@ -12,17 +13,25 @@ pub(crate) const MAX_FILE_BYTES: u64 = 512 << 20;
 /// A whole file as UTF-8 without its byte-order mark. Line ends stay as they
 /// are: standoff offsets count them.
 pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
-    let bytes = fs::metadata(path)
-        .map_err(|e| CorpusError::io(path, e))?
-        .len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(CorpusError::TooLarge {
-            path: path.to_owned(),
-            bytes,
-            limit: MAX_FILE_BYTES,
-        });
+    let io = |e| CorpusError::io(path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let too_large = |bytes| CorpusError::TooLarge {
+        path: path.to_owned(),
+        bytes,
+        limit: MAX_FILE_BYTES,
+    };
+    if length > MAX_FILE_BYTES {
+        return Err(too_large(length));
     }
-    let bytes = fs::read(path).map_err(|e| CorpusError::io(path, e))?;
+    // Room for one byte more, so that the end is seen without another look.
+    let mut bytes = Vec::with_capacity(length as usize + 1);
+    let mut limited = (&mut file).take(MAX_FILE_BYTES + 1);
+    limited.read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        // A pipe, or a file that grew.
+        return Err(too_large(bytes.len() as u64));
+    }
     let mut text = String::from_utf8(bytes).map_err(|e| CorpusError::NotUtf8 {
         path: path.to_owned(),
         offset: e.utf8_error().valid_up_to(),
@@ -62,7 +71,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
             return None;
         }
         number += 1;
-        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let end = memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len());
         let line = Line {
             number,
             start,

@@ -1,6 +1,7 @@
 //! BRAT standoff: a `.txt` and, beside it, an `.ann` with a line per
 //! annotation.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -56,11 +57,17 @@ impl DocumentFormat for Brat {
     ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
         let ann = file.with_extension("ann");
-        if self.unannotated == Unannotated::Skip && !ann.exists() {
-            warnings.add(WarningKind::NotAnnotated, file, None);
-            return Ok(());
-        }
-        let lines = read_text(&ann)?;
+        let missing = |error: &CorpusError| match error {
+            CorpusError::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+            _ => false,
+        };
+        let lines = match read_text(&ann) {
+            Err(error) if self.unannotated == Unannotated::Skip && missing(&error) => {
+                warnings.add(WarningKind::NotAnnotated, file, None);
+                return Ok(());
+            }
+            lines => lines?,
+        };
         let annotations = parse_annotations(&text, &lines, &ann, warnings)?;
         let document = Document::annotated(text, annotations)
             .map_err(|source| record_error(&Place::file(&ann), source))?;

@@ -17,7 +17,7 @@ use super::tag_scheme::{Mentions, Tag, TagScheme};
 use super::{
     DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
 };
-use crate::error::{CorpusError, Place};
+use crate::error::{At, CorpusError};
 use crate::line_reader::LineReader;
 use crate::manifest::Manifest;
 use crate::record::{Document, Span};
@@ -96,12 +96,13 @@ impl DocumentFormat for Conll {
             stem: stem(file),
             ..Ids::default()
         };
-        let mut sentence = None::<Sentence>;
-        let mut finish =
-            |sentence: Option<Sentence>, ids: &mut Ids, warnings: &mut Warnings| match sentence {
-                Some(sentence) => take(sentence.finish(ids, warnings)?),
-                None => Ok(()),
-            };
+        let mut sentence = None::<Sentence<'_>>;
+        let mut finish = |sentence: Option<Sentence<'_>>,
+                          ids: &mut Ids,
+                          warnings: &mut Warnings| match sentence {
+            Some(sentence) => take(sentence.finish(ids, warnings)?),
+            None => Ok(()),
+        };
         while let Some((number, line)) = lines.next_line()? {
             if self.comment.as_ref().is_some_and(|c| line.starts_with(c)) {
                 continue;
@@ -115,11 +116,11 @@ impl DocumentFormat for Conll {
                 ids.begin_document(rest);
                 continue;
             }
-            let place = Place::line(file, number);
-            let (token, tag) = self.columns(line, &place)?;
+            let at = At { file, line: number };
+            let (token, tag) = self.columns(line, at)?;
             sentence
-                .get_or_insert_with(|| Sentence::new(place.clone(), self.scheme))
-                .push(token, tag, place, warnings)?;
+                .get_or_insert_with(|| Sentence::new(at, self.scheme))
+                .push(token, tag, at, warnings)?;
         }
         finish(sentence, &mut ids, warnings)
     }
@@ -130,7 +131,7 @@ impl Conll {
     fn columns<'t>(
         &self,
         line: &'t str,
-        place: &Place,
+        at: At<'_>,
     ) -> Result<(&'t str, Option<Tag<'t>>), CorpusError> {
         let columns: Vec<&str> = match self.separator {
             Separator::Tab => line.split('\t').map(str::trim).collect(),
@@ -148,14 +149,14 @@ impl Conll {
                      `reader.separator` and `reader.column`",
                     columns.len()
                 );
-                return Err(CorpusError::malformed(place.clone(), problem));
+                return Err(CorpusError::malformed(at.place(), problem));
             }
         };
         match self.scheme.read(tag, self.suffix) {
             Some(tag) => Ok((token, tag)),
             // What stands there may be a word of the text.
             None => Err(CorpusError::malformed(
-                place.clone(),
+                at.place(),
                 format!(
                     "column {column} holds no tag of the scheme ({}); check `reader.column` and \
                      `reader.scheme`",
@@ -203,17 +204,17 @@ impl Ids {
     }
 }
 
-struct Sentence {
-    begins: Place,
-    ends: Place,
+struct Sentence<'f> {
+    begins: At<'f>,
+    ends: At<'f>,
     text: String,
     mentions: Mentions,
 }
 
-impl Sentence {
-    fn new(begins: Place, scheme: TagScheme) -> Self {
+impl<'f> Sentence<'f> {
+    fn new(begins: At<'f>, scheme: TagScheme) -> Self {
         Self {
-            ends: begins.clone(),
+            ends: begins,
             begins,
             text: String::new(),
             mentions: Mentions::new(scheme),
@@ -224,7 +225,7 @@ impl Sentence {
         &mut self,
         token: &str,
         tag: Option<Tag<'_>>,
-        place: Place,
+        at: At<'f>,
         warnings: &mut Warnings,
     ) -> Result<(), CorpusError> {
         if !self.text.is_empty() {
@@ -238,23 +239,22 @@ impl Sentence {
                 "the sentence is over the limit of {MAX_SENTENCE_BYTES} bytes; an empty line \
                  ends a sentence"
             );
-            return Err(CorpusError::malformed(place, problem));
+            return Err(CorpusError::malformed(at.place(), problem));
         }
-        self.mentions
-            .push(tag, Span { start, end }, &place, warnings);
-        self.ends = place;
+        self.mentions.push(tag, Span { start, end }, at, warnings);
+        self.ends = at;
         Ok(())
     }
 
     fn finish(self, ids: &mut Ids, warnings: &mut Warnings) -> Result<SourceDocument, CorpusError> {
-        let entities = self.mentions.finish(&self.ends, warnings);
+        let entities = self.mentions.finish(self.ends, warnings);
         let document = Document::new(self.text, entities, Vec::new())
-            .map_err(|source| record_error(&self.begins, source))?;
+            .map_err(|source| record_error(&self.begins.place(), source))?;
         let (id, whole) = ids.next_sentence();
         Ok(SourceDocument {
             id,
             whole,
-            place: self.begins,
+            place: self.begins.place(),
             document,
         })
     }

@@ -68,10 +68,19 @@ impl RowFormat for Squad {
         let text = read_text(file)?;
         let root = parse(&text, file, 1)?;
         let mut number = 0;
+        // Of the last paragraph, by where its text lies: the questions of a
+        // paragraph follow each other.
+        let mut measured: Option<(*const u8, Offsets)> = None;
         records(&root, Some(QUESTIONS), file, &mut |record, shown| {
             number += 1;
             let place = &Place::record(file, None, shown);
-            match self.question(record, place, warnings)? {
+            let text = string(record, "../context", place)?;
+            let known = measured.take().filter(|(at, _)| *at == text.as_ptr());
+            let offsets = known.map(|(_, offsets)| offsets);
+            let offsets = offsets.unwrap_or_else(|| Offsets::new(text, OffsetUnit::Characters));
+            let (_, offsets) = measured.insert((text.as_ptr(), offsets));
+            let context = &Measured { text, offsets };
+            match self.question(record, context, place, warnings)? {
                 Some((context, answer)) => take(
                     place,
                     number,
@@ -93,10 +102,10 @@ impl Squad {
     fn question<'v>(
         &self,
         record: &JsonRecord<'v>,
+        context: &Measured<'v, '_>,
         place: &Place,
         warnings: &mut Warnings,
     ) -> Result<Option<(&'v str, String)>, CorpusError> {
-        let context = string(record, "../context", place)?;
         let id = JsonRow { record, place }
             .values("id")?
             .ok_or_else(|| missing("id", place))?
@@ -110,8 +119,8 @@ impl Squad {
         let others = answers.len().saturating_sub(1);
         warnings.add_many(WarningKind::OtherAnnotation, &place.file, None, others);
         let Some(answer) = answers.first() else {
-            let any = rank(0, "squad place", &id) % (context.len() as u64 + 1);
-            let any = context.floor_char_boundary(any as usize);
+            let any = rank(0, "squad place", &id) % (context.text.len() as u64 + 1);
+            let any = context.text.floor_char_boundary(any as usize);
             let answer = self.unanswerable.clone().unwrap_or_default();
             return Ok(Some((self.part(context, (any, any), &id), answer)));
         };
@@ -123,9 +132,8 @@ impl Squad {
         };
         let stated = stated.ok_or_else(|| missing("answers.0.answer_start", place))?;
         let stated = usize::try_from(stated).ok();
-        let stated =
-            stated.and_then(|start| Offsets::new(context, OffsetUnit::Characters).byte(start));
-        let Some(start) = nearest(context, text, stated.unwrap_or(context.len())) else {
+        let stated = stated.and_then(|start| context.offsets.byte(start));
+        let Some(start) = nearest(context.text, text, stated.unwrap_or(context.text.len())) else {
             warnings.add(WarningKind::AnswerNotFound, &place.file, None);
             return Ok(None);
         };
@@ -138,21 +146,26 @@ impl Squad {
 
     /// The part of a context that is handed over: it holds the given bytes,
     /// and begins and ends at white space.
-    fn part<'c>(&self, context: &'c str, (from, to): (usize, usize), id: &str) -> &'c str {
-        let whole = context.chars().count();
+    fn part<'c>(
+        &self,
+        context: &Measured<'c, '_>,
+        (from, to): (usize, usize),
+        id: &str,
+    ) -> &'c str {
+        let Measured { text, offsets } = context;
+        let (context, whole) = (*text, offsets.index(text.len()));
         let Some(window) = self.window.filter(|window| whole > *window) else {
             return context;
         };
-        let before = context[..from].chars().count();
-        let length = context[from..to].chars().count();
+        let before = offsets.index(from);
+        let length = offsets.index(to) - before;
         // How many of the spare characters stand before the answer.
         let spare = window.saturating_sub(length);
         let share = rank(0, "squad window", id) % (spare as u64 + 1);
         let window = window.max(length);
         let first = before.saturating_sub(share as usize).min(whole - window);
-        let index = Offsets::new(context, OffsetUnit::Characters);
-        let start = index.byte(first).unwrap_or(from);
-        let end = index.byte(first + window).unwrap_or(to);
+        let start = offsets.byte(first).unwrap_or(from);
+        let end = offsets.byte(first + window).unwrap_or(to);
         let start = match context[start..from].find(char::is_whitespace) {
             Some(space) if start > 0 => start + space,
             _ => start,
@@ -163,6 +176,12 @@ impl Squad {
         };
         context[start..end].trim()
     }
+}
+
+/// A paragraph in which characters are found.
+struct Measured<'c, 'o> {
+    text: &'c str,
+    offsets: &'o Offsets,
 }
 
 fn nearest(context: &str, text: &str, stated: usize) -> Option<usize> {
@@ -217,6 +236,11 @@ mod tests {
     fn windows_hold_the_answer_and_whole_words() {
         let words: Vec<String> = (0..400).map(|i| format!("w\u{b5}{i}")).collect();
         let context = words.join(" ");
+        let offsets = &Offsets::new(&context, OffsetUnit::Characters);
+        let measured = &Measured {
+            text: &context,
+            offsets,
+        };
         let squad = Squad {
             window: Some(300),
             unanswerable: None,
@@ -225,7 +249,7 @@ mod tests {
         for i in (0..399).step_by(7) {
             let from = context.find(&format!("w\u{b5}{i} ")).expect("word");
             let to = from + words[i].len();
-            let part = squad.part(&context, (from, to), &format!("q{i}"));
+            let part = squad.part(measured, (from, to), &format!("q{i}"));
             assert!(part.chars().count() <= 300 && part.chars().count() > 250);
             let at = part.split(' ').position(|word| word == words[i]);
             places.insert(at.expect("holds the answer"));
@@ -235,7 +259,7 @@ mod tests {
             places.len() > 15,
             "the answer's place gives nothing away: {places:?}"
         );
-        let whole = squad.part(&context, (0, context.len()), "q");
+        let whole = squad.part(measured, (0, context.len()), "q");
         assert_eq!(whole, context);
     }
 

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Place;
+use crate::error::At;
 use crate::record::{Entity, Span};
 use crate::warning::{WarningKind, Warnings};
 
@@ -114,10 +114,10 @@ impl Mentions {
         &mut self,
         tag: Option<Tag<'_>>,
         token: Span,
-        place: &Place,
+        at: At<'_>,
         warnings: &mut Warnings,
     ) {
-        let mut warn = |kind| warnings.add(kind, &place.file, place.line);
+        let mut warn = |kind| warnings.add(kind, at.file, Some(at.line));
         let unfinished = self.unfinished();
         let Some(Tag { position, kind }) = tag else {
             if unfinished {
@@ -157,9 +157,9 @@ impl Mentions {
     }
 
     /// The mentions, at the end of the sentence.
-    pub(super) fn finish(self, place: &Place, warnings: &mut Warnings) -> Vec<Entity> {
+    pub(super) fn finish(self, at: At<'_>, warnings: &mut Warnings) -> Vec<Entity> {
         if self.unfinished() {
-            warnings.add(WarningKind::TagOutsideScheme, &place.file, place.line);
+            warnings.add(WarningKind::TagOutsideScheme, at.file, Some(at.line));
         }
         self.found
     }
@@ -186,7 +186,10 @@ mod tests {
         suffix: bool,
         tags: &[&str],
     ) -> (Vec<(String, usize, usize)>, Vec<Warning>) {
-        let place = Place::line(Path::new("f"), 1);
+        let at = At {
+            file: Path::new("f"),
+            line: 1,
+        };
         let mut warnings = Warnings::default();
         let mut mentions = Mentions::new(scheme);
         for (start, tag) in tags.iter().enumerate() {
@@ -195,9 +198,9 @@ mod tests {
                 end: start + 1,
             };
             let tag = scheme.read(tag, suffix).expect("a tag");
-            mentions.push(tag, token, &place, &mut warnings);
+            mentions.push(tag, token, at, &mut warnings);
         }
-        let found = mentions.finish(&place, &mut warnings);
+        let found = mentions.finish(at, &mut warnings);
         let found = found
             .into_iter()
             .map(|e| (e.kind.clone(), e.start(), e.end() - 1))

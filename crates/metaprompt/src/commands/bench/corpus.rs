@@ -28,6 +28,7 @@ struct Row {
     task: String,
     format: String,
     scan: Scan,
+    bytes: u64,
     /// Native files to rows or annotated texts, checked.
     parse_seconds: f64,
     /// All of `Task::read`: also examples, lengths, splits.
@@ -58,7 +59,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<()> {
     let mut formats: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     for row in &rows {
         let sums = formats.entry(&row.format).or_default();
-        sums.0 += row.scan.bytes;
+        sums.0 += row.bytes;
         sums.1 += row.parse_seconds;
     }
     for (format, (bytes, seconds)) in &formats {
@@ -102,6 +103,7 @@ fn measure(task: &Task, options: &Options) -> Result<Row> {
             .unwrap_or_default()
             .to_owned(),
         scan,
+        bytes: task.source_bytes(data)?,
         parse_seconds: median(&parse),
         read_seconds: median(&read),
         render_seconds: median(&render),
@@ -132,9 +134,9 @@ fn table(rows: &[Row]) -> String {
         table.add_row([
             row.task.clone(),
             row.format.clone(),
-            format!("{:.2}", row.scan.bytes as f64 / 1e6),
+            format!("{:.2}", row.bytes as f64 / 1e6),
             row.scan.records.to_string(),
-            format!("{:.0}", rate(row.scan.bytes, row.parse_seconds)),
+            format!("{:.0}", rate(row.bytes, row.parse_seconds)),
             milliseconds(row.parse_seconds),
             milliseconds(row.read_seconds),
             milliseconds(row.render_seconds),
