@@ -35,7 +35,8 @@ pub struct Leak {
     pub sentences: usize,
     /// Distinct sentences of the tested split.
     pub of_sentences: usize,
-    /// Documents of the tested split with such a sentence.
+    /// Documents of the tested split of whose sentences at least half are
+    /// shared: the same texts, rather than stock phrases.
     pub documents: usize,
     /// Documents of the tested split.
     pub of_documents: usize,
@@ -75,7 +76,8 @@ impl Leaks {
         }
     }
 
-    /// What was found, the largest share of the tested documents first.
+    /// What was found: the largest share of known documents first, then the most
+    /// sentences.
     pub fn find(&self) -> Vec<Leak> {
         let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
         for (i, (_, _, _, sentences)) in self.splits.iter().enumerate() {
@@ -98,7 +100,7 @@ impl Leaks {
             .map(|((from, into), hashes)| self.leak(from, into, &hashes))
             .collect();
         let share = |leak: &Leak| leak.documents * 1_000_000 / leak.of_documents.max(1);
-        leaks.sort_by_key(|leak| std::cmp::Reverse(share(leak)));
+        leaks.sort_by_key(|leak| std::cmp::Reverse((share(leak), leak.sentences)));
         leaks
     }
 
@@ -117,7 +119,10 @@ impl Leaks {
         let (from, _, from_split, _) = &self.splits[from];
         let (into, into_role, into_split, sentences) = &self.splits[into];
         let documents = sentences.by_document.values();
-        let touched = documents.filter(|document| !document.is_disjoint(shared));
+        let known = documents.filter(|document| {
+            let here = document.intersection(shared).count();
+            here > 0 && 2 * here >= document.len()
+        });
         Leak {
             from: from.clone(),
             from_split: *from_split,
@@ -126,7 +131,7 @@ impl Leaks {
             into_role: *into_role,
             sentences: shared.len(),
             of_sentences: sentences.all.len(),
-            documents: touched.count(),
+            documents: known.count(),
             of_documents: sentences.by_document.len(),
         }
     }

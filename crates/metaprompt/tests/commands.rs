@@ -71,7 +71,7 @@ fn corpus_show_marks_entities_at_their_bytes() {
     assert!(!entities.is_empty() && text.contains(input), "{text}");
     for entity in entities {
         let (start, end) = (&entity["spans"][0]["start"], &entity["spans"][0]["end"]);
-        let kind = entity["type"].as_str().expect("type");
+        let kind = entity["kind"].as_str().expect("type");
         let surface = entity["text"].as_str().expect("text");
         assert!(
             text.contains(&format!("[{surface}]⟨{kind} {start}..{end}⟩")),

@@ -16,8 +16,8 @@ use std::path::Path;
 
 use super::offsets::{OffsetUnit, Offsets};
 use super::{brat_parse, record_error};
-use crate::error::{CorpusError, Place};
-use crate::record::{Annotations, Attribute, Event, Group, Note, RecordError, Relation};
+use crate::error::{At, CorpusError, Place};
+use crate::record::{Annotations, Attribute, Entity, Event, Group, Note, RecordError, Relation};
 use crate::text::lines;
 use crate::warning::{WarningKind, Warnings};
 
@@ -161,9 +161,29 @@ impl Lines<'_> {
     }
 
     fn entity(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
-        let place = self.place(number);
-        let (mut entity, surface) =
-            brat_parse::entity(line, self.text.len(), &self.offsets, &place)?;
+        let at = At {
+            file: self.file,
+            line: number,
+        };
+        let (mut entity, surface) = brat_parse::entity(line, self.text.len(), &self.offsets, at)?;
+        if !self.is_plain(&entity, surface) {
+            self.check_surface(&entity, surface, number);
+        }
+        entity.spans.sort_unstable();
+        self.name(&entity.id, Named::Entity(self.out.entities.len()), number)?;
+        self.out.entities.push(entity);
+        Ok(())
+    }
+
+    /// Whether a mention in one piece is stored as it stands in the text.
+    fn is_plain(&self, entity: &Entity, surface: Option<&str>) -> bool {
+        match entity.spans[..] {
+            [span] => surface == self.text.get(span.start..span.end),
+            _ => false,
+        }
+    }
+
+    fn check_surface(&mut self, entity: &Entity, surface: Option<&str>, number: usize) {
         // An annotation stores line ends as blanks, and its fragments in the
         // order of its ranges. There may be a further column.
         let blank = |s: &str| s.replace(['\n', '\r'], " ");
@@ -179,10 +199,6 @@ impl Lines<'_> {
             }
             Some(_) => self.warn(WarningKind::SurfaceMismatch, number),
         }
-        entity.spans.sort_unstable();
-        self.name(&entity.id, Named::Entity(self.out.entities.len()), number)?;
-        self.out.entities.push(entity);
-        Ok(())
     }
 
     fn push_relation(&mut self, relation: Relation, line: usize) -> Result<(), CorpusError> {

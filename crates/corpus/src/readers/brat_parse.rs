@@ -4,7 +4,7 @@
 use super::brat_lines::NO_DATABASE;
 use super::offsets::Offsets;
 use super::record_error;
-use crate::error::{CorpusError, Place};
+use crate::error::{At, CorpusError};
 use crate::record::{
     Attribute, Entity, Event, EventArgument, Group, Note, RecordError, Relation, Span,
 };
@@ -14,11 +14,11 @@ pub(super) fn entity<'l>(
     line: &'l str,
     length: usize,
     offsets: &Offsets,
-    place: &Place,
+    at: At<'_>,
 ) -> Result<(Entity, Option<&'l str>), CorpusError> {
     let bad = || {
         CorpusError::malformed(
-            place.clone(),
+            at.place(),
             "isn't of the form `T1<TAB>Type 0 5<TAB>surface` (several ranges: `0 5;8 10`)",
         )
     };
@@ -26,7 +26,7 @@ pub(super) fn entity<'l>(
     let id = columns.next().ok_or_else(bad)?.trim();
     let middle = columns.next().ok_or_else(bad)?.trim();
     let (kind, ranges) = middle.split_once(' ').ok_or_else(bad)?;
-    let mut spans = Vec::new();
+    let mut spans = Vec::with_capacity(1);
     for range in ranges.split(';') {
         let (start, end) = range.trim().split_once(' ').ok_or_else(bad)?;
         let start = start.trim().parse::<usize>().map_err(|_| bad())?;
@@ -39,7 +39,7 @@ pub(super) fn entity<'l>(
                 end,
                 length,
             };
-            return Err(record_error(place, error));
+            return Err(record_error(&at.place(), error));
         };
         if from >= to {
             return Err(bad());

@@ -5,9 +5,12 @@ use crate::context::Context;
 use anyhow::{Result, bail};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
-use metaprompt_corpus::{Dataset, Leak, Leaks, RoundTrip, Task};
+use metaprompt_corpus::{
+    Counts, Dataset, Leak, Leaks, RoundTrip, Split, Task, Warning, WarningKind,
+};
 use metaprompt_study::Observer;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What is checked.
 #[derive(clap::Args)]
@@ -72,26 +75,60 @@ fn describe(task: &Task, data: &Dataset, trip: &RoundTrip) -> String {
         manifest.task_type,
         manifest.role
     );
-    for (split, counts) in &data.counts {
-        text += &format!(
-            "    {split:<6} {:>6} examples, {:>6} documents",
-            counts.examples, counts.documents
-        );
-        for (count, what) in [
-            (counts.entities, "entities"),
-            (counts.relations, "relations"),
-        ] {
-            if count > 0 {
-                text += &format!(", {count:>6} {what}");
+    for (split, used) in &data.counts {
+        // A split that is made of others has no files.
+        match data.as_read.get(split) {
+            Some(read) if read == used => text += &line(*split, "read and used", used),
+            Some(read) => {
+                text += &line(*split, "read", read);
+                text += &line(*split, "used", used);
             }
+            None => text += &line(*split, "made", used),
+        }
+    }
+    text += &format!("    {}\n", sentence(trip));
+    text + &remarks(&data.warnings)
+}
+
+/// What was met, by kind: one line, with the first of the files.
+fn remarks(warnings: &[Warning]) -> String {
+    let mut kinds: BTreeMap<WarningKind, Vec<&Warning>> = BTreeMap::new();
+    for warning in warnings {
+        kinds.entry(warning.kind).or_default().push(warning);
+    }
+    let mut text = String::new();
+    for (kind, met) in kinds {
+        let count: usize = met.iter().map(|warning| warning.count).sum();
+        text += &format!("    {count} {kind}: {}", met[0].file.display());
+        if let Some(line) = met[0].line {
+            text += &format!(":{line}");
+        }
+        match met.len() - 1 {
+            0 => {}
+            1 => text += " and another file",
+            more => text += &format!(" and {more} other files"),
         }
         text += "\n";
     }
-    text += &format!("    {}\n", sentence(trip));
-    for warning in &data.warnings {
-        text += &format!("    {warning}\n");
-    }
     text
+}
+
+/// One line of counts.
+fn line(split: Split, what: &str, counts: &Counts) -> String {
+    let mut text = format!(
+        "    {split:<5} {what:<13} {:>6} examples, {:>6} documents",
+        counts.examples, counts.documents
+    );
+    for (count, what) in [
+        (counts.entities, "entities"),
+        (counts.relations, "relations"),
+        (counts.labels.len(), "labels"),
+    ] {
+        if count > 0 {
+            text += &format!(", {count:>6} {what}");
+        }
+    }
+    text + "\n"
 }
 
 fn result(task: &Task, data: &Dataset, trip: &RoundTrip) -> Value {
@@ -133,10 +170,11 @@ fn leak_table(leaks: &[Leak]) -> String {
         "learned from",
         "tested on",
         "role",
-        "documents touched",
+        "documents known",
         "sentences shared",
     ]);
-    for leak in leaks {
+    let (texts, phrases): (Vec<&Leak>, Vec<&Leak>) = leaks.iter().partition(|l| l.documents > 0);
+    for leak in texts {
         table.add_row([
             format!("{} {}", leak.from, leak.from_split),
             format!("{} {}", leak.into, leak.into_split),
@@ -145,5 +183,9 @@ fn leak_table(leaks: &[Leak]) -> String {
             format!("{} of {}", leak.sentences, leak.of_sentences),
         ]);
     }
-    table.to_string()
+    format!(
+        "{table}\nA document is known when half of its sentences are. {} further pairs of splits \
+         share sentences, but no document (--json lists them).",
+        phrases.len()
+    )
 }

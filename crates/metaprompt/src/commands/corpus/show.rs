@@ -4,8 +4,8 @@ use super::Folders;
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use metaprompt_corpus::{Document, Example, Record, Split};
-use serde_json::json;
+use metaprompt_corpus::{Document, Example, Record, Relation, Split};
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 
 /// Which example.
@@ -62,6 +62,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         example.id,
         example.document
     );
+    if let Some(window) = &example.window {
+        text += &format!(
+            "a window of {}: bytes {}..{}\n",
+            window.of, window.span.start, window.span.end
+        );
+    }
     if rendered.cut > 0 {
         text += &format!(
             "the manifest's length rule cut {} characters\n",
@@ -83,19 +89,45 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         let title = marks.title("entities, with byte offsets");
         text += &format!("\n{title}\n{}\n", marked(document, &marks));
     }
-    let entities: Option<Vec<_>> = document.map(|d| {
+    if let Some(document) = document.filter(|d| !d.relations().is_empty()) {
+        text += &format!("\n{}\n", marks.title("relations"));
+        for relation in document.relations() {
+            text += &described(relation, document);
+        }
+    }
+    let entities: Option<Vec<Value>> = document.map(|d| {
         let entities = d.entities().iter();
         entities
-            .map(|e| json!({ "id": e.id, "type": e.kind, "spans": e.spans, "text": e.surface(d.text()) }))
+            .map(|entity| {
+                let mut json = json!(entity);
+                json["text"] = entity.surface(d.text()).into();
+                json
+            })
             .collect()
     });
     let json = json!({
         "task": task.name(), "split": split, "id": example.id, "document": example.document,
-        "instruction": rendered.instruction, "input": rendered.input, "target": rendered.target,
-        "cut": rendered.cut, "entities": entities,
+        "window": example.window, "instruction": rendered.instruction, "input": rendered.input,
+        "target": rendered.target, "cut": rendered.cut, "entities": entities,
+        "relations": document.map(Document::relations),
     });
     context.print(&json, &text);
     Ok(())
+}
+
+/// One line for a relation: its kind, and what its ends say and are.
+fn described(relation: &Relation, document: &Document) -> String {
+    let end = |id: &str| match document.entity(id) {
+        Some(entity) => format!("{} ({id})", entity.surface(document.text())),
+        None => id.to_owned(),
+    };
+    format!(
+        "{} {}: {} → {}\n",
+        relation.id,
+        relation.kind,
+        end(&relation.head),
+        end(&relation.tail)
+    )
 }
 
 fn find<'e>(examples: &'e [Example], args: &Args) -> Result<&'e Example> {

@@ -20,9 +20,10 @@ pub(crate) struct Args {
     /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
-    /// Longest example in tokens that a study would take.
-    #[arg(long, default_value_t = 1024, value_name = "N")]
-    max_tokens: usize,
+    /// Longest example in tokens that a study would take [default: the
+    /// backbone's context].
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
     /// Wrap examples in the backbone's chat template.
     #[arg(long)]
     chat_template: bool,
@@ -54,6 +55,8 @@ const CHUNK: usize = 64;
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let tasks = args.place.tasks()?;
     let backbone = context.backbone(args.backbone.as_deref())?;
+    let context_length = backbone.model.config().max_positions;
+    let max_tokens = args.max_tokens.unwrap_or(context_length);
     // Without a limit nothing is cut, so lengths are the examples' own.
     let encoding = Encoding {
         chat_template: args.chat_template,
@@ -66,10 +69,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         let data = task
             .read(&args.place.folders.data)
             .with_context(|| format!("task {name}"))?;
-        rows.extend(measure(&task, &data, &encoder, args.max_tokens, context)?);
+        rows.extend(measure(&task, &data, &encoder, max_tokens, context)?);
     }
-    let json = json!({ "backbone": backbone.name(), "max_tokens": args.max_tokens, "rows": rows });
-    context.print(&json, &table(&rows, args.max_tokens));
+    let json = json!({ "backbone": backbone.name(), "max_tokens": max_tokens, "rows": rows });
+    context.print(&json, &table(&rows, max_tokens));
     Ok(())
 }
 
