@@ -12,14 +12,16 @@
 //! line says what its first mention is: in a file whose name ends in `DOSE` it
 //! is a dose, elsewhere an effect.
 
+pub(crate) mod lines;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ade_lines::{AdeLine, Placed};
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
+use crate::readers::ade::lines::{AdeLine, Placed};
 use crate::record::{Document, Entity, RecordError, Relation, Span};
 use crate::text::{lines, read_text, stem};
 use crate::warning::{WarningKind, Warnings};

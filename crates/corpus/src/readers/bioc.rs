@@ -2,6 +2,12 @@
 //! XML or JSON. This is the model that both forms share; `bioc_document` makes
 //! records of it.
 
+pub(crate) mod document;
+pub(crate) mod json;
+pub(crate) mod relations;
+pub(crate) mod text;
+pub(crate) mod xml;
+
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

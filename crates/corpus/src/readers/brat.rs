@@ -1,14 +1,17 @@
 //! BRAT standoff: a `.txt` and, beside it, an `.ann` with a line per
 //! annotation.
 
+pub(crate) mod lines;
+pub(crate) mod parse;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::brat_lines::parse_annotations;
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
+use crate::readers::brat::lines::parse_annotations;
 use crate::record::Document;
 use crate::text::{read_text, stem};
 use crate::warning::{WarningKind, Warnings};

@@ -9,17 +9,19 @@
 //! that the line has in round brackets; without one, documents are numbered.
 //! Sentences that no such line precedes are documents of their own.
 
+pub(crate) mod tag_scheme;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::tag_scheme::{Mentions, Tag, TagScheme};
 use super::{
     DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
 };
 use crate::error::{At, CorpusError};
 use crate::line_reader::LineReader;
 use crate::manifest::Manifest;
+use crate::readers::conll::tag_scheme::{Mentions, Tag, TagScheme};
 use crate::record::{Document, Span};
 use crate::text::stem;
 use crate::warning::Warnings;

@@ -157,7 +157,7 @@ impl Row for Cells<'_> {
 
 /// The column that a field means, from 0: by its header, else by its number
 /// from 1.
-pub(super) fn column_of(
+pub(crate) fn column_of(
     names: Option<&[String]>,
     field: &str,
     place: &Place,

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::bioc_json::typed;
-use super::json_value::parse;
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
+use crate::readers::bioc::json::typed;
+use crate::readers::json::value::parse;
 use crate::record::{
     Annotations, Attribute, Document, Entity, Event, Group, Note, Passage, Relation,
 };

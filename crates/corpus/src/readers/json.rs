@@ -1,15 +1,18 @@
 //! JSON: a list or an object of records, or one record a line.
 
+pub(crate) mod path;
+pub(crate) mod value;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::json_path::{Found, JsonRecord, records};
-use super::json_value::parse;
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::readers::json::path::{Found, JsonRecord, records};
+use crate::readers::json::value::parse;
 use crate::stream::LineFile;
 use crate::text::read_text;
 use crate::warning::Warnings;
@@ -156,9 +159,9 @@ impl RowFormat for Jsonl {
 }
 
 /// A record and where it is.
-pub(super) struct JsonRow<'a> {
-    pub(super) record: &'a JsonRecord<'a>,
-    pub(super) place: &'a Place,
+pub(crate) struct JsonRow<'a> {
+    pub(crate) record: &'a JsonRecord<'a>,
+    pub(crate) place: &'a Place,
 }
 
 impl Row for JsonRow<'_> {

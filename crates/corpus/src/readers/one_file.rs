@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::Row;
 use super::json::JsonRow;
-use super::json_path::JsonRecord;
-use super::json_value::parse;
 use crate::error::{CorpusError, Place};
+use crate::readers::json::path::JsonRecord;
+use crate::readers::json::value::parse;
 use crate::text::read_text;
 
 /// Field of a text file that holds its text.

@@ -7,16 +7,18 @@
 //! `Drug`), and a list of events where drugs are combined. Types are named as
 //! in the BRAT files of the same corpus, so that both mean the same.
 
+pub(crate) mod event;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::json_value::parse;
-use super::phee_event::Annotating;
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
 use crate::line_reader::LineReader;
+use crate::readers::json::value::parse;
+use crate::readers::phee::event::Annotating;
 use crate::record::Document;
 use crate::warning::Warnings;
 
@@ -84,7 +86,7 @@ fn object<'v>(
     })
 }
 
-pub(super) fn field<'v>(
+pub(crate) fn field<'v>(
     object: &'v Map<String, Value>,
     name: &str,
     place: &Place,
@@ -95,7 +97,7 @@ pub(super) fn field<'v>(
     })
 }
 
-pub(super) fn text<'v>(
+pub(crate) fn text<'v>(
     object: &'v Map<String, Value>,
     name: &str,
     place: &Place,

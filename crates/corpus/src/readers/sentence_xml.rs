@@ -12,20 +12,20 @@ use crate::record::{Entity, Span};
 use crate::warning::{WarningKind, Warnings};
 
 /// How a corpus writes its entities.
-pub(super) struct EntityStyle {
+pub(crate) struct EntityStyle {
     /// What stands between the ranges of a discontinuous mention.
-    pub(super) between: char,
+    pub(crate) between: char,
     /// Whether a range's second number is its last character, rather than the
     /// one behind it.
-    pub(super) inclusive: bool,
+    pub(crate) inclusive: bool,
     /// Type of an entity without one; such an entity is an error when absent.
-    pub(super) untyped: Option<&'static str>,
+    pub(crate) untyped: Option<&'static str>,
 }
 
 impl EntityStyle {
     /// The entities of a sentence. The ranges say what a mention is; a stored
     /// surface that differs is counted.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         sentence: &Node<'_, '_>,
         text: &str,
@@ -85,7 +85,7 @@ impl EntityStyle {
 }
 
 /// The child elements of a name.
-pub(super) fn children<'a, 'i>(
+pub(crate) fn children<'a, 'i>(
     node: &Node<'a, 'i>,
     name: &'static str,
 ) -> impl Iterator<Item = Node<'a, 'i>> {

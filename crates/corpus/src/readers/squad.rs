@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::JsonRow;
-use super::json_path::{Found, JsonRecord, records};
-use super::json_value::parse;
 use super::offsets::{OffsetUnit, Offsets};
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::readers::json::path::{Found, JsonRecord, records};
+use crate::readers::json::value::parse;
 use crate::seeded::rank;
 use crate::text::read_text;
 use crate::warning::{WarningKind, Warnings};

@@ -5,14 +5,16 @@
 //! around words (`<UNSURE>word</UNSURE>`) go and leave the words; those alone
 //! (`<UNIN/>`) go, or become what the manifest says.
 
+pub(crate) mod file;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::text_grid_file::intervals;
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::readers::text_grid::file::intervals;
 use crate::text::{read_text, stem, tidy};
 use crate::warning::Warnings;
 

@@ -3,6 +3,9 @@
 //! Cells are read one after the other, so that a sheet that claims a thousand
 //! empty columns costs nothing. Rows without any cell are no records.
 
+pub(crate) mod cell;
+pub(crate) mod file;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -10,11 +13,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::delimited::column_of;
-use super::xlsx_cell::{Value, cell_name, value};
-use super::xlsx_file::{guarded, open};
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::readers::xlsx::cell::{Value, cell_name, value};
+use crate::readers::xlsx::file::{guarded, open};
 use crate::warning::Warnings;
 
 /// The largest sheet that there is, counted from 0.

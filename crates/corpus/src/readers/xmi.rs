@@ -9,6 +9,8 @@
 //! an element says of itself is kept as attributes; and a list of ids of link
 //! elements (`EVENT@TLINK`, of `EVENTTLINKLink`s) as relations.
 
+pub(crate) mod cas;
+
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -16,13 +18,13 @@ use std::path::Path;
 use roxmltree::Node;
 use serde::{Deserialize, Serialize};
 
-use super::cas::{Cas, XMI};
 use super::xml::{LineIndex, attribute, parse};
 use super::{
     DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
 };
 use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
+use crate::readers::xmi::cas::{Cas, XMI};
 use crate::record::{Annotations, Attribute, Document, Entity, Passage, Relation};
 use crate::text::{read_text, stem};
 use crate::warning::{WarningKind, Warnings};

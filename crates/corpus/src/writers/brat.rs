@@ -13,7 +13,7 @@ use super::losses::{Loss, Losses};
 use super::output::{Existing, file, safe_name, unique};
 use crate::error::CorpusError;
 use crate::readers::SourceDocument;
-use crate::readers::brat_lines::NO_DATABASE;
+use crate::readers::brat::lines::NO_DATABASE;
 use crate::readers::offsets::{OffsetUnit, Offsets};
 use crate::record::{Annotations, Document, Relation};
 

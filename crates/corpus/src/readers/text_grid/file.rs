@@ -10,14 +10,14 @@ use crate::error::{CorpusError, Place};
 
 /// A stretch of time and what is said in it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Interval {
+pub(crate) struct Interval {
     /// In seconds.
-    pub(super) start: f64,
-    pub(super) text: String,
+    pub(crate) start: f64,
+    pub(crate) text: String,
 }
 
 /// The intervals of all interval tiers of a file.
-pub(super) fn intervals(text: &str, file: &Path) -> Result<Vec<Interval>, CorpusError> {
+pub(crate) fn intervals(text: &str, file: &Path) -> Result<Vec<Interval>, CorpusError> {
     let mut tokens = Tokens {
         text,
         at: 0,

@@ -1,16 +1,16 @@
-//! One line of a BRAT `.ann` file → one annotation. `brat_lines` has the table
+//! One line of a BRAT `.ann` file → one annotation. `lines` has the table
 //! of what the lines look like.
 
-use super::brat_lines::NO_DATABASE;
-use super::offsets::Offsets;
-use super::record_error;
 use crate::error::{At, CorpusError};
+use crate::readers::brat::lines::NO_DATABASE;
+use crate::readers::offsets::Offsets;
+use crate::readers::record_error;
 use crate::record::{
     Attribute, Entity, Event, EventArgument, Group, Note, RecordError, Relation, Span,
 };
 
 /// A mention, with its ranges as the line orders them, and the stored text.
-pub(super) fn entity<'l>(
+pub(crate) fn entity<'l>(
     line: &'l str,
     length: usize,
     offsets: &Offsets,
@@ -65,7 +65,7 @@ fn head(line: &str) -> Option<(String, impl Iterator<Item = &str>)> {
     Some((id, columns.next()?.split_whitespace()))
 }
 
-pub(super) fn relation(line: &str) -> Option<Relation> {
+pub(crate) fn relation(line: &str) -> Option<Relation> {
     let (id, mut words) = head(line)?;
     let kind = words.next()?.to_owned();
     let mut ends = [
@@ -90,7 +90,7 @@ pub(super) fn relation(line: &str) -> Option<Relation> {
     })
 }
 
-pub(super) fn event(line: &str) -> Option<Event> {
+pub(crate) fn event(line: &str) -> Option<Event> {
     let (id, words) = head(line)?;
     let mut parts = words.map(|word| word.split_once(':'));
     let (kind, trigger) = parts.next()??;
@@ -111,7 +111,7 @@ pub(super) fn event(line: &str) -> Option<Event> {
     })
 }
 
-pub(super) fn attribute(line: &str) -> Option<Attribute> {
+pub(crate) fn attribute(line: &str) -> Option<Attribute> {
     let (id, rest) = line.split_once('\t')?;
     let mut parts = rest.trim().splitn(3, ' ');
     Some(Attribute {
@@ -122,14 +122,14 @@ pub(super) fn attribute(line: &str) -> Option<Attribute> {
     })
 }
 
-pub(super) fn group(line: &str) -> Option<Group> {
+pub(crate) fn group(line: &str) -> Option<Group> {
     let (_, mut words) = head(line)?;
     let kind = words.next()?.to_owned();
     let members: Vec<String> = words.map(str::to_owned).collect();
     (!members.is_empty()).then_some(Group { kind, members })
 }
 
-pub(super) fn note(line: &str) -> Option<Note> {
+pub(crate) fn note(line: &str) -> Option<Note> {
     let mut columns = line.splitn(3, '\t');
     let id = columns.next()?.trim().to_owned();
     let mut words = columns.next()?.split_whitespace();
@@ -143,7 +143,7 @@ pub(super) fn note(line: &str) -> Option<Note> {
 
 /// The mention, its concept, and whether the line also gives the concept's
 /// name.
-pub(super) fn concept(line: &str) -> Option<(String, String, bool)> {
+pub(crate) fn concept(line: &str) -> Option<(String, String, bool)> {
     let mut columns = line.splitn(3, '\t');
     columns.next()?;
     let mut words = columns.next()?.split_whitespace();

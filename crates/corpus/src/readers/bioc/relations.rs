@@ -1,14 +1,14 @@
 //! Relations of BioC → what they stand for: relations, events, attributes,
 //! groups and notes. [`Stands`] has the scheme.
 
-use super::bioc::{BiocNode, BiocRelation, REMARK, SCHEME, Stands, TYPE, VALUE};
-use super::bioc_document::{Collection, kind_of};
 use crate::error::{CorpusError, Place};
+use crate::readers::bioc::document::{Collection, kind_of};
+use crate::readers::bioc::{BiocNode, BiocRelation, REMARK, SCHEME, Stands, TYPE, VALUE};
 use crate::record::{Annotations, Attribute, Event, EventArgument, Group, Note, Relation};
 use crate::warning::WarningKind;
 
 impl Collection<'_> {
-    pub(super) fn relation(
+    pub(crate) fn relation(
         &mut self,
         read: &BiocRelation,
         out: &mut Annotations,

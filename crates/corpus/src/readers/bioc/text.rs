@@ -1,22 +1,22 @@
 //! The text of a BioC document, put together from its passages.
 
-use super::offsets::OffsetUnit;
 use crate::error::{CorpusError, Place};
+use crate::readers::offsets::OffsetUnit;
 
 /// The text of a document as it grows.
 #[derive(Default)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) unit: OffsetUnit,
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) unit: OffsetUnit,
     /// Its length.
-    pub(super) units: usize,
+    pub(crate) units: usize,
     /// Blanks that may still be filled in.
-    pub(super) blanks: usize,
+    pub(crate) blanks: usize,
 }
 
 impl Text {
     /// Fills up to an offset; gives the byte that is reached.
-    pub(super) fn reach(&mut self, offset: usize, place: &Place) -> Result<usize, CorpusError> {
+    pub(crate) fn reach(&mut self, offset: usize, place: &Place) -> Result<usize, CorpusError> {
         let Some(gap) = offset.checked_sub(self.units) else {
             let problem = format!(
                 "begins at {offset}, but the text before it ends at {}; check `reader.offsets`",
@@ -37,7 +37,7 @@ impl Text {
         Ok(self.text.len())
     }
 
-    pub(super) fn push(&mut self, piece: &str) {
+    pub(crate) fn push(&mut self, piece: &str) {
         self.text.push_str(piece);
         self.units += self.unit.length(piece);
     }

@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::bioc::{
+use crate::error::{CorpusError, Place};
+use crate::readers::bioc::text::Text;
+use crate::readers::bioc::{
     Bioc, BiocAnnotation, BiocDocument, BiocPassage, BiocRelation, CONCEPT_SEPARATORS, Infons,
     SCHEME, Stands, TYPE, WHOLE,
 };
-use super::bioc_text::Text;
-use super::offsets::Offsets;
-use super::{SourceDocument, record_error};
-use crate::error::{CorpusError, Place};
+use crate::readers::offsets::Offsets;
+use crate::readers::{SourceDocument, record_error};
 use crate::record::{Annotations, Document, Entity, Passage, RecordError, Span};
 use crate::warning::{WarningKind, Warnings};
 
@@ -193,11 +193,11 @@ impl Collection<'_> {
         Ok(entity)
     }
 
-    pub(super) fn warn(&mut self, kind: WarningKind, place: &Place) {
+    pub(crate) fn warn(&mut self, kind: WarningKind, place: &Place) {
         self.warnings.add(kind, self.file, place.line);
     }
 
-    pub(super) fn unread(&mut self, place: &Place, count: usize) {
+    pub(crate) fn unread(&mut self, place: &Place, count: usize) {
         self.warnings
             .add_many(WarningKind::OtherField, self.file, place.line, count);
     }
@@ -211,7 +211,7 @@ struct Parts<'d> {
     relations: Vec<&'d BiocRelation>,
 }
 
-pub(super) fn kind_of(infons: &Infons, place: &Place) -> Result<String, CorpusError> {
+pub(crate) fn kind_of(infons: &Infons, place: &Place) -> Result<String, CorpusError> {
     let kind = infons.get(TYPE).or_else(|| infons.get("relation"));
     kind.map(str::to_owned)
         .ok_or_else(|| CorpusError::MissingField {

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::bioc::{Bioc, BiocDocument};
-use super::bioc_document::{Collection, MOST_BLANKS};
-use super::json_value::parse;
-use super::{DocumentFormat, Format, Shape, TakeDocument};
 use crate::error::{CorpusError, Place};
+use crate::readers::bioc::document::{Collection, MOST_BLANKS};
+use crate::readers::bioc::{Bioc, BiocDocument};
+use crate::readers::json::value::parse;
+use crate::readers::{DocumentFormat, Format, Shape, TakeDocument};
 use crate::text::read_text;
 use crate::warning::Warnings;
 
@@ -80,7 +80,7 @@ fn documents(root: Value) -> Option<Vec<Value>> {
 }
 
 /// A value as a type of ours. The message names the field, never its content.
-pub(super) fn typed<T: serde::de::DeserializeOwned>(
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(
     value: Value,
     place: &Place,
 ) -> Result<T, CorpusError> {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::offsets::{OffsetUnit, Offsets};
-use super::phee::{field, text};
 use crate::error::{CorpusError, Place};
+use crate::readers::offsets::{OffsetUnit, Offsets};
+use crate::readers::phee::{field, text};
 use crate::record::{Annotations, Attribute, Entity, Event, EventArgument, Span};
 use crate::warning::{WarningKind, Warnings};
 
@@ -22,7 +22,7 @@ struct Mentions {
 }
 
 /// Collects the annotations of one text.
-pub(super) struct Annotating<'a> {
+pub(crate) struct Annotating<'a> {
     text: &'a str,
     offsets: Offsets,
     place: &'a Place,
@@ -33,7 +33,7 @@ pub(super) struct Annotating<'a> {
 }
 
 impl<'a> Annotating<'a> {
-    pub(super) fn new(text: &'a str, place: &'a Place, warnings: &'a mut Warnings) -> Self {
+    pub(crate) fn new(text: &'a str, place: &'a Place, warnings: &'a mut Warnings) -> Self {
         Self {
             text,
             offsets: Offsets::new(text, OffsetUnit::Characters),
@@ -44,12 +44,12 @@ impl<'a> Annotating<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Annotations {
+    pub(crate) fn finish(self) -> Annotations {
         self.found
     }
 
     /// Takes an event and all that it holds; gives its id.
-    pub(super) fn event(&mut self, node: &Map<String, Value>) -> Result<String, CorpusError> {
+    pub(crate) fn event(&mut self, node: &Map<String, Value>) -> Result<String, CorpusError> {
         let id = text(node, "event_id", self.place)?.to_owned();
         let kind = text(node, "event_type", self.place)?.to_owned();
         let triggers = self.mentions(field(node, TRIGGER, self.place)?, TRIGGER, &kind)?;

@@ -9,8 +9,8 @@ use std::path::Path;
 use calamine::{Reader, Xlsx, XlsxError};
 use zip::ZipArchive;
 
-use super::xlsx::Sheet;
 use crate::error::{CorpusError, Place};
+use crate::readers::xlsx::Sheet;
 
 /// The most bytes of a spreadsheet, packed.
 const MAX_PACKED: u64 = 64 << 20;
@@ -25,10 +25,10 @@ const SMALL: u64 = 8 << 20;
 const MAX_PARTS: usize = 10_000;
 
 /// A workbook in memory.
-pub(super) type Workbook = Xlsx<Cursor<Vec<u8>>>;
+pub(crate) type Workbook = Xlsx<Cursor<Vec<u8>>>;
 
 /// Reads a workbook, and says which sheet is meant.
-pub(super) fn open(file: &Path, sheet: &Sheet) -> Result<(Workbook, String), CorpusError> {
+pub(crate) fn open(file: &Path, sheet: &Sheet) -> Result<(Workbook, String), CorpusError> {
     let bytes = fs::metadata(file)
         .map_err(|e| CorpusError::io(file, e))?
         .len();
@@ -92,7 +92,7 @@ fn check_size(bytes: &[u8]) -> Result<(), String> {
 
 /// Calls the library. It panics on some damaged files (cells named by a
 /// hundred letters overflow its arithmetic); that is an error like others.
-pub(super) fn guarded<T>(
+pub(crate) fn guarded<T>(
     file: &Path,
     row: Option<usize>,
     call: impl FnOnce() -> Result<T, XlsxError>,

@@ -3,14 +3,14 @@
 use calamine::{DataRef, ExcelDateTime};
 
 /// What a cell holds.
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     /// A formula without a result, such as `#N/A`.
     Error,
 }
 
 /// A cell's content as text.
-pub(super) fn value(data: &DataRef<'_>) -> Value {
+pub(crate) fn value(data: &DataRef<'_>) -> Value {
     Value::Text(match data {
         DataRef::Int(number) => number.to_string(),
         // Ids are numbers without a fraction.
@@ -41,7 +41,7 @@ fn date(time: &ExcelDateTime) -> String {
 }
 
 /// As spreadsheets name cells: `B7`.
-pub(super) fn cell_name(column: u32, row: u32) -> String {
+pub(crate) fn cell_name(column: u32, row: u32) -> String {
     let mut letters = Vec::new();
     let mut rest = column + 1;
     while rest > 0 {

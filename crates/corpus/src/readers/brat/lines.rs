@@ -14,9 +14,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::offsets::{OffsetUnit, Offsets};
-use super::{brat_parse, record_error};
+use super::parse;
 use crate::error::{At, CorpusError, Place};
+use crate::readers::offsets::{OffsetUnit, Offsets};
+use crate::readers::record_error;
 use crate::record::{Annotations, Attribute, Entity, Event, Group, Note, RecordError, Relation};
 use crate::text::lines;
 use crate::warning::{WarningKind, Warnings};
@@ -89,23 +90,23 @@ impl Lines<'_> {
     fn take(&mut self, line: &str, number: usize) -> Result<(), CorpusError> {
         let expected = match line.as_bytes().first() {
             Some(b'T') => return self.entity(line, number),
-            Some(b'R') => match brat_parse::relation(line) {
+            Some(b'R') => match parse::relation(line) {
                 Some(relation) => return self.push_relation(relation, number),
                 None => "R1<TAB>Type Arg1:T1 Arg2:T2",
             },
-            Some(b'E') => match brat_parse::event(line) {
+            Some(b'E') => match parse::event(line) {
                 Some(event) => return self.push_event(event, number),
                 None => "E1<TAB>Type:T1 Role:T2",
             },
-            Some(b'A' | b'M') => match brat_parse::attribute(line) {
+            Some(b'A' | b'M') => match parse::attribute(line) {
                 Some(attribute) => return self.push_attribute(attribute, number),
                 None => "A1<TAB>Type T1 value",
             },
-            Some(b'*') => match brat_parse::group(line) {
+            Some(b'*') => match parse::group(line) {
                 Some(group) => return self.push_group(group, number),
                 None => "*<TAB>Type T1 T2",
             },
-            Some(b'N') => match brat_parse::concept(line) {
+            Some(b'N') => match parse::concept(line) {
                 Some((target, concept, named)) => {
                     if named {
                         self.warn(WarningKind::OtherField, number);
@@ -116,7 +117,7 @@ impl Lines<'_> {
                 None => "N1<TAB>Reference T1 Database:Id<TAB>name",
             },
             Some(b'#') => {
-                match brat_parse::note(line) {
+                match parse::note(line) {
                     Some(note) => self.push_note(note, number),
                     // Some tools write comments that are about nothing.
                     None => self.warn(WarningKind::OtherAnnotation, number),
@@ -165,7 +166,7 @@ impl Lines<'_> {
             file: self.file,
             line: number,
         };
-        let (mut entity, surface) = brat_parse::entity(line, self.text.len(), &self.offsets, at)?;
+        let (mut entity, surface) = parse::entity(line, self.text.len(), &self.offsets, at)?;
         if !self.is_plain(&entity, surface) {
             self.check_surface(&entity, surface, number);
         }

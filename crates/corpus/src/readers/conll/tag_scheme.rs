@@ -44,7 +44,7 @@ enum Position {
 
 /// A tag, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag<'t> {
+pub(crate) struct Tag<'t> {
     position: Position,
     kind: &'t str,
 }
@@ -53,7 +53,7 @@ impl TagScheme {
     /// Reads a tag: `Some(None)` for `O`, none for what the scheme doesn't
     /// have. The letter stands before the first `-`, or with `suffix` behind
     /// the last one.
-    pub(super) fn read(self, tag: &str, suffix: bool) -> Option<Option<Tag<'_>>> {
+    pub(crate) fn read(self, tag: &str, suffix: bool) -> Option<Option<Tag<'_>>> {
         if tag == "O" {
             return Some(None);
         }
@@ -75,7 +75,7 @@ impl TagScheme {
     }
 
     /// The tags that there are, for messages.
-    pub(super) fn tags(self, suffix: bool) -> String {
+    pub(crate) fn tags(self, suffix: bool) -> String {
         let letters: &[&str] = match self {
             Self::Iob1 | Self::Iob2 => &["B", "I"],
             Self::Io => &["I"],
@@ -94,7 +94,7 @@ impl TagScheme {
 
 /// The mentions of a sentence, token by token.
 #[derive(Debug, Default)]
-pub(super) struct Mentions {
+pub(crate) struct Mentions {
     scheme: TagScheme,
     found: Vec<Entity>,
     /// Where the last token stands in the last of the mentions, if it does.
@@ -102,7 +102,7 @@ pub(super) struct Mentions {
 }
 
 impl Mentions {
-    pub(super) fn new(scheme: TagScheme) -> Self {
+    pub(crate) fn new(scheme: TagScheme) -> Self {
         Self {
             scheme,
             ..Self::default()
@@ -110,7 +110,7 @@ impl Mentions {
     }
 
     /// Takes the next token's tag and place in the text.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         tag: Option<Tag<'_>>,
         token: Span,
@@ -157,7 +157,7 @@ impl Mentions {
     }
 
     /// The mentions, at the end of the sentence.
-    pub(super) fn finish(self, at: At<'_>, warnings: &mut Warnings) -> Vec<Entity> {
+    pub(crate) fn finish(self, at: At<'_>, warnings: &mut Warnings) -> Vec<Entity> {
         if self.unfinished() {
             warnings.add(WarningKind::TagOutsideScheme, at.file, Some(at.line));
         }
@@ -272,7 +272,7 @@ mod tests {
     /// `tools/make_tag_scheme_expectations.py` asked `seqeval`.
     #[test]
     fn mentions_are_those_of_seqeval() {
-        let file = include_str!("../../tests/fixtures/tag-schemes.json");
+        let file = include_str!("../../../tests/fixtures/tag-schemes.json");
         let cases: Vec<Case> = serde_json::from_str(file).expect("cases");
         assert!(cases.len() >= 240, "{}", cases.len());
         for case in &cases {

@@ -7,13 +7,13 @@ use std::path::Path;
 use roxmltree::Node;
 use serde::{Deserialize, Serialize};
 
-use super::bioc::{
+use crate::error::{CorpusError, Place};
+use crate::readers::bioc::document::{Collection, MOST_BLANKS};
+use crate::readers::bioc::{
     Bioc, BiocAnnotation, BiocDocument, BiocLocation, BiocNode, BiocPassage, BiocRelation, Infons,
 };
-use super::bioc_document::{Collection, MOST_BLANKS};
-use super::xml::{LineIndex, attribute, blank_doctype, parse, text_of};
-use super::{DocumentFormat, Format, Shape, TakeDocument};
-use crate::error::{CorpusError, Place};
+use crate::readers::xml::{LineIndex, attribute, blank_doctype, parse, text_of};
+use crate::readers::{DocumentFormat, Format, Shape, TakeDocument};
 use crate::text::read_text;
 use crate::warning::Warnings;
 

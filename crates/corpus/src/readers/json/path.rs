@@ -16,8 +16,8 @@ const UP: &str = "../";
 const EVERY: &str = "*";
 
 /// A record, what encloses it, and the keys that lead to it.
-pub(super) struct JsonRecord<'v> {
-    pub(super) value: &'v Value,
+pub(crate) struct JsonRecord<'v> {
+    pub(crate) value: &'v Value,
     /// From the nearest outwards.
     enclosing: Vec<&'v Value>,
     /// One for each `*`, from the nearest outwards; none in lists.
@@ -25,7 +25,7 @@ pub(super) struct JsonRecord<'v> {
 }
 
 /// What a field's path leads to.
-pub(super) enum Found<'v> {
+pub(crate) enum Found<'v> {
     /// Nothing.
     Absent,
     /// Something in some of the elements of a `*`, nothing in others.
@@ -37,11 +37,11 @@ pub(super) enum Found<'v> {
 }
 
 /// Takes a record and what messages call it.
-pub(super) type TakeRecord<'t> = dyn FnMut(&JsonRecord<'_>, &str) -> Result<(), CorpusError> + 't;
+pub(crate) type TakeRecord<'t> = dyn FnMut(&JsonRecord<'_>, &str) -> Result<(), CorpusError> + 't;
 
 impl<'v> JsonRecord<'v> {
     /// A record that nothing encloses.
-    pub(super) fn alone(value: &'v Value) -> Self {
+    pub(crate) fn alone(value: &'v Value) -> Self {
         Self {
             value,
             enclosing: Vec::new(),
@@ -50,7 +50,7 @@ impl<'v> JsonRecord<'v> {
     }
 
     /// What a field's path leads to.
-    pub(super) fn find(&self, field: &str) -> Found<'v> {
+    pub(crate) fn find(&self, field: &str) -> Found<'v> {
         let mut path = field;
         let mut levels = 0;
         while let Some(rest) = path.strip_prefix(UP) {
@@ -69,7 +69,7 @@ impl<'v> JsonRecord<'v> {
     }
 
     /// The keys of the object that the first `*` of a path goes through.
-    pub(super) fn keys(&self, field: &str) -> Option<Vec<String>> {
+    pub(crate) fn keys(&self, field: &str) -> Option<Vec<String>> {
         let (before, _) = field.split_once(EVERY)?;
         let object = match before.strip_suffix('.') {
             None => Found::Values(vec![self.value]),
@@ -125,7 +125,7 @@ fn collect<'v>(value: &'v Value, steps: &[&str], out: &mut Vec<&'v Value>) -> us
 /// Hands over the records at a path: what it leads to where it has a `*`,
 /// else the elements of the list or object that it leads to (the whole file
 /// when absent).
-pub(super) fn records(
+pub(crate) fn records(
     root: &Value,
     path: Option<&str>,
     file: &Path,

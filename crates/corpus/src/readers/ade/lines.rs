@@ -1,46 +1,46 @@
 //! Lines of the ADE corpus, and where in their sentence the mentions stand.
 
-use super::offsets::{OffsetUnit, Offsets};
+use crate::readers::offsets::{OffsetUnit, Offsets};
 use crate::record::Span;
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AdeLine<'l> {
+pub(crate) struct AdeLine<'l> {
     /// Id of the abstract.
-    pub(super) pmid: &'l str,
-    pub(super) sentence: &'l str,
+    pub(crate) pmid: &'l str,
+    pub(crate) sentence: &'l str,
     /// None in a line about a sentence without relations.
-    pub(super) relation: Option<Related<'l>>,
+    pub(crate) relation: Option<Related<'l>>,
 }
 
 /// The two mentions of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Related<'l> {
+pub(crate) struct Related<'l> {
     /// An effect or a dose.
-    pub(super) of: Mention<'l>,
-    pub(super) drug: Mention<'l>,
+    pub(crate) of: Mention<'l>,
+    pub(crate) drug: Mention<'l>,
 }
 
 /// A mention, by its words and the character of the abstract at which it
 /// begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mention<'l> {
+pub(crate) struct Mention<'l> {
     words: &'l str,
     begin: i64,
 }
 
 /// Where the mentions of a relation may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(crate) struct Placed {
     /// Character of the abstract at which the sentence begins.
-    pub(super) base: i64,
-    pub(super) of: Span,
-    pub(super) drug: Span,
+    pub(crate) base: i64,
+    pub(crate) of: Span,
+    pub(crate) drug: Span,
 }
 
 impl<'l> AdeLine<'l> {
     /// Reads a line; none when it isn't one of the corpus.
-    pub(super) fn read(line: &'l str) -> Option<Self> {
+    pub(crate) fn read(line: &'l str) -> Option<Self> {
         let end = line.find(|c: char| !c.is_ascii_digit())?;
         let (pmid, rest) = line.split_at(end);
         if pmid.is_empty() {
@@ -87,7 +87,7 @@ impl<'l> Mention<'l> {
 impl Related<'_> {
     /// Every place in the sentence where both mentions stand as far from each
     /// other as in the abstract, in the order of the sentence.
-    pub(super) fn places(&self, sentence: &str) -> Vec<Placed> {
+    pub(crate) fn places(&self, sentence: &str) -> Vec<Placed> {
         let offsets = Offsets::new(sentence, OffsetUnit::Characters);
         let drug_from_here = self.drug.begin - self.of.begin;
         let stands = |words: &str, start: usize| {

@@ -6,18 +6,18 @@ use std::path::Path;
 
 use roxmltree::Node;
 
-use super::offsets::{OffsetUnit, Offsets};
-use super::xml::{LineIndex, attribute};
 use crate::error::{CorpusError, Place};
+use crate::readers::offsets::{OffsetUnit, Offsets};
+use crate::readers::xml::{LineIndex, attribute};
 use crate::record::Span;
 
 /// Namespace of ids.
-pub(super) const XMI: &str = "http://www.omg.org/XMI";
+pub(crate) const XMI: &str = "http://www.omg.org/XMI";
 
 /// A file's text and elements.
-pub(super) struct Cas<'x, 'i> {
+pub(crate) struct Cas<'x, 'i> {
     root: Node<'x, 'i>,
-    pub(super) text: &'x str,
+    pub(crate) text: &'x str,
     /// Id of the text.
     sofa: Option<&'x str>,
     index: Offsets,
@@ -27,7 +27,7 @@ pub(super) struct Cas<'x, 'i> {
 }
 
 impl<'x, 'i> Cas<'x, 'i> {
-    pub(super) fn new(
+    pub(crate) fn new(
         root: Node<'x, 'i>,
         lines: LineIndex,
         file: &'x Path,
@@ -63,15 +63,15 @@ impl<'x, 'i> Cas<'x, 'i> {
         })
     }
 
-    pub(super) fn annotations(&self) -> impl Iterator<Item = Node<'x, 'i>> {
+    pub(crate) fn annotations(&self) -> impl Iterator<Item = Node<'x, 'i>> {
         self.root.children().filter(Node::is_element)
     }
 
-    pub(super) fn place(&self, node: &Node<'_, '_>) -> Place {
+    pub(crate) fn place(&self, node: &Node<'_, '_>) -> Place {
         Place::line(self.file, self.lines.of(node))
     }
 
-    pub(super) fn span(&self, node: &Node<'_, '_>) -> Result<Span, CorpusError> {
+    pub(crate) fn span(&self, node: &Node<'_, '_>) -> Result<Span, CorpusError> {
         let place = self.place(node);
         if let (Some(of), Some(sofa)) = (node.attribute("sofa"), self.sofa)
             && of != sofa
@@ -97,7 +97,7 @@ impl<'x, 'i> Cas<'x, 'i> {
 
     /// The link elements that the value of an element's attribute lists; none
     /// when it is another kind of value.
-    pub(super) fn links_of(
+    pub(crate) fn links_of(
         &self,
         node: &Node<'_, '_>,
         name: &str,
