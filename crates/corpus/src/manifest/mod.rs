@@ -11,7 +11,6 @@ mod joins;
 mod labels;
 mod one_or_many;
 mod validate;
-mod validate_rows;
 
 use std::path::Path;
 

@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path};
 
-use super::fields::{AnswerBy, Choices, Fields};
-use super::joins::Join;
-use super::validate::Check;
+use super::Check;
 use crate::error::CorpusError;
 use crate::kinds::{Split, TaskType};
+use crate::manifest::fields::{AnswerBy, Choices, Fields};
+use crate::manifest::joins::Join;
 use crate::readers::OneFile;
 
 impl Check<'_> {

@@ -1,12 +1,16 @@
-//! The seven real tasks of `tasks/`, against the counts of the page that
-//! describes the corpora, and gold → text → record.
+//! All tasks of `tasks/` on the real corpora: that they are the 21 sources, 10
+//! targets and 5 spare ones, that the annotators' answers come back from text,
+//! and what they share. And the counts of the page that describes the corpora,
+//! for those of the first study; the others are in `real_rows.rs`,
+//! `real_standoff.rs` and `real_tagged.rs`.
 
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
 use metaprompt_corpus::{
-    Counts, Dataset, Example, Record, Split, Task, TaskType, WarningKind, few_shot,
+    Counts, Dataset, Example, Leak, Leaks, Record, Role, Split, Task, TaskType, WarningKind,
+    few_shot,
 };
 use support::{data, root};
 
@@ -173,6 +177,61 @@ fn ddi2013_counts() {
     assert!(documents(&dataset.train).is_disjoint(&documents(&dataset.dev)));
     // Four in the training part, by the page.
     assert_eq!(warned(&dataset, WarningKind::SurfaceMismatch), 4);
+}
+
+#[test]
+fn there_are_21_sources_10_targets_and_5_spare_ones() {
+    let mut counts: BTreeMap<(Role, TaskType), usize> = BTreeMap::new();
+    for task in Task::list(&root().join("tasks")).expect("manifests") {
+        let key = (task.manifest.role, task.manifest.task_type);
+        *counts.entry(key).or_default() += 1;
+    }
+    let of = |role| {
+        [
+            TaskType::Ner,
+            TaskType::Re,
+            TaskType::Qa,
+            TaskType::Nli,
+            TaskType::Summ,
+        ]
+        .map(|task_type| counts.get(&(role, task_type)).copied().unwrap_or(0))
+    };
+    assert_eq!(of(Role::Source), [5, 4, 5, 3, 4]);
+    assert_eq!(of(Role::Target), [2, 2, 2, 2, 2]);
+    assert_eq!(of(Role::Spare), [1, 0, 1, 2, 1]);
+}
+
+#[test]
+fn known_leaks_are_found() {
+    let Some(data) = data() else { return };
+    let mut leaks = Leaks::default();
+    for name in [
+        "anatem",
+        "bionlp13cg",
+        "ade-corpus-v2",
+        "phee",
+        "mediqa-rqe",
+    ] {
+        let task = Task::find(&root().join("tasks"), name).expect("manifest");
+        leaks.add(&task, &task.read(&data).expect("corpus"));
+    }
+    let found = leaks.find();
+    let shared = |from: (&str, Split), into: (&str, Split)| {
+        let same = |l: &&Leak| {
+            (l.from.as_str(), l.from_split) == from && (l.into.as_str(), l.into_split) == into
+        };
+        found.iter().find(same)
+    };
+    // The page: 34 training sentences of bionlp13cg are in anatem's test part.
+    let of_sources = shared(("bionlp13cg", Split::Train), ("anatem", Split::Test));
+    assert_eq!(of_sources.expect("found").sentences, 34);
+    let of_target = shared(("phee", Split::Train), ("ade-corpus-v2", Split::Train));
+    let of_target = of_target.expect("found");
+    assert!(of_target.documents > 20 && of_target.into_role == Role::Target);
+    assert_eq!(
+        shared(("mediqa-rqe", Split::Train), ("ade-corpus-v2", Split::Test)),
+        None
+    );
 }
 
 /// What the annotators said, written down and read back, is what they said.
