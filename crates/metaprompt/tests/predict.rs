@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Desk, backbone_fixture, copy, read_json, root, succeed, tiny_backbone, write_json};
+use common::{
+    Desk, backbone_fixture, copy, read_json, result, root, succeed, tiny_backbone, write_json,
+};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -118,4 +120,82 @@ fn entities_of_new_texts_come_with_their_bytes() {
     );
     assert_eq!(texts[0].get(13..20), Some("aspirin"));
     assert_eq!(got[2]["unusable"][0]["reason"], "not-in-text", "{out}");
+}
+
+/// A note of three windows, each with one aspirin, and a short one.
+const NOTES: [&str; 2] = [
+    "Früh: aspirin was given to the patient before the visit.\nAt noon she was asked to take \
+     aspirin again with some water.\nIn the evening the aspirin was stopped, and she went home.",
+    "No aspirin now.",
+];
+
+fn long_notes(desk: &Desk) -> (String, String) {
+    scripted_backbone(&desk.path("backbone"));
+    for split in ["train", "test"] {
+        std::fs::create_dir_all(desk.path(&format!("data/{split}"))).expect("folder");
+        for (i, note) in NOTES.iter().enumerate() {
+            let lines: String = note
+                .match_indices("aspirin")
+                .enumerate()
+                .map(|(n, (at, found))| {
+                    let start = note[..at].chars().count();
+                    let end = start + found.len();
+                    format!("T{}\tDrug {start} {end}\t{found}\n", n + 1)
+                })
+                .collect();
+            desk.write(&format!("data/{split}/{i}.txt"), (*note).to_owned());
+            desk.write(&format!("data/{split}/{i}.ann"), lines);
+        }
+    }
+    std::fs::create_dir_all(desk.path("tasks")).expect("folder");
+    let manifest = "name = \"notes\"\ntype = \"ner\"\nrole = \"source\"\nlicence = \"none\"\n\
+        metric = \"entity-f1\"\ninstruction = \"List the drugs.\"\n[reader]\nformat = \"brat\"\n\
+        [files]\ntrain = \"train\"\ntest = \"test\"\n[[labels]]\nname = \"Drug\"\nwords = \"drug\"\n\
+        [length]\nmax_input_chars = 80\nwhen_long = \"window\"\noverlap_chars = 10\n";
+    desk.write("tasks/notes.toml", manifest.to_owned());
+    let study = "name = \"scripted\"\ntasks = \"tasks\"\ndata = \"data\"\nbackbone = \"backbone\"\n\
+         sources = [\"notes\"]\ntargets = []\n[prompt]\nlength = 4\n[limits]\nmax_tokens = 600\n\
+         train = 8\ndev = 4\ntest = 8\n";
+    let study = desk.write("study.toml", study.to_owned());
+    let out = desk.text("teacher");
+    succeed(&[
+        "teach", "notes", "--study", &study, "--out", &out, "--steps", "1",
+    ]);
+    (study, desk.text("teacher/adapter"))
+}
+
+#[test]
+fn long_texts_are_answered_and_scored_whole() {
+    let desk = Desk::new();
+    let (study, adapter) = long_notes(&desk);
+    let task = ["notes", "--study", &study, "--adapter", &adapter];
+    let scores = result(&[&["evaluate"][..], &task].concat());
+    assert_eq!(scores["scores"]["examples"], 2, "whole texts: {scores}");
+    assert_eq!(scores["scores"]["scores"][0]["value"], 1.0, "{scores}");
+    assert_eq!(scores["scores"]["by_label"][0]["gold"], 4, "{scores}");
+
+    // Two texts of one id are two texts.
+    let lines: String = [NOTES[0], NOTES[0]]
+        .iter()
+        .map(|text| format!("{}\n", json!({ "id": "n", "text": text })))
+        .collect();
+    let input = desk.write("input.jsonl", lines);
+    let out = succeed(&[&["predict", "--input", &input][..], &task].concat()).stdout;
+    let expected: Vec<(usize, usize)> = NOTES[0]
+        .match_indices("aspirin")
+        .map(|(at, found)| (at, at + found.len()))
+        .collect();
+    assert_eq!(out.lines().count(), 2, "{out}");
+    for line in out.lines() {
+        let line: Value = serde_json::from_str(line).expect("a JSON line");
+        assert_eq!(line["id"], "n");
+        assert_eq!(line["cut"], Value::Null);
+        let entities = line["answer"]["entities"].as_array().expect("a list");
+        let byte = |e: &Value, name: &str| e["spans"][0][name].as_u64().expect("byte") as usize;
+        let spans: Vec<_> = entities
+            .iter()
+            .map(|e| (byte(e, "start"), byte(e, "end")))
+            .collect();
+        assert_eq!(spans, expected);
+    }
 }
