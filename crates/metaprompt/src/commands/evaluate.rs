@@ -31,6 +31,10 @@ pub(crate) struct Args {
     /// Test examples to score, 0 for all [default: the study's, else all].
     #[arg(long, value_name = "N")]
     test_examples: Option<usize>,
+    /// Also write what is scored, one JSON object a line: gold answer,
+    /// predicted answer, document and source text. Holds text of the corpus.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     #[command(flatten)]
     setup: Setup,
 }
@@ -127,12 +131,26 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     // The seed moves the bootstrap's draws too, as in a study.
     let mut bootstrap = study.evaluate.bootstrap;
     bootstrap.seed = bootstrap.seed.wrapping_add(study.seed);
+    let (cases, predicted) = (task.cases(), task.merge(&predicted));
     let scores = score(
         &Rule::of(&task.task.manifest),
-        &task.cases(),
-        &task.merge(&predicted),
+        &cases,
+        &predicted,
         &bootstrap,
     )?;
+    if let Some(path) = &args.answers {
+        let lines: String = cases
+            .iter()
+            .zip(&predicted)
+            .map(|(case, predicted)| {
+                let line = json!({ "document": case.document, "gold": case.gold,
+                                   "predicted": predicted, "source": case.source });
+                format!("{line}\n")
+            })
+            .collect();
+        std::fs::write(path, lines)
+            .with_context(|| format!("{}: can't be written", path.display()))?;
+    }
     let mut text = format!(
         "{} ({} examples, {} documents)\n",
         task.name(),
