@@ -13,12 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::sentence_xml::{EntityStyle, children};
 use super::xml::{LineIndex, attribute, parse};
-use super::{
-    DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
-};
+use super::{DocumentFormat, Format, OptionError, Shape, TakeDocument};
 use crate::error::{CorpusError, Place};
 use crate::manifest::{Manifest, find_label};
-use crate::record::{Document, Relation};
+use crate::record::Relation;
 use crate::text::read_text;
 use crate::warning::{WarningKind, Warnings};
 
@@ -74,23 +72,16 @@ impl DocumentFormat for DdiXml {
         let root = xml.root_element();
         let whole = attribute(&root, "id", &Place::line(file, lines.of(&root)))?;
         for sentence in children(&root, "sentence") {
-            let place = Place::line(file, lines.of(&sentence));
-            let id = attribute(&sentence, "id", &place)?;
-            let text = attribute(&sentence, "text", &place)?;
-            let mut relations = Vec::new();
-            for pair in children(&sentence, "pair") {
-                let place = Place::line(file, lines.of(&pair));
-                relations.extend(self.pair(&pair, &place, warnings)?);
-            }
-            let entities = ENTITIES.read(&sentence, text, file, &lines, warnings)?;
-            let document = Document::new(text.to_owned(), entities, relations)
-                .map_err(|source| record_error(&place, source))?;
-            take(SourceDocument {
-                id: id.to_owned(),
-                whole: whole.to_owned(),
-                place,
-                document,
-            })?;
+            let read =
+                ENTITIES.sentence(&sentence, whole, file, &lines, warnings, |_, warnings| {
+                    let mut relations = Vec::new();
+                    for pair in children(&sentence, "pair") {
+                        let place = Place::line(file, lines.of(&pair));
+                        relations.extend(self.pair(&pair, &place, warnings)?);
+                    }
+                    Ok(relations)
+                })?;
+            take(read)?;
         }
         Ok(())
     }

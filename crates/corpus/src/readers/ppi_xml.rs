@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::sentence_xml::{EntityStyle, children};
 use super::xml::{LineIndex, attribute, parse};
-use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
+use super::{DocumentFormat, Format, Shape, TakeDocument};
 use crate::error::{CorpusError, Place};
-use crate::record::{Document, Entity, Relation};
+use crate::record::{Entity, Relation};
 use crate::text::read_text;
 use crate::warning::Warnings;
 
@@ -58,19 +58,10 @@ impl DocumentFormat for PpiXml {
             let place = Place::line(file, lines.of(&document));
             let whole = attribute(&document, "id", &place)?;
             for sentence in children(&document, "sentence") {
-                let place = Place::line(file, lines.of(&sentence));
-                let id = attribute(&sentence, "id", &place)?;
-                let text = attribute(&sentence, "text", &place)?;
-                let entities = ENTITIES.read(&sentence, text, file, &lines, warnings)?;
-                let relations = interactions(&sentence, &entities, file, &lines)?;
-                let document = Document::new(text.to_owned(), entities, relations)
-                    .map_err(|source| record_error(&place, source))?;
-                take(SourceDocument {
-                    id: id.to_owned(),
-                    whole: whole.to_owned(),
-                    place,
-                    document,
-                })?;
+                let relate = |entities: &[Entity], _: &mut Warnings| {
+                    interactions(&sentence, entities, file, &lines)
+                };
+                take(ENTITIES.sentence(&sentence, whole, file, &lines, warnings, relate)?)?;
             }
         }
         Ok(())

@@ -7,8 +7,9 @@ use roxmltree::Node;
 
 use super::offsets::{OffsetUnit, Offsets};
 use super::xml::{LineIndex, attribute};
+use super::{SourceDocument, record_error};
 use crate::error::{CorpusError, Place};
-use crate::record::{Entity, Span};
+use crate::record::{Document, Entity, Relation, Span};
 use crate::warning::{WarningKind, Warnings};
 
 /// How a corpus writes its entities.
@@ -23,9 +24,35 @@ pub(crate) struct EntityStyle {
 }
 
 impl EntityStyle {
+    /// A sentence of the document `whole`, with what `relate` finds between its
+    /// entities.
+    pub(crate) fn sentence(
+        &self,
+        node: &Node<'_, '_>,
+        whole: &str,
+        file: &Path,
+        lines: &LineIndex,
+        warnings: &mut Warnings,
+        relate: impl FnOnce(&[Entity], &mut Warnings) -> Result<Vec<Relation>, CorpusError>,
+    ) -> Result<SourceDocument, CorpusError> {
+        let place = Place::line(file, lines.of(node));
+        let id = attribute(node, "id", &place)?;
+        let text = attribute(node, "text", &place)?;
+        let entities = self.read(node, text, file, lines, warnings)?;
+        let relations = relate(&entities, warnings)?;
+        let document = Document::new(text.to_owned(), entities, relations)
+            .map_err(|source| record_error(&place, source))?;
+        Ok(SourceDocument {
+            id: id.to_owned(),
+            whole: whole.to_owned(),
+            place,
+            document,
+        })
+    }
+
     /// The entities of a sentence. The ranges say what a mention is; a stored
     /// surface that differs is counted.
-    pub(crate) fn read(
+    fn read(
         &self,
         sentence: &Node<'_, '_>,
         text: &str,
