@@ -182,7 +182,10 @@ pub enum CorpusError {
         limit: u64,
     },
     /// A file isn't UTF-8.
-    #[error("{path}: not UTF-8 at byte {offset}; convert the file to UTF-8")]
+    #[error(
+        "{path}: not UTF-8 at byte {offset}; convert the file to UTF-8 (a file of Windows with \
+         `iconv -f WINDOWS-1252 -t UTF-8`)"
+    )]
     NotUtf8 {
         /// The file.
         path: PathBuf,

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::CorpusError;
+use crate::error::{CorpusError, Place};
 
 /// No public clinical corpus has a larger single file; a larger one is a
 /// mistake (a model's weights, a log) that would only exhaust the memory.
 pub(crate) const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// A whole file as UTF-8 without its byte-order mark. Line ends stay as they
+/// A whole file without its byte-order mark: UTF-8, or UTF-16 where the mark
+/// says so (as Praat and old tools of Windows write it). Line ends stay as they
 /// are: standoff offsets count them.
 pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
     let io = |e| CorpusError::io(path, e);
@@ -32,6 +33,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
         // A pipe, or a file that grew.
         return Err(too_large(bytes.len() as u64));
     }
+    if let [first @ (0xff | 0xfe), second @ (0xff | 0xfe), rest @ ..] = &bytes[..]
+        && first != second
+    {
+        return utf16(rest, *first == 0xff, path);
+    }
     let mut text = String::from_utf8(bytes).map_err(|e| CorpusError::NotUtf8 {
         path: path.to_owned(),
         offset: e.utf8_error().valid_up_to(),
@@ -40,6 +46,24 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
         text.drain(..'\u{feff}'.len_utf8());
     }
     Ok(text)
+}
+
+/// The text of a file in UTF-16, without its mark.
+fn utf16(bytes: &[u8], little_end_first: bool, path: &Path) -> Result<String, CorpusError> {
+    let unit = |pair: &[u8; 2]| match little_end_first {
+        true => u16::from_le_bytes(*pair),
+        false => u16::from_be_bytes(*pair),
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(pairs.iter().map(unit)).collect();
+    match text {
+        Ok(text) if rest.is_empty() => Ok(text),
+        _ => {
+            let problem = "begins with the mark of UTF-16, but isn't UTF-16 as a whole; is it \
+                           cut off? Convert the file to UTF-8";
+            Err(CorpusError::malformed(Place::file(path), problem))
+        }
+    }
 }
 
 /// A file's name without folder and extension, for ids.
@@ -130,6 +154,32 @@ mod tests {
         );
         assert_eq!(lines("").count(), 0);
         assert_eq!(lines("\r").map(|l| l.text).collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn a_mark_says_that_a_file_is_utf16() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("n.txt");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("file");
+            read_text(&path)
+        };
+        assert_eq!(
+            read(b"\xff\xfea\0\xb5\0\x3d\xd8\0\xde").expect("reads"),
+            "aµ\u{1f600}"
+        );
+        assert_eq!(read(b"\xfe\xff\0a\0\n").expect("reads"), "a\n");
+        assert_eq!(read(b"\xff\xfe").expect("reads"), "");
+        assert_eq!(read(b"\xef\xbb\xbfa").expect("reads"), "a");
+        for bad in [&b"\xff\xfea"[..], b"\xff\xfe\x3d\xd8", b"\xfe\xff\0a\xd8"] {
+            let error = read(bad).expect_err("cut off").to_string();
+            assert!(
+                error.contains("n.txt") && error.contains("UTF-16"),
+                "{error}"
+            );
+        }
+        let error = read(b"a\xff\xfe").expect_err("another encoding");
+        assert!(matches!(error, CorpusError::NotUtf8 { offset: 1, .. }));
     }
 
     #[test]

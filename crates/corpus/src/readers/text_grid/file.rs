@@ -24,7 +24,9 @@ pub(crate) fn intervals(text: &str, file: &Path) -> Result<Vec<Interval>, Corpus
         line: 1,
         file,
     };
-    if tokens.string("the file's type")? != "ooTextFile"
+    // Old versions of Praat say so in the type where they write the short form.
+    let file_type = tokens.string("the file's type")?;
+    if !matches!(&*file_type, "ooTextFile" | "ooTextFile short")
         || tokens.string("the object's class")? != "TextGrid"
     {
         return Err(tokens.wrong("isn't a TextGrid in Praat's text form"));
@@ -122,6 +124,11 @@ impl<'t> Tokens<'t> {
                 self.skip(first.len_utf8());
                 continue;
             }
+            if first == '!' {
+                // A remark, up to the end of the line.
+                self.skip(rest.find(['\n', '\r']).unwrap_or(rest.len()));
+                continue;
+            }
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             let word = &rest[..end];
             self.skip(end);
@@ -178,7 +185,7 @@ mod tests {
             item [2]:\n class = \"TextTier\" \n name = \"B\" \n xmin = 0 \n xmax = 2.5 \n \
             points: size = 1 \n points [1]:\n number = 1 \n mark = \"x\" \n";
         let short = "\"ooTextFile\"\n\"TextGrid\"\n0 2.5 <exists> 2\n\"IntervalTier\" \"A 1\" 0 2.5 \
-            1 0.5 2.5 \"say \"\"hm\"\" 3\" \"TextTier\" \"B\" 0 2.5 1 1 \"x\"";
+            1 ! one \"interval\"\n0.5 2.5 \"say \"\"hm\"\" 3\" \"TextTier\" \"B\" 0 2.5 1 1 \"x\"";
         let text = "say \"hm\" 3".to_owned();
         let expected = [Interval { start: 0.5, text }];
         for source in [long, short] {
