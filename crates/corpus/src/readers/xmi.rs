@@ -7,7 +7,8 @@
 //!
 //! Which elements are entities is for the manifest to say. Whatever else such
 //! an element says of itself is kept as attributes; and a list of ids of link
-//! elements (`EVENT@TLINK`, of `EVENTTLINKLink`s) as relations.
+//! elements (`EVENT@TLINK`, of `EVENTTLINKLink`s) as relations. Layers of
+//! relations are elements with the ids of two entities; the manifest names them.
 
 pub(crate) mod cas;
 
@@ -44,6 +45,16 @@ pub struct Xmi {
     /// Attribute that holds the id of an entity's concept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concept: Option<String>,
+    /// Names of the elements that join two entities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<String>,
+    /// Attributes of such an element with the ids of its first and second
+    /// entity; `Governor` and `Dependent` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<[String; 2]>,
+    /// Attribute with such an element's type; the element's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation_kind: Option<String>,
     /// Name of the element that divides the text into passages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passages: Option<String>,
@@ -100,6 +111,12 @@ impl DocumentFormat for Xmi {
                 annotations.entities.push(entity);
             }
         }
+        for node in cas.annotations() {
+            let name = node.tag_name().name();
+            if self.relations.iter().any(|known| known == name) {
+                links.push(self.relation(&cas, &node, links.len() + 1)?);
+            }
+        }
         divide(&mut annotations.passages, file)?;
         relate(&mut annotations, links, file, warnings);
         let place = Place::file(file);
@@ -134,6 +151,31 @@ impl Xmi {
             kind: kind.to_owned(),
             spans: vec![cas.span(node)?],
             concepts: concept.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// An element that joins two others.
+    fn relation(
+        &self,
+        cas: &Cas<'_, '_>,
+        node: &Node<'_, '_>,
+        number: usize,
+    ) -> Result<Relation, CorpusError> {
+        let place = cas.place(node);
+        let [first, second] = match &self.ends {
+            Some([first, second]) => [first.as_str(), second],
+            None => ["Governor", "Dependent"],
+        };
+        let kind = match &self.relation_kind {
+            Some(name) => attribute(node, name, &place)?,
+            None => node.tag_name().name(),
+        };
+        Ok(Relation {
+            id: format!("R{number}"),
+            kind: kind.to_owned(),
+            head: attribute(node, first, &place)?.to_owned(),
+            tail: attribute(node, second, &place)?.to_owned(),
+            ..Relation::default()
         })
     }
 
@@ -203,7 +245,7 @@ fn relate(
     let all = links.len();
     annotations.relations = links
         .into_iter()
-        .filter(|link| ids.contains(&*link.tail))
+        .filter(|link| ids.contains(&*link.head) && ids.contains(&*link.tail))
         .collect();
     let left_out = all - annotations.relations.len();
     warnings.add_many(WarningKind::OtherAnnotation, file, None, left_out);
@@ -222,11 +264,14 @@ mod tests {
 
     use super::*;
 
-    const FILE: &str = r#"<xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmlns:c="c" xmlns:t="t">
+    const FILE: &str = r#"<?xml version="1.1" encoding="UTF-8"?><xmi:XMI xmlns:xmi="http://www.omg.org/XMI" xmlns:c="c" xmlns:t="t">
 <t:Sentence xmi:id="1" sofa="9" begin="6" end="10"/><t:Sentence xmi:id="2" sofa="9" begin="0" end="4"/>
 <c:SIGN xmi:id="9" sofa="9" begin="3" end="4" cui="C1" discontinuous="DISCONTINUOUS" xtra="" TLINK="20 21"/>
 <c:TIME xmi:id="4" sofa="9" begin="6" end="8" class="DATE" value="20"/>
 <c:SIGNTLINKLink xmi:id="20" role="BEFORE" target="4"/><c:SIGNTLINKLink xmi:id="21" target="77"/>
+<c:Joint xmi:id="31" sofa="9" begin="3" end="8" Dependent="9" Governor="4" label="at"/>
+<c:Joint xmi:id="32" sofa="9" begin="3" end="8" Dependent="9" Governor="1" label="at"/>
+<c:Sofa xmi:id="10" sofaNum="2" sofaURI="u"/>
 <c:Sofa xmi:id="9" sofaString="&#x1F600; a&#13;&#10;µb
 b"/></xmi:XMI>"#;
 
@@ -252,6 +297,9 @@ b"/></xmi:XMI>"#;
             kind: None,
             concept: Some("cui".to_owned()),
             passages: Some("Sentence".to_owned()),
+            relations: vec!["Joint".to_owned()],
+            relation_kind: Some("label".to_owned()),
+            ends: None,
         });
         let document = &source.document;
         // A raw line end in an attribute is a blank.
@@ -285,19 +333,20 @@ b"/></xmi:XMI>"#;
             ("value", "4", Some("20")),
         ];
         assert_eq!(attributes, expected);
-        let [link] = document.relations() else {
-            panic!("not one relation")
+        let [link, joint] = document.relations() else {
+            panic!("not two relations")
         };
+        assert_eq!((&*joint.kind, &*joint.head, &*joint.tail), ("at", "4", "9"));
         assert_eq!(
             (&*link.kind, &*link.head, &*link.tail),
             ("BEFORE", "9", "4")
         );
         let parts: Vec<_> = annotations.passages.iter().map(|p| p.span.start).collect();
         assert_eq!(parts, [0, 8]);
-        // The link to an element that isn't there.
+        // The link to an element that isn't there, and one of a sentence.
         let warnings = warnings.into_vec();
         assert_eq!(warnings[0].kind, WarningKind::OtherAnnotation);
-        assert_eq!((warnings.len(), warnings[0].count), (1, 1));
+        assert_eq!((warnings.len(), warnings[0].count), (1, 2));
     }
 
     #[test]
@@ -307,6 +356,9 @@ b"/></xmi:XMI>"#;
             kind: Some("class".to_owned()),
             concept: None,
             passages: None,
+            relations: Vec::new(),
+            relation_kind: None,
+            ends: None,
         });
         assert_eq!(source.document.entities()[0].kind, "DATE");
         assert_eq!(source.document.annotations().attributes.len(), 1);

@@ -36,10 +36,11 @@ impl<'x, 'i> Cas<'x, 'i> {
             let elements = root.children().filter(Node::is_element);
             elements.filter(move |node| node.tag_name().name() == name)
         };
-        let mut sofas = named("Sofa");
-        let sofa = sofas.next().ok_or_else(|| CorpusError::MissingField {
-            place: Place::file(file),
-            field: "Sofa".to_owned(),
+        // A view of something else than a text has none.
+        let mut sofas = named("Sofa").filter(|sofa| sofa.has_attribute("sofaString"));
+        let sofa = sofas.next().ok_or_else(|| {
+            let problem = "has no text: `Sofa@sofaString` is missing";
+            CorpusError::malformed(Place::file(file), problem)
         })?;
         let place = Place::line(file, lines.of(&sofa));
         if sofas.next().is_some() {
