@@ -35,12 +35,15 @@ const MAX_SENTENCE_BYTES: usize = 64 << 20;
 const MAX_ID_CHARS: usize = 64;
 
 /// Options of the `conll` format.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conll {
     /// Column of the tag, from 1; 0 for the last.
     #[serde(default)]
     pub column: usize,
+    /// Column of the token, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub token: usize,
     /// What stands between columns.
     #[serde(default)]
     pub separator: Separator,
@@ -53,6 +56,16 @@ pub struct Conll {
     /// Lines that begin with this are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+}
+
+fn first() -> usize {
+    1
+}
+
+// The form that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first(column: &usize) -> bool {
+    *column == first()
 }
 
 /// What stands between columns.
@@ -76,8 +89,12 @@ impl Format for Conll {
     }
 
     fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
-        if self.column == 1 {
-            return Err(("column", "can't be 1: that is the token's".to_owned()));
+        if self.token == 0 {
+            return Err(("token", "counts from 1".to_owned()));
+        }
+        if self.column == self.token {
+            let problem = format!("can't be {}: that is the token's", self.column);
+            return Err(("column", problem));
         }
         if self.comment.as_ref().is_some_and(|c| c.trim().is_empty()) {
             return Err(("comment", "must not be empty".to_owned()));
@@ -140,15 +157,16 @@ impl Conll {
             Separator::Whitespace => line.split_whitespace().collect(),
         };
         let column = match self.column {
-            0 => columns.len().max(2),
+            0 => columns.len().max(self.token + 1),
             column => column,
         };
-        let (token, tag) = match (columns.first(), columns.get(column - 1)) {
+        let (token, tag) = match (columns.get(self.token - 1), columns.get(column - 1)) {
             (Some(token), Some(tag)) if !token.is_empty() && !tag.is_empty() => (token, tag),
             _ => {
                 let problem = format!(
-                    "expected a token and its tag in column {column}, found {} columns; check \
-                     `reader.separator` and `reader.column`",
+                    "expected a token in column {} and its tag in column {column}, found {} \
+                     columns; check `reader.separator`, `reader.token` and `reader.column`",
+                    self.token,
                     columns.len()
                 );
                 return Err(CorpusError::malformed(at.place(), problem));

@@ -29,7 +29,8 @@ pub enum TagScheme {
     /// `I` only: neighbours of one type are one mention.
     Io,
     /// `B` begins, `I` continues and `E` (or `L`) ends a mention; `S` (or `U`)
-    /// is one of a single token. Also known as IOBES and BILOU.
+    /// is one of a single token. Also known as IOBES and BILOU, and with other
+    /// letters (`M` inside, `W` for one token) as BMES and BMEWO.
     Bioes,
 }
 
@@ -65,10 +66,10 @@ impl TagScheme {
             }
         };
         let position = match (letter, self) {
-            ("I", _) => Position::Inside,
+            ("I", _) | ("M", Self::Bioes) => Position::Inside,
             ("B", Self::Iob1 | Self::Iob2 | Self::Bioes) => Position::Begin,
             ("E" | "L", Self::Bioes) => Position::End,
-            ("S" | "U", Self::Bioes) => Position::Single,
+            ("S" | "U" | "W", Self::Bioes) => Position::Single,
             _ => return None,
         };
         (!kind.is_empty()).then_some(Some(Tag { position, kind }))
