@@ -1,5 +1,9 @@
-//! BRAT standoff: a `.txt` and, beside it, an `.ann` with a line per
-//! annotation.
+//! BRAT standoff: a `.txt` and an `.ann` with a line per annotation, beside it
+//! or in another folder.
+//!
+//! The corpora of the BioNLP shared tasks have two files of such lines instead:
+//! an `.a1` with what was given, an `.a2` with what was to be found. They are
+//! read as one.
 
 pub(crate) mod lines;
 pub(crate) mod parse;
@@ -9,8 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
+use super::{
+    DocumentFormat, Format, OptionError, Shape, SourceDocument, TakeDocument, record_error,
+};
 use crate::error::{CorpusError, Place};
+use crate::manifest::Manifest;
 use crate::readers::brat::lines::parse_annotations;
 use crate::record::Document;
 use crate::text::{read_text, stem};
@@ -23,7 +30,17 @@ pub struct Brat {
     /// What to do with a text that has no annotation file beside it.
     #[serde(default)]
     pub unannotated: Unannotated,
+    /// Folder of the annotation files, seen from that of the texts; the same
+    /// folder when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<String>,
 }
+
+/// Extension of annotation files.
+const ANN: &str = "ann";
+
+/// Extensions of those that are read where there is no such file.
+const GIVEN_AND_FOUND: [&str; 2] = ["a1", "a2"];
 
 /// What to do with a text that has no annotation file. An empty annotation file
 /// is another thing: there somebody looked and found nothing.
@@ -43,7 +60,17 @@ impl Format for Brat {
     }
 
     fn beside(&self, file: &Path) -> Vec<PathBuf> {
-        vec![file.with_extension("ann")]
+        let extensions = [ANN].into_iter().chain(GIVEN_AND_FOUND);
+        extensions.map(|e| self.annotation_file(file, e)).collect()
+    }
+
+    fn check(&self, _manifest: &Manifest) -> Result<(), OptionError> {
+        let folder = self.annotations.as_deref().map(Path::new);
+        if folder.is_some_and(|folder| folder.is_absolute() || folder == Path::new("")) {
+            let problem = "must be a folder as seen from that of the texts, such as `../ann`";
+            return Err(("annotations", problem.to_owned()));
+        }
+        Ok(())
     }
 
     fn shape(&self) -> Shape<'_> {
@@ -59,21 +86,13 @@ impl DocumentFormat for Brat {
         take: &mut TakeDocument<'_>,
     ) -> Result<(), CorpusError> {
         let text = read_text(file)?;
-        let ann = file.with_extension("ann");
-        let missing = |error: &CorpusError| match error {
-            CorpusError::Io { source, .. } => source.kind() == ErrorKind::NotFound,
-            _ => false,
+        let Some(files) = self.annotation_lines(file)? else {
+            warnings.add(WarningKind::NotAnnotated, file, None);
+            return Ok(());
         };
-        let lines = match read_text(&ann) {
-            Err(error) if self.unannotated == Unannotated::Skip && missing(&error) => {
-                warnings.add(WarningKind::NotAnnotated, file, None);
-                return Ok(());
-            }
-            lines => lines?,
-        };
-        let annotations = parse_annotations(&text, &lines, &ann, warnings)?;
+        let annotations = parse_annotations(&text, &files, warnings)?;
         let document = Document::annotated(text, annotations)
-            .map_err(|source| record_error(&Place::file(&ann), source))?;
+            .map_err(|source| record_error(&Place::file(&files[0].0), source))?;
         let id = stem(file);
         take(SourceDocument {
             whole: id.clone(),
@@ -82,4 +101,43 @@ impl DocumentFormat for Brat {
             document,
         })
     }
+}
+
+impl Brat {
+    fn annotation_file(&self, text: &Path, extension: &str) -> PathBuf {
+        let beside = text.with_extension(extension);
+        match (&self.annotations, text.parent(), beside.file_name()) {
+            (Some(folder), Some(here), Some(name)) => here.join(folder).join(name),
+            _ => beside,
+        }
+    }
+
+    /// The annotation files of a text with their content; none where there are
+    /// none and that is fine.
+    fn annotation_lines(&self, text: &Path) -> Result<Option<Vec<(PathBuf, String)>>, CorpusError> {
+        let read = |extension| {
+            let file = self.annotation_file(text, extension);
+            read_text(&file).map(|lines| (file, lines))
+        };
+        let missing = match read(ANN) {
+            Err(error) if is_missing(&error) => error,
+            found => return found.map(|file| Some(vec![file])),
+        };
+        let mut files = Vec::new();
+        for extension in GIVEN_AND_FOUND {
+            match read(extension) {
+                Err(error) if is_missing(&error) => {}
+                found => files.push(found?),
+            }
+        }
+        match (files.is_empty(), self.unannotated) {
+            (false, _) => Ok(Some(files)),
+            (true, Unannotated::Skip) => Ok(None),
+            (true, Unannotated::Error) => Err(missing),
+        }
+    }
+}
+
+fn is_missing(error: &CorpusError) -> bool {
+    matches!(error, CorpusError::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }
