@@ -45,6 +45,8 @@ pub enum WarningKind {
     NotAnnotated,
     /// Fields of annotations that aren't read, such as the name of a concept.
     OtherField,
+    /// A relation that names a concept without a mention was left out.
+    UnmentionedConcept,
     /// An entity that crosses the border of its unit was left out.
     AcrossUnits,
     /// A relation whose mentions aren't a candidate pair was left out.
@@ -82,6 +84,7 @@ impl fmt::Display for WarningKind {
             Self::OtherAnnotation => "annotations of kinds that aren't read",
             Self::NotAnnotated => "texts without an annotation file left out",
             Self::OtherField => "fields of annotations that aren't read",
+            Self::UnmentionedConcept => "relations left out that name a concept without a mention",
             Self::AcrossUnits => "entities across units left out",
             Self::NotACandidate => "relations outside the candidate pairs left out",
             Self::TooLong => "examples with a too long input left out",

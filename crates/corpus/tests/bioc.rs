@@ -140,7 +140,7 @@ fn bioc_files_that_are_wrong_are_named() {
         ("<location offset='4' length='8'/>", "", "no span"),
         ("refid='b' role='Effect'", "refid='q' role='Effect'", "`q`"),
         ("refid='b' role='Effect'", "role='Effect'", "node@refid"),
-        ("<infon key='type'>Drug</infon>", "", "infon type"),
+        ("<infon key='type'>Drug</infon>", "", "infon `type`"),
         ("<annotation id='b'>", "<annotation id='a'>", "twice"),
         ("<annotation id='b'>", "<annotation>", "annotation@id"),
         ("'BioC.dtd'", "'BioC.dtd' [<!ENTITY a 'b'>]", "DOCTYPE"),

@@ -289,17 +289,12 @@ fn pubtator_lines_that_are_wrong_are_named() {
         (format!("{good}7\t0\t99\tA\td\t-1\n"), "0..99"),
         (format!("{good}7\t1\t1\t\td\t-1\n"), "a.txt:3"),
         (format!("{good}7\t1\tx\t\td\t-1\n"), "a.txt:3"),
-        (
-            format!("{good}7\t0\t1\tA\td\tD1\n7\tCID\tD1\tD2\n"),
-            "a.txt:4",
-        ),
-        (format!("{good}8|t|x\n"), "a.txt:3"),
-        (format!("\n7|t|{SECRET}\n"), "a.txt:2"),
+        (format!("{good}7\tCID\tD1\tD2\tNovel\tx\n"), "a.txt:3"),
         (format!("7|t|{SECRET}\n8|a|\n"), "a.txt:2"),
         (format!("{SECRET}\n"), "a.txt:1"),
         (format!("7|a|{SECRET}\n"), "a.txt:1"),
     ] {
-        // `7\t0\t1\tA` is a relation whose ends nobody mentions.
+        // `7\t0\t1\tA` is a mention that is cut off, not a relation.
         refused(&pubtator(&content), part);
     }
     assert_eq!(source(&pubtator("\n\n")).expect("reads").documents, []);

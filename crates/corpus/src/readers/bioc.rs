@@ -25,6 +25,9 @@ pub struct Bioc {
     /// Infons of annotations that hold ids of concepts.
     #[serde(default = "identifier")]
     pub concepts: Vec<String>,
+    /// Infon with the type of an annotation; `type` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Whether sentences rather than passages are the parts of a text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sentences: bool,
@@ -39,6 +42,7 @@ impl Default for Bioc {
         Self {
             offsets: OffsetUnit::default(),
             concepts: identifier(),
+            kind: None,
             sentences: false,
         }
     }
@@ -84,9 +88,6 @@ impl Stands {
     pub(crate) const GROUP: &str = "group";
     pub(crate) const NOTE: &str = "note";
 }
-
-/// What may stand between the ids of several concepts in one infon.
-pub(crate) const CONCEPT_SEPARATORS: [char; 3] = ['|', ';', ','];
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct BiocDocument {

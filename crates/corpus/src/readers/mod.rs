@@ -8,6 +8,7 @@
 mod ade;
 pub(crate) mod bioc;
 pub(crate) mod brat;
+pub(crate) mod concept_ids;
 mod conll;
 mod ddi_xml;
 mod delimited;

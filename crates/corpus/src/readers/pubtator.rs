@@ -1,17 +1,22 @@
 //! PubTator: abstracts with mentions of concepts, and relations between these
 //! concepts.
 //!
-//! A document is a block of lines up to an empty one: `7|t|title`,
-//! `7|a|abstract`, then a line per mention (`7<TAB>0<TAB>4<TAB>surface<TAB>type
-//! <TAB>ids`) and per relation (`7<TAB>type<TAB>id<TAB>id`). Offsets are
-//! characters of the title, one blank and the abstract. A composite mention has
-//! its ids joined by `|`, and the mentions that it stands for in a seventh
-//! column, which becomes an attribute.
+//! A document begins with the line `7|t|title`. There follow `7|a|abstract`
+//! (some have none), a line per mention (`7<TAB>0<TAB>4<TAB>surface<TAB>type
+//! <TAB>ids`) and per relation (`7<TAB>type<TAB>id<TAB>id`). Empty lines divide
+//! documents, but not all tools write them there only, so none is needed.
+//! Offsets are characters of the title, one blank and the abstract.
+//!
+//! A mention may have a seventh column, with what a composite stands for, and a
+//! relation a fifth, which says whether it is new. They become attributes.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::concept_ids;
 use super::offsets::{OffsetUnit, Offsets};
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
@@ -27,8 +32,8 @@ pub(crate) const PASSAGES: [&str; 2] = ["title", "abstract"];
 /// Name of the attribute that holds what a composite mention stands for.
 pub(crate) const INDIVIDUAL: &str = "IndividualMentions";
 
-/// What stands in place of the id of a mention without one.
-pub(crate) const NO_ID: &str = "-1";
+/// Name of the attribute that holds whether a relation is new.
+pub(crate) const NOVEL: &str = "novel";
 
 /// Options of the `pubtator` format: none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,6 +43,10 @@ pub struct Pubtator {}
 impl Format for Pubtator {
     fn extension(&self) -> &'static str {
         "txt"
+    }
+
+    fn has_extension(&self, extension: &OsStr) -> bool {
+        extension == "txt" || extension.eq_ignore_ascii_case("pubtator")
     }
 
     fn shape(&self) -> Shape<'_> {
@@ -53,13 +62,12 @@ impl DocumentFormat for Pubtator {
         take: &mut TakeDocument<'_>,
     ) -> Result<(), CorpusError> {
         let content = read_text(file)?;
-        let mut lines = lines(&content).peekable();
-        while lines.peek().is_some() {
-            let mut block = std::iter::from_fn(|| lines.next_if(|l| !l.text.trim().is_empty()));
-            if let Some(first) = block.next() {
-                take(document(file, first, &mut block, warnings)?)?;
-            }
-            lines.next_if(|line| line.text.trim().is_empty());
+        let filled = |line: &Line<'_>| !line.text.trim().is_empty();
+        let mut lines = lines(&content).filter(filled).peekable();
+        while let Some(first) = lines.next() {
+            let same = |line: &Line<'_>| part(line.text, "t").is_none();
+            let mut rest = std::iter::from_fn(|| lines.next_if(same));
+            take(document(file, first, &mut rest, warnings)?)?;
         }
         Ok(())
     }
@@ -76,14 +84,19 @@ fn document<'l>(
         let problem = "isn't the title of a document, of the form `id|t|title`";
         CorpusError::malformed(begins.clone(), problem)
     })?;
-    let second = rest.next().map(|line| (line.number, part(line.text, "a")));
-    let body = match second {
-        Some((_, Some((other, body)))) if other == id => body,
-        second => {
-            let line = second.map_or(first.number, |(line, _)| line);
+    let second = rest.next();
+    let (body, second) = match second.map(|line| (line, part(line.text, "a"))) {
+        Some((_, Some((other, body)))) if other == id => (body, None),
+        // Some documents have a title only.
+        Some((line, None)) if line.text.contains('\t') => ("", Some(line)),
+        None => ("", None),
+        Some((line, _)) => {
             let problem = "expected the document's abstract, of the form `id|a|abstract`, after \
                            its title";
-            return Err(CorpusError::malformed(Place::line(file, line), problem));
+            return Err(CorpusError::malformed(
+                Place::line(file, line.number),
+                problem,
+            ));
         }
     };
     let mut text = title.to_owned();
@@ -111,10 +124,10 @@ fn document<'l>(
         },
         related: Vec::new(),
     };
-    for line in rest {
+    for line in second.into_iter().chain(rest) {
         block.take(line.text, &Place::line(file, line.number))?;
     }
-    let annotations = block.finish()?;
+    let annotations = block.finish();
     let document =
         Document::annotated(text, annotations).map_err(|source| record_error(&begins, source))?;
     Ok(SourceDocument {
@@ -149,34 +162,62 @@ impl Block<'_> {
     fn take(&mut self, line: &str, place: &Place) -> Result<(), CorpusError> {
         let columns: Vec<&str> = line.split('\t').collect();
         if columns[0].trim() != self.id {
-            let problem = "belongs to another document; an empty line must divide documents";
+            let problem = "belongs to another document, whose title must come first";
             return Err(CorpusError::malformed(place.clone(), problem));
         }
+        let is_relation = |kind: &str| !kind.is_empty() && kind.trim().parse::<usize>().is_err();
         match columns[1..] {
-            [kind, head, tail] if !kind.is_empty() => {
-                self.related.push(place.clone());
-                self.out.relations.push(Relation {
-                    id: format!("R{}", self.out.relations.len() + 1),
-                    kind: kind.to_owned(),
-                    head: head.trim().to_owned(),
-                    tail: tail.trim().to_owned(),
-                    of_concepts: true,
-                    roles: None,
-                });
+            [kind, head, tail, ref novel @ ..] if novel.len() <= 1 && is_relation(kind) => {
+                self.relation(kind, [head, tail], novel, place);
                 Ok(())
             }
             [start, end, surface, kind, ref ids @ ..] if ids.len() <= 2 && !kind.is_empty() => {
                 self.mention([start, end], surface, kind, ids, place)
             }
+            // Remarks of annotators.
+            [kind, _] if is_relation(kind) => {
+                self.warn(WarningKind::OtherAnnotation, place);
+                Ok(())
+            }
             _ => Err(CorpusError::malformed(
                 place.clone(),
                 format!(
                     "has {} columns; a mention has 5 to 7 (id, start, end, surface, type, \
-                     concepts, individual mentions), a relation 4 (id, type, concept, concept)",
+                     concepts, individual mentions), a relation 4 or 5 (id, type, concept, \
+                     concept, novel)",
                     columns.len()
                 ),
             )),
         }
+    }
+
+    fn warn(&mut self, kind: WarningKind, place: &Place) {
+        self.warnings.add(kind, &place.file, place.line);
+    }
+
+    fn relation(&mut self, kind: &str, [head, tail]: [&str; 2], novel: &[&str], place: &Place) {
+        let id = format!("R{}", self.out.relations.len() + 1);
+        if let Some(novel) = novel.iter().find(|novel| !novel.trim().is_empty()) {
+            self.attribute(NOVEL, &id, novel.trim());
+        }
+        self.related.push(place.clone());
+        self.out.relations.push(Relation {
+            id,
+            kind: kind.to_owned(),
+            head: head.trim().to_owned(),
+            tail: tail.trim().to_owned(),
+            of_concepts: true,
+            roles: None,
+        });
+    }
+
+    fn attribute(&mut self, kind: &str, target: &str, value: &str) {
+        self.out.attributes.push(Attribute {
+            id: format!("A{}", self.out.attributes.len() + 1),
+            kind: kind.to_owned(),
+            target: target.to_owned(),
+            value: Some(value.to_owned()),
+        });
     }
 
     fn mention(
@@ -213,46 +254,37 @@ impl Block<'_> {
             return Err(CorpusError::malformed(place.clone(), problem));
         }
         if self.text.get(from..to) != Some(surface) {
-            self.warnings
-                .add(WarningKind::SurfaceMismatch, &place.file, place.line);
+            self.warn(WarningKind::SurfaceMismatch, place);
         }
-        let concepts = ids.first().map_or("", |ids| ids.trim());
-        // One part of a composite mention may have no id.
-        let concepts = concepts
-            .split('|')
-            .filter(|id| !matches!(*id, "" | "-" | NO_ID));
+        let concepts = concept_ids::divide(ids.first().unwrap_or(&""));
         if let Some(individual) = ids.get(1).filter(|mentions| !mentions.is_empty()) {
-            self.out.attributes.push(Attribute {
-                id: format!("A{}", self.out.attributes.len() + 1),
-                kind: INDIVIDUAL.to_owned(),
-                target: id.clone(),
-                value: Some((*individual).to_owned()),
-            });
+            self.attribute(INDIVIDUAL, &id, individual);
         }
         self.out.entities.push(Entity {
             id,
             kind: kind.to_owned(),
             spans: vec![span],
-            concepts: concepts.map(str::to_owned).collect(),
+            concepts: concepts.into_iter().map(str::to_owned).collect(),
         });
         Ok(())
     }
 
-    /// Checks that each relation joins concepts that are mentioned.
-    fn finish(self) -> Result<Annotations, CorpusError> {
+    /// Puts the relations in order. One of a composite is one of each of its
+    /// parts. One of concepts that nobody mentions is left out. (The original
+    /// training files of BioCreative V have such a line.)
+    fn finish(mut self) -> Annotations {
         let concepts = self.out.entities.iter().flat_map(|e| &e.concepts);
-        let known: std::collections::HashSet<&String> = concepts.collect();
-        for (relation, place) in self.out.relations.iter().zip(&self.related) {
-            for end in [&relation.head, &relation.tail] {
-                if !known.contains(end) {
-                    let error = RecordError::UnresolvedId {
-                        from: relation.id.clone(),
-                        id: end.clone(),
-                    };
-                    return Err(record_error(place, error));
-                }
+        let known: HashSet<&str> = concepts.map(String::as_str).collect();
+        let read = std::mem::take(&mut self.out.relations);
+        for (relation, place) in read.into_iter().zip(&self.related) {
+            let parts = relation.of_each(|id| known.contains(id));
+            if parts.is_empty() {
+                let kind = WarningKind::UnmentionedConcept;
+                self.warnings.add(kind, &place.file, place.line);
+                self.out.attributes.retain(|a| a.target != relation.id);
             }
+            self.out.relations.extend(parts);
         }
-        Ok(self.out)
+        self.out
     }
 }

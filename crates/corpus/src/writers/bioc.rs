@@ -11,9 +11,10 @@ use super::output::{Existing, file};
 use crate::error::CorpusError;
 use crate::readers::SourceDocument;
 use crate::readers::bioc::{
-    BiocAnnotation, BiocDocument, BiocLocation, BiocNode, BiocPassage, BiocRelation,
-    CONCEPT_SEPARATORS, IDENTIFIER, Infons, REMARK, SCHEME, Stands, TYPE, VALUE, WHOLE,
+    BiocAnnotation, BiocDocument, BiocLocation, BiocNode, BiocPassage, BiocRelation, IDENTIFIER,
+    Infons, REMARK, SCHEME, Stands, TYPE, VALUE, WHOLE,
 };
+use crate::readers::concept_ids;
 use crate::readers::offsets::{OffsetUnit, Offsets};
 use crate::record::{Annotations, Document, Entity, Relation, Span};
 
@@ -130,16 +131,7 @@ fn annotation(
 ) -> BiocAnnotation {
     let mut infons = Infons::default();
     infons.put(TYPE, &entity.kind);
-    let held = |concept: &&String| {
-        let plain = !concept.contains(CONCEPT_SEPARATORS) && concept.trim() == concept.as_str();
-        plain && !matches!(concept.as_str(), "" | "-" | "-1")
-    };
-    let concepts: Vec<&str> = entity
-        .concepts
-        .iter()
-        .filter(held)
-        .map(String::as_str)
-        .collect();
+    let concepts = concept_ids::together(entity.concepts.iter().map(String::as_str));
     losses.add(Loss::Concepts, entity.concepts.len() - concepts.len());
     if !concepts.is_empty() {
         infons.put(IDENTIFIER, concepts.join("|"));

@@ -14,9 +14,10 @@ use super::losses::{Loss, Losses};
 use super::output::{Existing, cannot, file};
 use crate::error::CorpusError;
 use crate::readers::SourceDocument;
+use crate::readers::concept_ids::{self, NO_ID};
 use crate::readers::offsets::{OffsetUnit, Offsets};
-use crate::readers::pubtator::{INDIVIDUAL, NO_ID, PASSAGES};
-use crate::record::{Document, Entity};
+use crate::readers::pubtator::{INDIVIDUAL, NOVEL, PASSAGES};
+use crate::record::Document;
 
 pub(super) fn write(
     documents: &[SourceDocument],
@@ -58,13 +59,9 @@ fn block(source: &SourceDocument, losses: &mut Losses) -> String {
             losses.add(Loss::Discontinuous, 1);
             continue;
         };
-        let fits = |c: &&String| !c.is_empty() && !c.contains(['|', '\t', '\n', '\r']);
-        let ids: Vec<&str> = entity
-            .concepts
-            .iter()
-            .filter(fits)
-            .map(String::as_str)
-            .collect();
+        let fits = |c: &&str| !c.contains(['\t', '\n', '\r']);
+        let all = entity.concepts.iter().map(String::as_str);
+        let ids = concept_ids::together(all.filter(fits));
         losses.add(Loss::Concepts, entity.concepts.len() - ids.len());
         written.insert(entity.id.as_str());
         concepts.extend(ids.iter().copied());
@@ -82,13 +79,14 @@ fn block(source: &SourceDocument, losses: &mut Losses) -> String {
                 ids.join("|")
             },
         );
-        if let Some(individual) = individual(document, entity) {
+        if let Some(individual) = value_of(document, INDIVIDUAL, &entity.id) {
             let _ = write!(out, "\t{}", blank(individual));
         }
         out.push('\n');
         let number = format!("T{}", written.len());
         losses.add(Loss::Ids, usize::from(number != entity.id));
     }
+    let mut related = 0;
     for relation in &a.relations {
         let joined = [&relation.head, &relation.tail].map(|end| concepts.contains(end.as_str()));
         if !relation.of_concepts || joined != [true, true] {
@@ -101,7 +99,12 @@ fn block(source: &SourceDocument, losses: &mut Losses) -> String {
         }
         losses.add(Loss::Roles, usize::from(relation.roles.is_some()));
         let kind = blank(&relation.kind);
-        let _ = writeln!(out, "{id}\t{kind}\t{}\t{}", relation.head, relation.tail);
+        let _ = write!(out, "{id}\t{kind}\t{}\t{}", relation.head, relation.tail);
+        if let Some(novel) = value_of(document, NOVEL, &relation.id) {
+            let _ = write!(out, "\t{}", blank(novel));
+            related += 1;
+        }
+        out.push('\n');
     }
     out.push('\n');
     let of_mention = |id: &str| written.contains(id);
@@ -109,7 +112,10 @@ fn block(source: &SourceDocument, losses: &mut Losses) -> String {
         .attributes
         .iter()
         .filter(|a| a.kind == INDIVIDUAL && of_mention(&a.target));
-    losses.add(Loss::Attributes, a.attributes.len() - held.count());
+    losses.add(
+        Loss::Attributes,
+        a.attributes.len() - held.count() - related,
+    );
     losses.add(Loss::Events, a.events.len());
     losses.add(Loss::Groups, a.groups.len());
     losses.add(Loss::Notes, a.notes.len());
@@ -144,9 +150,10 @@ fn joint(has_abstract: bool) -> &'static str {
     if has_abstract { " " } else { "" }
 }
 
-fn individual<'d>(document: &'d Document, entity: &Entity) -> Option<&'d str> {
+/// The value of the first attribute of a kind that something has.
+fn value_of<'d>(document: &'d Document, kind: &str, target: &str) -> Option<&'d str> {
     let mut attributes = document.annotations().attributes.iter();
-    let found = attributes.find(|a| a.kind == INDIVIDUAL && a.target == entity.id);
+    let found = attributes.find(|a| a.kind == kind && a.target == target);
     found.and_then(|attribute| attribute.value.as_deref())
 }
 

@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::error::{CorpusError, Place};
 use crate::readers::bioc::text::Text;
 use crate::readers::bioc::{
-    Bioc, BiocAnnotation, BiocDocument, BiocPassage, BiocRelation, CONCEPT_SEPARATORS, Infons,
-    SCHEME, Stands, TYPE, WHOLE,
+    Bioc, BiocAnnotation, BiocDocument, BiocPassage, BiocRelation, Infons, SCHEME, Stands, TYPE,
+    WHOLE,
 };
+use crate::readers::concept_ids;
 use crate::readers::offsets::Offsets;
 use crate::readers::{SourceDocument, record_error};
 use crate::record::{Annotations, Document, Entity, Passage, RecordError, Span};
@@ -151,12 +152,12 @@ impl Collection<'_> {
     ) -> Result<Entity, CorpusError> {
         let mut concepts = Vec::new();
         let mut unread = 0;
+        let kind = self.options.kind.as_deref().unwrap_or(TYPE);
         for (key, value) in &read.infons.0 {
             if self.options.concepts.contains(key) {
-                let ids = value.split(CONCEPT_SEPARATORS).map(str::trim);
-                let ids = ids.filter(|id| !matches!(*id, "" | "-" | "-1"));
-                concepts.extend(ids.map(str::to_owned));
-            } else if key != TYPE {
+                let ids = concept_ids::divide(value);
+                concepts.extend(ids.into_iter().map(str::to_owned));
+            } else if key != kind {
                 unread += 1;
             }
         }
@@ -181,7 +182,13 @@ impl Collection<'_> {
         }
         let entity = Entity {
             id: read.id.clone(),
-            kind: kind_of(&read.infons, place)?,
+            kind: read.infons.get(kind).map(str::to_owned).ok_or_else(|| {
+                let problem = format!(
+                    "has no infon `{kind}`, which says what it is; name the one that does as \
+                     `reader.kind`"
+                );
+                CorpusError::malformed(place.clone(), problem)
+            })?,
             spans,
             concepts,
         };
@@ -213,9 +220,8 @@ struct Parts<'d> {
 
 pub(crate) fn kind_of(infons: &Infons, place: &Place) -> Result<String, CorpusError> {
     let kind = infons.get(TYPE).or_else(|| infons.get("relation"));
-    kind.map(str::to_owned)
-        .ok_or_else(|| CorpusError::MissingField {
-            place: place.clone(),
-            field: format!("infon {TYPE}"),
-        })
+    kind.map(str::to_owned).ok_or_else(|| {
+        let problem = format!("has no infon `{TYPE}`, which says what the relation is");
+        CorpusError::malformed(place.clone(), problem)
+    })
 }

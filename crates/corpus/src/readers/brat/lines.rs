@@ -283,8 +283,8 @@ impl<'a> Lines<'a> {
         };
         for reference in &self.references {
             let known = match (self.ids.get(&reference.id), reference.wanted) {
-                (Some(Named::Entity(_) | Named::Event(_)), _) => true,
-                (Some(Named::Group), Wanted::Saying) => true,
+                (Some(Named::Entity(_) | Named::Event(_)), _)
+                | (Some(Named::Group), Wanted::Saying) => true,
                 (Some(Named::Group) | None, _) => false,
                 (Some(_), wanted) => wanted != Wanted::Node,
             };

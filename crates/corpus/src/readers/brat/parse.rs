@@ -104,9 +104,12 @@ pub(crate) fn relation(line: &str) -> Option<(Relation, bool)> {
     Some((relation, more))
 }
 
+/// Id, type, and who takes part as what.
+pub(crate) type Joined<'l> = (String, String, Vec<(&'l str, &'l str)>);
+
 /// Two or more mentions that an `E` line joins without a trigger: its id, its
 /// type, and who takes part as what.
-pub(crate) fn without_trigger(line: &str) -> Option<(String, String, Vec<(&str, &str)>)> {
+pub(crate) fn without_trigger(line: &str) -> Option<Joined<'_>> {
     let (id, mut words) = head(line)?;
     let kind = words.next().filter(|kind| !kind.contains(':'))?.to_owned();
     let parts: Vec<_> = words.map(|w| w.split_once(':')).collect::<Option<_>>()?;
