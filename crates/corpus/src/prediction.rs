@@ -66,7 +66,7 @@ pub struct Unusable {
     pub line: usize,
     /// The entity type that was claimed, where one was recognised.
     pub kind: Option<String>,
-    /// What was written there. May repeat words of the note: show it to the
+    /// What was written there, up to 1,000 bytes. May repeat words of the note: show it to the
     /// person who may read the note, never write it to a log.
     pub text: String,
 }

@@ -10,12 +10,17 @@
 //!    the mention before it (nested in a taken one), (d) any.
 //! 4. `IL #3` is the third occurrence of `IL`, wherever it is.
 //!
+//! All of this holds for the first 5,000 occurrences, the first 64 of a
+//! discontinuous mention, and up to 16 fragments: a model may write anything.
+//!
 //! Lines are written in the order of the text, so (a) gives a mention that
 //! occurs several times its own occurrence each time. What (a) gets wrong is
 //! written with a number: see [`Aligner::write`].
 
 use std::collections::HashSet;
 
+use super::occurrences::Haystack;
+use super::taken::Taken;
 use crate::prediction::UnusableReason;
 use crate::record::Span;
 
@@ -23,15 +28,21 @@ use crate::record::Span;
 const GAP: &str = " ... ";
 /// Before the number of an occurrence.
 const NUMBER: &str = " #";
+/// A mention with more fragments is none that an annotator made.
+const MOST_FRAGMENTS: usize = 16;
+/// How many occurrences of its first fragment a discontinuous mention may begin
+/// with, unless they are numbered.
+const MOST_BEGINNINGS: usize = 64;
 
 /// A text in which mentions are found.
 pub(crate) struct Aligner {
     /// The text with every run of white space as one blank.
-    text: String,
+    text: Haystack,
     /// For each byte of `text` and its end, the byte of the original.
     origin: Vec<usize>,
-    taken: Vec<Span>,
-    placed: HashSet<(String, Vec<Span>)>,
+    taken: Taken,
+    /// Mentions and types all of whose places are taken.
+    exhausted: HashSet<(String, String)>,
     cursor: usize,
 }
 
@@ -54,10 +65,10 @@ impl Aligner {
         }
         origin.push(original.len());
         Self {
-            text,
+            text: Haystack::new(text),
             origin,
-            taken: Vec::new(),
-            placed: HashSet::new(),
+            taken: Taken::default(),
+            exhausted: HashSet::new(),
             cursor: 0,
         }
     }
@@ -65,7 +76,16 @@ impl Aligner {
     /// Where in the original text the mention stands. The next one of this
     /// type will not be put there.
     pub(crate) fn place(&mut self, mention: &str, kind: &str) -> Result<Vec<Span>, UnusableReason> {
-        let chosen = self.find(mention, kind)?;
+        let key = (mention.to_owned(), kind.to_owned());
+        if self.exhausted.contains(&key) {
+            return Err(UnusableReason::Repeated);
+        }
+        let chosen = self.find(mention, kind).inspect_err(|reason| {
+            // What is taken stays so.
+            if *reason == UnusableReason::Repeated {
+                self.exhausted.insert(key);
+            }
+        })?;
         Ok(self.take(chosen, kind))
     }
 
@@ -95,11 +115,15 @@ impl Aligner {
     /// The mention with the number of each fragment's occurrence.
     pub(crate) fn numbered(&self, spans: &[Span]) -> String {
         self.join(spans, |span, words| {
-            let at = self.occurrences(&words, 0);
-            let number = at.iter().position(|s| self.original(&[*s]) == [span]);
-            match number {
-                Some(number) => format!("{words}{NUMBER}{}", number + 1),
-                None => words,
+            let places = self.text.find(&words);
+            let at = places
+                .all
+                .partition_point(|place| self.origin[place.start] < span.start);
+            match places.all.get(at) {
+                Some(place) if self.original(&[*place]) == [span] => {
+                    format!("{words}{NUMBER}{}", at + 1)
+                }
+                _ => words,
             }
         })
     }
@@ -121,46 +145,56 @@ impl Aligner {
     fn words(&self, span: Span) -> String {
         let start = self.origin.partition_point(|&at| at < span.start);
         let end = self.origin.partition_point(|&at| at < span.end);
-        let words = self.text.get(start..end).unwrap_or_default();
+        let words = self.text.text.get(start..end).unwrap_or_default();
         words.trim().to_owned()
     }
 
-    /// All places where a mention may stand, in order, as ranges of the
-    /// original; the one that is meant where its occurrence is numbered.
-    pub(crate) fn candidates(&self, mention: &str) -> Vec<Vec<Span>> {
+    /// The first `most` places where a mention may stand, in order, as ranges
+    /// of the original; the one that is meant where its occurrence is numbered.
+    pub(crate) fn candidates(&self, mention: &str, most: usize) -> Vec<Vec<Span>> {
         let candidates = self.squeezed_candidates(mention);
-        candidates.iter().map(|c| self.original(c)).collect()
+        let candidates = candidates.iter().take(most);
+        candidates.map(|c| self.original(c)).collect()
     }
 
     fn squeezed_candidates(&self, mention: &str) -> Vec<Vec<Span>> {
-        let words: Vec<&str> = mention.split_whitespace().collect();
-        let mention = words.join(" ");
-        let whole = self.between_words_first(self.occurrences(&mention, 0));
-        if !whole.is_empty() {
-            return whole.into_iter().map(|span| vec![span]).collect();
+        let mention = squeezed(mention);
+        let whole = self.text.find(&mention);
+        match whole.all.is_empty() {
+            true => self.divided(&mention),
+            false => whole.counted().iter().map(|span| vec![*span]).collect(),
         }
-        let plain = self.discontinuous(&mention);
-        if !plain.is_empty() {
-            return plain;
+    }
+
+    /// The places of a mention that doesn't stand in the text as it is.
+    fn divided(&self, mention: &str) -> Vec<Vec<Span>> {
+        let plain = self.discontinuous(mention);
+        match plain.is_empty() {
+            true => self.by_number(mention).into_iter().collect(),
+            false => plain,
         }
-        self.by_number(&mention).into_iter().collect()
     }
 
     fn find(&self, mention: &str, kind: &str) -> Result<Vec<Span>, UnusableReason> {
-        let candidates = self.squeezed_candidates(mention);
-        if candidates.is_empty() {
-            return Err(UnusableReason::NotInText);
-        }
-        self.choose(&candidates, kind)
-            .cloned()
-            .ok_or(UnusableReason::Repeated)
+        let mention = squeezed(mention);
+        let whole = self.text.find(&mention);
+        let chosen = if whole.all.is_empty() {
+            let candidates = self.divided(&mention);
+            if candidates.is_empty() {
+                return Err(UnusableReason::NotInText);
+            }
+            self.choose(&candidates, Vec::as_slice, kind).cloned()
+        } else {
+            let chosen = self.choose(whole.counted(), std::slice::from_ref, kind);
+            chosen.map(|span| vec![*span])
+        };
+        chosen.ok_or(UnusableReason::Repeated)
     }
 
     fn take(&mut self, chosen: Vec<Span>, kind: &str) -> Vec<Span> {
         self.cursor = chosen.first().map_or(self.cursor, |span| span.start);
-        self.taken.extend(&chosen);
         let original = self.original(&chosen);
-        self.placed.insert((kind.to_owned(), chosen));
+        self.taken.add(chosen, kind);
         original
     }
 
@@ -176,86 +210,48 @@ impl Aligner {
             .collect()
     }
 
-    fn choose<'c>(&self, candidates: &'c [Vec<Span>], kind: &str) -> Option<&'c Vec<Span>> {
-        let free: Vec<&Vec<Span>> = candidates
-            .iter()
-            .filter(|spans| !self.placed.contains(&(kind.to_owned(), (*spans).clone())))
-            .collect();
-        let ahead = |spans: &Vec<Span>| spans.first().is_some_and(|s| s.start >= self.cursor);
-        let clear = |spans: &Vec<Span>| {
-            spans
-                .iter()
-                .all(|span| self.taken.iter().all(|taken| !taken.overlaps(*span)))
-        };
-        let find = |good: &dyn Fn(&Vec<Span>) -> bool| free.iter().find(|s| good(s)).copied();
-        find(&|s| ahead(s) && clear(s))
-            .or_else(|| find(&clear))
-            .or_else(|| find(&ahead))
-            .or_else(|| free.first().copied())
-    }
-
-    /// All occurrences from `from` on, also within words and overlapping ones.
-    fn occurrences(&self, mention: &str, from: usize) -> Vec<Span> {
-        if mention.is_empty() {
-            return Vec::new();
-        }
-        let mut all = Vec::new();
-        let mut at = from;
-        while let Some(found) = self.text.get(at..).and_then(|rest| rest.find(mention)) {
-            let start = at + found;
-            let end = start + mention.len();
-            all.push(Span { start, end });
-            // On to the next character, so that overlapping ones are found.
-            at = start + mention.chars().next().map_or(1, char::len_utf8);
-        }
-        all
-    }
-
-    /// Those between words, if there are any.
-    fn between_words_first(&self, mut all: Vec<Span>) -> Vec<Span> {
-        if all.iter().any(|span| self.between_words(*span)) {
-            all.retain(|span| self.between_words(*span));
-        }
-        all
-    }
-
-    fn between_words(&self, span: Span) -> bool {
-        let joins = |a: Option<char>, b: Option<char>| {
-            a.is_some_and(char::is_alphanumeric) && b.is_some_and(char::is_alphanumeric)
-        };
-        let inside = &self.text[span.start..span.end];
-        let before = self.text[..span.start].chars().next_back();
-        let after = self.text[span.end..].chars().next();
-        !joins(before, inside.chars().next()) && !joins(inside.chars().next_back(), after)
+    /// The candidates are in the order of the text.
+    fn choose<'c, T>(
+        &self,
+        candidates: &'c [T],
+        spans: fn(&T) -> &[Span],
+        kind: &str,
+    ) -> Option<&'c T> {
+        let behind = |one: &T| spans(one).first().is_none_or(|s| s.start < self.cursor);
+        let (before, ahead) = candidates.split_at(candidates.partition_point(behind));
+        let free = |one: &&T| !self.taken.has(spans(one), kind);
+        let clear = |one: &&T| self.taken.is_clear(spans(one)) && free(one);
+        let first = |all: &'c [T]| all.iter().find(free);
+        let first_clear = |all: &'c [T]| all.iter().find(clear);
+        first_clear(ahead)
+            .or_else(|| first_clear(before))
+            .or_else(|| first(ahead))
+            .or_else(|| first(before))
     }
 
     /// Places for fragments with gaps between: the first fragment anywhere,
     /// each further one at its first occurrence after the one before.
     fn discontinuous(&self, mention: &str) -> Vec<Vec<Span>> {
-        let fragments: Vec<&str> = mention.split(GAP).map(str::trim).collect();
-        let Some((first, rest)) = fragments.split_first() else {
-            return Vec::new();
-        };
-        if rest.is_empty() {
+        let fragments: Vec<&str> = mention.split(GAP).take(MOST_FRAGMENTS + 1).collect();
+        if !(2..=MOST_FRAGMENTS).contains(&fragments.len()) {
             return Vec::new();
         }
-        let complete = |start: Span| {
-            let mut spans = vec![start];
+        let places: Vec<_> = fragments
+            .iter()
+            .map(|fragment| self.text.find(fragment.trim()))
+            .collect();
+        let complete = |start: &Span| {
+            let mut spans = vec![*start];
             let mut from = start.end;
-            for fragment in rest {
-                let next = self.next(fragment, from)?;
+            for fragment in &places[1..] {
+                let next = fragment.next(from)?;
                 from = next.end;
                 spans.push(next);
             }
             Some(spans)
         };
-        let starts = self.between_words_first(self.occurrences(first, 0));
-        starts.into_iter().filter_map(complete).collect()
-    }
-
-    fn next(&self, fragment: &str, from: usize) -> Option<Span> {
-        let after = self.between_words_first(self.occurrences(fragment, from));
-        after.into_iter().next()
+        let starts = places[0].counted().iter().take(MOST_BEGINNINGS);
+        starts.filter_map(complete).collect()
     }
 
     /// The place of a mention with numbers: each fragment at its numbered
@@ -263,20 +259,29 @@ impl Aligner {
     fn by_number(&self, mention: &str) -> Option<Vec<Span>> {
         let mut spans: Vec<Span> = Vec::new();
         for fragment in mention.split(GAP) {
+            if spans.len() == MOST_FRAGMENTS {
+                return None;
+            }
             let from = spans.last().map_or(0, |span| span.end);
             let numbered = fragment.rsplit_once(NUMBER).and_then(|(words, number)| {
                 let number: usize = number.trim().parse().ok()?;
-                let all = self.occurrences(words.trim(), 0);
-                all.get(number.checked_sub(1)?).copied()
+                let places = self.text.find(words.trim());
+                places.all.get(number.checked_sub(1)?).copied()
             });
             spans.push(match numbered {
                 Some(span) => span,
-                None => self.next(fragment.trim(), from)?,
+                None => self.text.find(fragment.trim()).next(from)?,
             });
         }
         spans.sort_unstable();
         Some(spans)
     }
+}
+
+/// With every run of white space as one blank.
+fn squeezed(mention: &str) -> String {
+    let words: Vec<&str> = mention.split_whitespace().collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //! Reading it back needs no faithful copy: a mention is taken at the occurrence
 //! that it has in what was written, or where [`crate::forms::align`] finds it.
 
+use std::collections::VecDeque;
+
 use super::align::Aligner;
 use super::mentions::in_order;
 use super::{Refused, label_of, words_of};
@@ -18,6 +20,9 @@ use crate::record::{Document, Entity, Span};
 
 const OPEN: char = '[';
 const CLOSE: char = ']';
+
+/// How many brackets may be open at a time: of more the outermost are words.
+const MOST_OPEN: usize = 64;
 
 /// The first `shown` bytes of a text with its mentions set off.
 pub(crate) fn write(document: &Document, shown: usize, labels: &[Label]) -> String {
@@ -100,16 +105,19 @@ fn untag<'l>(
     refused: &mut Refused,
 ) -> (String, Vec<Tagged<'l>>) {
     let mut plain = String::with_capacity(generated.len());
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: VecDeque<usize> = VecDeque::new();
     let mut mentions: Vec<Tagged<'l>> = Vec::new();
     for c in generated.chars() {
-        match (c, open.last().copied()) {
+        match (c, open.back().copied()) {
             (OPEN, _) => {
-                open.push(plain.len());
+                if open.len() == MOST_OPEN {
+                    open.pop_front();
+                }
+                open.push_back(plain.len());
                 plain.push(OPEN);
             }
             (CLOSE, Some(start)) => {
-                open.pop();
+                open.pop_back();
                 let inside = &plain[start + OPEN.len_utf8()..];
                 match inside.rsplit_once('|') {
                     None => plain.push(CLOSE),
@@ -119,8 +127,10 @@ fn untag<'l>(
                             let end = start + mention.len();
                             plain.truncate(start);
                             plain.push_str(&mention);
-                            // Inner mentions lose the bracket before them.
-                            for inner in mentions.iter_mut().filter(|m| m.span.start > start) {
+                            // Inner mentions, the last ones, lose the bracket
+                            // before them.
+                            let last = mentions.iter_mut().rev();
+                            for inner in last.take_while(|m| m.span.start > start) {
                                 inner.span.start -= OPEN.len_utf8();
                                 inner.span.end -= OPEN.len_utf8();
                             }

@@ -8,7 +8,9 @@
 pub(crate) mod align;
 pub(crate) mod inline;
 pub(crate) mod mentions;
+mod occurrences;
 pub(crate) mod relations;
+mod taken;
 
 use crate::manifest::Label;
 use crate::prediction::{Unusable, UnusableReason};
@@ -17,6 +19,9 @@ use crate::prediction::{Unusable, UnusableReason};
 const NONE: &str = "none";
 /// Between a mention and its type, or the parts of a relation.
 const SEPARATOR: &str = " | ";
+
+/// The most bytes that are kept of a part that became no record.
+const MOST_SHOWN: usize = 1_000;
 
 /// The label whose words these are, whatever the case.
 fn label_of<'l>(labels: &'l [Label], words: &str) -> Option<&'l Label> {
@@ -45,7 +50,7 @@ impl Refused {
             reason,
             line,
             kind: kind.map(|label| label.name.clone()),
-            text: text.to_owned(),
+            text: text[..text.floor_char_boundary(MOST_SHOWN)].to_owned(),
         });
     }
 

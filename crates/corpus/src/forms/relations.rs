@@ -18,30 +18,32 @@ use crate::manifest::Label;
 use crate::prediction::{Answer, Prediction, RelationAnswer, RelationEnd, UnusableReason};
 use crate::record::{Document, Entity, Relation, Span};
 
+/// How many places of an end are looked at, or concepts that its words mean.
+const MOST_PLACES: usize = 64;
+
+/// How many ways there may be to understand a line.
+const MOST_READINGS: usize = 16;
+
 /// What the annotators said, without repeats.
 pub(crate) fn gold(document: &Document) -> Vec<RelationAnswer> {
+    let entities = document.entities().iter();
+    let entities: HashMap<&str, &Entity> = entities.map(|e| (e.id.as_str(), e)).collect();
+    let end = |relation: &Relation, id: &str| match relation.of_concepts {
+        true => Some(RelationEnd::Concept(id.to_owned())),
+        false => Some(RelationEnd::Mention(entities.get(id)?.spans.clone())),
+    };
+    let answer = |relation: &Relation| {
+        Some(RelationAnswer {
+            kind: relation.kind.clone(),
+            head: end(relation, &relation.head)?,
+            tail: end(relation, &relation.tail)?,
+        })
+    };
     let mut seen = HashSet::new();
-    document
-        .relations()
-        .iter()
-        .filter_map(|relation| answer_of(document, relation))
+    let answers = document.relations().iter().filter_map(answer);
+    answers
         .filter(|answer| seen.insert(answer.clone()))
         .collect()
-}
-
-fn answer_of(document: &Document, relation: &Relation) -> Option<RelationAnswer> {
-    let end = |id: &str| {
-        if relation.of_concepts {
-            return Some(RelationEnd::Concept(id.to_owned()));
-        }
-        let entity = document.entity(id)?;
-        Some(RelationEnd::Mention(entity.spans.clone()))
-    };
-    Some(RelationAnswer {
-        kind: relation.kind.clone(),
-        head: end(&relation.head)?,
-        tail: end(&relation.tail)?,
-    })
 }
 
 /// The relations whose ends lie in the first `shown` bytes, written down.
@@ -111,27 +113,28 @@ pub(crate) fn read(document: &Document, generated: &str, labels: &[Label]) -> Pr
 /// Ways to understand a line as a relation.
 fn readings<'t, 'l>(line: &'t str, labels: &'l [Label]) -> Vec<(&'t str, &'l Label, &'t str)> {
     let bars: Vec<usize> = line.match_indices('|').map(|(at, _)| at).collect();
-    let mut readings = Vec::new();
-    for (i, &first) in bars.iter().enumerate() {
-        let head = line[..first].trim();
-        for &second in &bars[i + 1..] {
-            let words = line[first + 1..second].trim();
-            let tail = line[second + 1..].trim();
-            let label = super::label_of(labels, words).filter(|label| !label.negative);
-            if let Some(label) = label {
-                readings.push((head, label, tail));
-            }
-        }
-    }
+    let around = |first: usize, second: usize| {
+        let (head, tail) = (line[..first].trim(), line[second + 1..].trim());
+        (!head.is_empty() && !tail.is_empty()).then_some((head, tail))
+    };
+    // A label's words have no `|`, so they stand between neighbours.
+    let named = bars.windows(2).filter_map(|bars| {
+        let words = line[bars[0] + 1..bars[1]].trim();
+        let label = super::label_of(labels, words).filter(|label| !label.negative)?;
+        let (head, tail) = around(bars[0], bars[1])?;
+        Some((head, label, tail))
+    });
     // The relation may go without saying where there is only one.
     let mut positive = positive(labels);
-    if let (Some(label), None) = (positive.next(), positive.next()) {
-        for &bar in &bars {
-            readings.push((line[..bar].trim(), label, line[bar + 1..].trim()));
-        }
-    }
-    readings.retain(|(head, _, tail)| !head.is_empty() && !tail.is_empty());
-    readings
+    let only = match (positive.next(), positive.next()) {
+        (Some(label), None) => Some(label),
+        _ => None,
+    };
+    let unnamed = bars.iter().filter_map(|&bar| {
+        let (head, tail) = around(bar, bar)?;
+        Some((head, only?, tail))
+    });
+    named.chain(unnamed).take(MOST_READINGS).collect()
 }
 
 fn reason_of(line: &str, labels: &[Label]) -> UnusableReason {
@@ -150,27 +153,38 @@ struct Reader<'d> {
     /// Concepts by a mention's words; empty where the text's mentions have
     /// none.
     concepts: HashMap<String, Vec<&'d str>>,
+    /// Mentions by concept.
+    mentions: HashMap<&'d str, Vec<&'d Entity>>,
     taken: HashSet<RelationAnswer>,
+    /// Ends and kinds all of whose places are taken.
+    exhausted: HashSet<[String; 3]>,
 }
 
 impl<'d> Reader<'d> {
     fn new(document: &'d Document) -> Self {
         let mut concepts: HashMap<String, Vec<&str>> = HashMap::new();
-        for entity in document.entities() {
+        let mut mentions: HashMap<&str, Vec<&Entity>> = HashMap::new();
+        for entity in document
+            .entities()
+            .iter()
+            .filter(|e| !e.concepts.is_empty())
+        {
             let of_words = concepts.entry(key(&entity.surface(document.text())));
             let known = of_words.or_default();
             for concept in &entity.concepts {
-                if !known.contains(&concept.as_str()) {
+                if known.len() < MOST_PLACES && !known.contains(&concept.as_str()) {
                     known.push(concept);
                 }
+                mentions.entry(concept).or_default().push(entity);
             }
         }
-        concepts.retain(|_, known| !known.is_empty());
         Self {
             document,
             aligner: Aligner::new(document.text()),
             concepts,
+            mentions,
             taken: HashSet::new(),
+            exhausted: HashSet::new(),
         }
     }
 
@@ -181,9 +195,15 @@ impl<'d> Reader<'d> {
         tail: &str,
         kind: &str,
     ) -> Result<Vec<RelationAnswer>, UnusableReason> {
+        let line = [head, kind, tail].map(str::to_owned);
+        if self.exhausted.contains(&line) {
+            return Err(UnusableReason::Repeated);
+        }
         let mut found = self.find(head, tail, kind)?;
         found.retain(|answer| !self.taken.contains(answer));
         if found.is_empty() {
+            // What is taken stays so.
+            self.exhausted.insert(line);
             return Err(UnusableReason::Repeated);
         }
         self.taken.extend(found.iter().cloned());
@@ -202,27 +222,32 @@ impl<'d> Reader<'d> {
             tail,
         };
         if self.concepts.is_empty() {
-            let (heads, tails) = (self.aligner.candidates(head), self.aligner.candidates(tail));
+            let places = |words| self.aligner.candidates(words, MOST_PLACES);
+            let (heads, tails) = (places(head), places(tail));
             if heads.is_empty() || tails.is_empty() {
                 return Err(UnusableReason::NotInText);
             }
-            let mut pairs: Vec<(usize, RelationAnswer)> = Vec::new();
+            let mut closest: Option<(usize, RelationAnswer)> = None;
             for head in &heads {
                 for tail in tails.iter().filter(|tail| *tail != head) {
+                    let gap = gap(head, tail);
+                    if closest.as_ref().is_some_and(|(least, _)| *least <= gap) {
+                        continue;
+                    }
                     let one = answer(
                         RelationEnd::Mention(head.clone()),
                         RelationEnd::Mention(tail.clone()),
                     );
-                    pairs.push((gap(head, tail), one));
+                    if !self.taken.contains(&one) {
+                        closest = Some((gap, one));
+                    }
                 }
             }
-            pairs.retain(|(_, answer)| !self.taken.contains(answer));
-            let closest = pairs.into_iter().min_by_key(|(gap, _)| *gap);
             return Ok(closest.map(|(_, answer)| answer).into_iter().collect());
         }
         let concepts = |words: &str| match self.concepts.get(&key(words)) {
             Some(concepts) => Ok(concepts),
-            None if self.aligner.candidates(words).is_empty() => Err(UnusableReason::NotInText),
+            None if self.aligner.candidates(words, 1).is_empty() => Err(UnusableReason::NotInText),
             None => Err(UnusableReason::UnknownConcept),
         };
         let (heads, tails) = (concepts(head)?, concepts(tail)?);
@@ -247,8 +272,8 @@ impl<'d> Reader<'d> {
     }
 
     fn mentions_of(&self, concept: &str) -> impl Iterator<Item = &'d Entity> {
-        let means = move |entity: &&Entity| entity.concepts.iter().any(|c| c == concept);
-        self.document.entities().iter().filter(means)
+        let mentions = self.mentions.get(concept).map_or(&[][..], Vec::as_slice);
+        mentions.iter().copied()
     }
 
     /// The two ends as plainly as they will be understood. Takes the relation.
