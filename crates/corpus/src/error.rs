@@ -218,7 +218,7 @@ pub enum CorpusError {
         place: Place,
         /// The field.
         field: String,
-        /// The label, cut after 40 characters.
+        /// The label; what is too long for one is only said to be so.
         label: Box<str>,
         /// The label set.
         known: Box<str>,
@@ -233,6 +233,18 @@ pub enum CorpusError {
         place: Place,
         /// The most that is read.
         limit: u64,
+    },
+    /// The examples of a split would fill the memory.
+    #[error(
+        "{place}: by here the examples of the split hold more than {limit} bytes; make them \
+         smaller or fewer: `documents.unit`, `documents.head` and `documents.tail`, \
+         `documents.candidates = \"listed\"`, `reader.window`, or fewer `files`"
+    )]
+    TooManyExamples {
+        /// The record that was one too many.
+        place: Place,
+        /// The most that is kept.
+        limit: usize,
     },
     /// A row has no record in the files that a manifest joins.
     #[error(

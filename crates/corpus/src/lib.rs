@@ -46,6 +46,7 @@ mod round_trip;
 mod sampling;
 mod scan;
 mod seeded;
+mod short_id;
 mod source;
 mod split;
 mod stream;

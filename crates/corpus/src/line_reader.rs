@@ -6,9 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::error::{CorpusError, Place};
-
-/// A longer line means another kind of file.
-const MAX_LINE_BYTES: usize = 64 << 20;
+use crate::stream::MAX_RECORD_BYTES;
+use crate::text::open;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -30,9 +29,8 @@ pub(crate) struct LineReader<R = BufReader<File>> {
 
 impl LineReader {
     pub(crate) fn open(path: &Path) -> Result<Self, CorpusError> {
-        let file = File::open(path).map_err(|e| CorpusError::io(path, e))?;
-        let input = BufReader::with_capacity(64 << 10, file);
-        Ok(Self::new(input, path, MAX_LINE_BYTES))
+        let input = BufReader::with_capacity(64 << 10, open(path)?);
+        Ok(Self::new(input, path, MAX_RECORD_BYTES as usize))
     }
 }
 
@@ -69,6 +67,12 @@ impl<R: BufRead> LineReader<R> {
         }
     }
 
+    /// How many lines the file has, after reading the rest.
+    pub(crate) fn count(&mut self) -> Result<usize, CorpusError> {
+        while self.next_line()?.is_some() {}
+        Ok(self.number)
+    }
+
     /// Reads the bytes of a line; false when there is none left.
     fn fill(&mut self) -> Result<bool, CorpusError> {
         self.line.clear();
@@ -96,12 +100,10 @@ impl<R: BufRead> LineReader<R> {
             let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let taken = end.unwrap_or(bytes.len());
             if self.line.len() + taken > self.limit {
-                let problem = format!(
-                    "the line is over the limit of {} bytes; is this a file of the format?",
-                    self.limit
-                );
-                let place = Place::line(&self.path, self.number + 1);
-                return Err(CorpusError::malformed(place, problem));
+                return Err(CorpusError::LongRecord {
+                    place: Place::line(&self.path, self.number + 1),
+                    limit: self.limit as u64,
+                });
             }
             self.line.extend_from_slice(&bytes[..taken]);
             self.after_cr = end.is_some_and(|end| bytes[end] == b'\r');
@@ -163,10 +165,10 @@ mod tests {
     #[test]
     fn long_lines_and_bad_bytes_are_located() {
         let error = all(b"ab\nabcd\n", 2, 3).expect_err("too long");
-        assert_eq!(
-            error.to_string(),
-            "f:2: the line is over the limit of 3 bytes; is this a file of the format?"
-        );
+        let CorpusError::LongRecord { place, limit: 3 } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(place.line, Some(2));
         assert!(all(b"abc\nabc", 2, 3).is_ok());
         let error = all(b"ab\r\nc\xffd", 2, 99).expect_err("not UTF-8");
         assert!(matches!(error, CorpusError::NotUtf8 { offset: 5, .. }));

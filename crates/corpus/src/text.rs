@@ -1,36 +1,51 @@
 //! Files as text, and text as lines.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 use crate::error::{CorpusError, Place};
 
-/// No public clinical corpus has a larger single file; a larger one is a
-/// mistake (a model's weights, a log) that would only exhaust the memory.
-pub(crate) const MAX_FILE_BYTES: u64 = 512 << 20;
+/// The largest file that is read as a whole. A larger one is a mistake (a
+/// model's weights, a log), or exhausts the memory once it is taken apart.
+const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A whole file without its byte-order mark: UTF-8, or UTF-16 where the mark
 /// says so (as Praat and old tools of Windows write it). Line ends stay as they
 /// are: standoff offsets count them.
 pub(crate) fn read_text(path: &Path) -> Result<String, CorpusError> {
+    read_text_within(path, MAX_FILE_BYTES)
+}
+
+/// Opens a file. A pipe isn't one: opening it would wait for a writer.
+pub(crate) fn open(path: &Path) -> Result<File, CorpusError> {
     let io = |e| CorpusError::io(path, e);
-    let mut file = File::open(path).map_err(io)?;
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        let problem = "it is a folder, a pipe or a device";
+        return Err(io(Error::new(ErrorKind::InvalidInput, problem)));
+    }
+    File::open(path).map_err(io)
+}
+
+/// As [`read_text`], with a limit of its own.
+pub(crate) fn read_text_within(path: &Path, most: u64) -> Result<String, CorpusError> {
+    let io = |e| CorpusError::io(path, e);
+    let mut file = open(path)?;
     let length = file.metadata().map_err(io)?.len();
     let too_large = |bytes| CorpusError::TooLarge {
         path: path.to_owned(),
         bytes,
-        limit: MAX_FILE_BYTES,
+        limit: most,
     };
-    if length > MAX_FILE_BYTES {
+    if length > most {
         return Err(too_large(length));
     }
     // Room for one byte more, so that the end is seen without another look.
     let mut bytes = Vec::with_capacity(length as usize + 1);
-    let mut limited = (&mut file).take(MAX_FILE_BYTES + 1);
+    let mut limited = (&mut file).take(most + 1);
     limited.read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        // A pipe, or a file that grew.
+    if bytes.len() as u64 > most {
+        // It grew.
         return Err(too_large(bytes.len() as u64));
     }
     if let [first @ (0xff | 0xfe), second @ (0xff | 0xfe), rest @ ..] = &bytes[..]

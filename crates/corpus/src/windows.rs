@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::examples::{Links, Placed};
 use crate::manifest::WhenLong;
 use crate::prediction::{Answer, Prediction, RelationEnd};
 use crate::record::{Annotations, Document, Entity, Example, Record, Span};
@@ -68,7 +69,13 @@ impl Task {
         };
         let overlap = self.manifest.length.overlap_chars.unwrap_or(OVERLAP);
         let spans = divide(document.text(), budget, overlap.min(budget / 2));
-        spans.iter().map(|s| slice(example, document, *s)).collect()
+        let parts = Parts {
+            example,
+            document,
+            entities: Placed::new(document.entities()),
+            relations: Links::new(document),
+        };
+        spans.into_iter().map(|span| parts.slice(span)).collect()
     }
 
     /// The windows of an example that is still too long, of about half its
@@ -118,52 +125,51 @@ impl Task {
 /// The examples that were divided, by id.
 pub type Wholes = BTreeMap<String, Example>;
 
-fn slice(example: &Example, document: &Document, span: Span) -> Example {
-    let entities: Vec<Entity> = document
-        .entities()
-        .iter()
-        .filter(|entity| entity.spans.iter().all(|s| span.holds(*s)))
-        .map(|entity| {
-            let mut entity = entity.clone();
-            for s in &mut entity.spans {
-                *s = Span {
-                    start: s.start - span.start,
-                    end: s.end - span.start,
-                };
-            }
-            entity
-        })
-        .collect();
-    let mut relations = document.relations().to_vec();
-    relations.retain(|relation| {
-        [&relation.head, &relation.tail].iter().all(|end| {
-            entities.iter().any(|entity| match relation.of_concepts {
-                true => entity.concepts.contains(end),
-                false => entity.id == **end,
-            })
-        })
-    });
-    let text = document.text()[span.start..span.end].to_owned();
-    let annotations = Annotations {
-        entities,
-        relations,
-        ..Annotations::default()
-    };
-    // What lies in a part of a valid document fits that part.
-    let part = Document::annotated(text, annotations).unwrap_or_else(|_| document.clone());
-    let (of, offset) = match &example.window {
-        Some(window) => (window.of.clone(), window.span.start),
-        None => (example.id.clone(), 0),
-    };
-    let span = Span {
-        start: span.start + offset,
-        end: span.end + offset,
-    };
-    Example {
-        id: format!("{of}@{}", span.start),
-        document: example.document.clone(),
-        record: Record::Document(part),
-        window: Some(Window { of, span }),
+/// A text that is divided.
+struct Parts<'a> {
+    example: &'a Example,
+    document: &'a Document,
+    entities: Placed<'a>,
+    relations: Links<'a>,
+}
+
+impl Parts<'_> {
+    fn slice(&self, span: Span) -> Example {
+        let Self {
+            example, document, ..
+        } = self;
+        let entities = self.entities.beginning_in(span.start..span.end);
+        let entities = entities
+            .into_iter()
+            .filter(|entity| entity.spans.iter().all(|s| span.holds(*s)));
+        let mut entities: Vec<Entity> = entities.cloned().collect();
+        let relations = self.relations.among(&entities);
+        for s in entities.iter_mut().flat_map(|entity| &mut entity.spans) {
+            s.start -= span.start;
+            s.end -= span.start;
+        }
+        let text = document.text()[span.start..span.end].to_owned();
+        let annotations = Annotations {
+            entities,
+            relations: relations.into_iter().map(|(r, _)| r.clone()).collect(),
+            ..Annotations::default()
+        };
+        // What lies in a part of a valid document fits that part.
+        let part = Document::annotated(text, annotations).unwrap_or_else(|_| (*document).clone());
+        let (of, offset) = match &example.window {
+            Some(window) => (window.of.clone(), window.span.start),
+            None => (example.id.clone(), 0),
+        };
+        let span = Span {
+            start: span.start + offset,
+            end: span.end + offset,
+        };
+        Example {
+            id: format!("{of}@{}", span.start),
+            document: example.document.clone(),
+            record: Record::Document(part),
+            window: Some(Window { of, span }),
+        }
     }
 }
 
@@ -185,6 +191,11 @@ fn divide(text: &str, budget: usize, overlap: usize) -> Vec<Span> {
         };
         let (length, at_sentence) = end_of(&rest[..most], &rest[most..]);
         let end = start + length;
+        // The overlap may hold nothing new where long words follow short ones.
+        if let Some(last) = spans.last().filter(|last: &&Span| end <= last.end) {
+            start = last.end;
+            continue;
+        }
         spans.push(Span { start, end });
         start = next_start(text, start, end, overlap, at_sentence);
     }
@@ -292,6 +303,12 @@ fn shift(spans: &mut [Span], by: usize) {
 /// two windows is halved between them. A mention that this window doesn't hold
 /// whole is taken from the one that does.
 fn join_entities(parts: &[(Span, &Prediction)]) -> Vec<Entity> {
+    let middle = |pair: &[(Span, &Prediction)]| {
+        let (first, second) = (pair[0].0, pair[1].0);
+        usize::midpoint(second.start, first.end.max(second.start))
+    };
+    let mut middles: Vec<usize> = parts.windows(2).map(middle).collect();
+    middles.sort_unstable();
     let mut seen = HashSet::new();
     let mut entities: Vec<Entity> = Vec::new();
     for (i, (window, prediction)) in parts.iter().enumerate() {
@@ -305,13 +322,7 @@ fn join_entities(parts: &[(Span, &Prediction)]) -> Vec<Entity> {
                 start: entity.start(),
                 end: entity.end(),
             };
-            let owner = parts
-                .windows(2)
-                .filter(|pair| {
-                    range.start
-                        >= usize::midpoint(pair[1].0.start, pair[0].0.end.max(pair[1].0.start))
-                })
-                .count();
+            let owner = middles.partition_point(|middle| *middle <= range.start);
             let elsewhere = owner != i && parts[owner].0.holds(range);
             if !elsewhere && seen.insert((entity.kind.clone(), entity.spans.clone())) {
                 entity.id = format!("T{}", entities.len() + 1);

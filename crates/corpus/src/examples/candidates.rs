@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Context;
 use super::context::CandidatePair;
-use super::documents::{Ends, Part};
+use super::documents::Part;
 use crate::error::CorpusError;
 use crate::manifest::Candidates;
 use crate::record::{Entity, Relation};
@@ -20,16 +20,16 @@ pub(crate) fn push_pairs(cx: &mut Context<'_>, part: &Part<'_>) -> Result<usize,
 
 /// The pairs that the file lists, related or not.
 fn push_listed(cx: &mut Context<'_>, part: &Part<'_>) -> Result<usize, CorpusError> {
-    let ends = Ends::new(&part.entities, &part.source.document);
     let by_id: HashMap<&str, &Entity> = part.entities.iter().map(|e| (&*e.id, e)).collect();
     let mut taken = 0;
-    for relation in part.source.document.relations() {
-        let Some([head, tail]) = ends.of(relation) else {
+    for (relation, [head, tail]) in part.links.among(&part.entities) {
+        let (Some(head), Some(tail)) = (by_id.get(head), by_id.get(tail)) else {
             continue;
         };
-        let (Some(head), Some(tail)) = (by_id.get(&*head), by_id.get(&*tail)) else {
+        // A mention with itself is no pair.
+        if head.id == tail.id {
             continue;
-        };
+        }
         taken += 1;
         let Some(label) = cx.label(&part.source.place, &relation.id, &relation.kind)? else {
             continue;
@@ -48,14 +48,11 @@ fn push_listed(cx: &mut Context<'_>, part: &Part<'_>) -> Result<usize, CorpusErr
 /// Each head with each tail; a pair without a relation has the negative label.
 fn push_all(cx: &mut Context<'_>, part: &Part<'_>) -> Result<usize, CorpusError> {
     let documents = &cx.manifest.documents;
-    let ends = Ends::new(&part.entities, &part.source.document);
-    let mut by_ends: HashMap<[String; 2], &Relation> = HashMap::new();
-    for relation in part.source.document.relations() {
-        if let Some(ends) = ends.of(relation) {
-            by_ends.insert(ends, relation);
-        }
+    let mut by_ends: HashMap<[&str; 2], &Relation> = HashMap::new();
+    for (relation, ends) in part.links.among(&part.entities) {
+        by_ends.insert(ends, relation);
     }
-    let relation_of = |a: &Entity, b: &Entity| by_ends.get(&[a.id.clone(), b.id.clone()]).copied();
+    let relation_of = |a: &Entity, b: &Entity| by_ends.get(&[&*a.id, &*b.id]).copied();
     let mut related = HashSet::new();
     for head in part.entities.iter().filter(|e| documents.is_head(e)) {
         for tail in part.entities.iter().filter(|e| documents.is_tail(e)) {

@@ -1,13 +1,18 @@
 //! What making examples has to know of the task, and where they go.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use super::weight::{MAX_SPLIT_BYTES, bytes_of};
 use crate::error::{CorpusError, Place};
 use crate::manifest::{Label, Manifest, UnlistedLabels, find_label, label_names};
 use crate::readers::{SourceDocument, record_error};
 use crate::record::{Document, Entity, Example, Pair, Record};
 use crate::warning::{WarningKind, Warnings};
+
+/// A label with more characters or words isn't shown.
+const MAX_LABEL_CHARS: usize = 40;
+const MAX_LABEL_WORDS: usize = 4;
 
 /// An example with what splitting has to know about it.
 pub(crate) struct Found {
@@ -24,6 +29,10 @@ pub(crate) struct Context<'a> {
     pub(crate) warnings: &'a mut Warnings,
     found: Vec<Found>,
     ids: HashSet<String>,
+    /// The last suffix of each id that was used again.
+    suffixes: HashMap<String, usize>,
+    /// About how much memory the examples take.
+    bytes: usize,
 }
 
 impl<'a> Context<'a> {
@@ -33,6 +42,8 @@ impl<'a> Context<'a> {
             warnings,
             found: Vec::new(),
             ids: HashSet::new(),
+            suffixes: HashMap::new(),
+            bytes: 0,
         }
     }
 
@@ -42,20 +53,42 @@ impl<'a> Context<'a> {
 
     /// Takes an example. An id that was used before gets a suffix, so that
     /// results can always be told apart.
-    pub(crate) fn push(&mut self, place: &Place, mut example: Example, ties: Vec<String>) {
+    ///
+    /// A small file can make examples without end: each pair of mentions and
+    /// each question holds its whole text. So there is a limit on all of them.
+    pub(crate) fn push(
+        &mut self,
+        place: &Place,
+        mut example: Example,
+        ties: Vec<String>,
+    ) -> Result<(), CorpusError> {
+        self.bytes = self.bytes.saturating_add(bytes_of(&example));
+        if self.bytes > MAX_SPLIT_BYTES {
+            return Err(CorpusError::TooManyExamples {
+                place: place.clone(),
+                limit: MAX_SPLIT_BYTES,
+            });
+        }
         if !self.ids.insert(example.id.clone()) {
             self.warn(WarningKind::DuplicateId, place);
-            let mut n = 2;
-            while !self.ids.insert(format!("{}#{n}", example.id)) {
-                n += 1;
+            // Counting on where the last one stopped: a file may have one id
+            // everywhere.
+            let last = self.suffixes.entry(example.id.clone()).or_insert(1);
+            loop {
+                *last += 1;
+                let id = format!("{}#{last}", example.id);
+                if self.ids.insert(id.clone()) {
+                    example.id = id;
+                    break;
+                }
             }
-            example.id = format!("{}#{n}", example.id);
         }
         self.found.push(Found {
             example,
             ties,
             file: place.file.clone(),
         });
+        Ok(())
     }
 
     /// Takes a text as an example of named entity recognition.
@@ -65,14 +98,14 @@ impl<'a> Context<'a> {
         id: String,
         document_id: &str,
         document: Document,
-    ) {
+    ) -> Result<(), CorpusError> {
         let example = Example {
             id,
             document: document_id.to_owned(),
             record: Record::Document(document),
             window: None,
         };
-        self.push(place, example, Vec::new());
+        self.push(place, example, Vec::new())
     }
 
     /// Takes two mentions of a text as an example of relation extraction.
@@ -104,8 +137,7 @@ impl<'a> Context<'a> {
             record,
             window: None,
         };
-        self.push(place, example, Vec::new());
-        Ok(())
+        self.push(place, example, Vec::new())
     }
 
     /// The label that the files mean by `raw`; none when it isn't in the label
@@ -127,7 +159,7 @@ impl<'a> Context<'a> {
             UnlistedLabels::Error => Err(CorpusError::UnknownLabel {
                 place: place.clone(),
                 field: field.to_owned(),
-                label: raw.chars().take(40).collect::<String>().into(),
+                label: shown_label(raw),
                 known: label_names(&self.manifest.labels).into(),
             }),
         }
@@ -150,4 +182,14 @@ pub(crate) struct CandidatePair<'a> {
     pub(crate) head: &'a Entity,
     pub(crate) tail: &'a Entity,
     pub(crate) label: &'a str,
+}
+
+/// What a message shows of a label. What is too long for one may be text of a
+/// note, read from the wrong column.
+fn shown_label(raw: &str) -> Box<str> {
+    let length = raw.chars().count();
+    match length > MAX_LABEL_CHARS || raw.split_whitespace().nth(MAX_LABEL_WORDS).is_some() {
+        true => format!("(a text of {length} characters)").into(),
+        false => raw.into(),
+    }
 }

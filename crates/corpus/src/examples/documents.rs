@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::candidates::push_pairs;
+use super::links::{Links, Placed};
 use crate::error::CorpusError;
 use crate::kinds::TaskType;
 use crate::manifest::{Form, Unit};
@@ -17,6 +18,7 @@ pub(crate) struct Part<'a> {
     pub(crate) text: &'a str,
     pub(crate) entities: Vec<Entity>,
     pub(crate) source: &'a SourceDocument,
+    pub(super) links: &'a Links<'a>,
 }
 
 /// Makes the examples of one text and takes them.
@@ -26,19 +28,21 @@ pub(crate) fn push_document(
 ) -> Result<(), CorpusError> {
     let document = &source.document;
     let pairs = cx.manifest.task_type == TaskType::Re && cx.manifest.form() == Form::Pairs;
+    let (entities_of, links) = (Placed::new(document.entities()), Links::new(document));
     let (mut placed, mut related) = (0, 0);
     for (id, unit) in units(cx.manifest.documents.unit, source) {
         let text = &document.text()[unit.start..unit.end];
         if text.trim().is_empty() {
             continue;
         }
-        let entities = within(document.entities(), unit);
+        let entities = within(&entities_of, unit);
         placed += entities.len();
         let part = Part {
             id,
             text,
             entities,
             source,
+            links: &links,
         };
         related += match cx.manifest.task_type {
             TaskType::Re if pairs => push_pairs(cx, &part)?,
@@ -99,7 +103,7 @@ fn push_mentions(cx: &mut Context<'_>, part: Part<'_>) -> Result<usize, CorpusEr
     }
     let record = Document::new(part.text.to_owned(), kept, Vec::new())
         .map_err(|source| record_error(place, source))?;
-    cx.push_document(place, part.id, &part.source.whole, record);
+    cx.push_document(place, part.id, &part.source.whole, record)?;
     Ok(0)
 }
 
@@ -110,19 +114,15 @@ fn push_related(cx: &mut Context<'_>, part: Part<'_>) -> Result<usize, CorpusErr
     let documents = &cx.manifest.documents;
     let takes_part = |entity: &Entity| documents.is_head(entity) || documents.is_tail(entity);
     let entities: Vec<Entity> = part.entities.into_iter().filter(takes_part).collect();
-    let ends = Ends::new(&entities, &part.source.document);
     let mut relations = Vec::new();
-    for relation in part.source.document.relations() {
-        let Some([head, tail]) = ends.of(relation) else {
-            continue;
-        };
+    for (relation, [head, tail]) in part.links.among(&entities) {
         let Some(label) = cx.label(place, &relation.id, &relation.kind)? else {
             continue;
         };
         relations.push(Relation {
             kind: label.name.clone(),
-            head,
-            tail,
+            head: head.to_owned(),
+            tail: tail.to_owned(),
             ..relation.clone()
         });
     }
@@ -135,7 +135,7 @@ fn push_related(cx: &mut Context<'_>, part: Part<'_>) -> Result<usize, CorpusErr
     };
     let record = Document::annotated(part.text.to_owned(), annotations)
         .map_err(|source| record_error(place, source))?;
-    cx.push_document(place, part.id, &part.source.whole, record);
+    cx.push_document(place, part.id, &part.source.whole, record)?;
     Ok(taken)
 }
 
@@ -144,39 +144,11 @@ fn is_negative(cx: &Context<'_>, name: &str) -> bool {
     labels.iter().any(|l| l.negative && l.name == name)
 }
 
-/// What the ends of relations stand for in a part of a text.
-pub(crate) struct Ends<'a> {
-    entities: &'a [Entity],
-    document: &'a Document,
-}
-
-impl<'a> Ends<'a> {
-    pub(crate) fn new(entities: &'a [Entity], document: &'a Document) -> Self {
-        Self { entities, document }
-    }
-
-    /// The ids of a relation's ends, an event by its trigger; none unless both
-    /// are among the entities.
-    pub(crate) fn of(&self, relation: &Relation) -> Option<[String; 2]> {
-        let end = |id: &String| {
-            if relation.of_concepts {
-                let mut concepts = self.entities.iter().flat_map(|e| &e.concepts);
-                return concepts.any(|c| c == id).then(|| id.clone());
-            }
-            let events = &self.document.annotations().events;
-            let trigger = events.iter().find(|event| event.id == *id);
-            let id = trigger.map_or(id, |event| &event.trigger);
-            let here = self.entities.iter().any(|entity| entity.id == *id);
-            here.then(|| id.clone())
-        };
-        Some([end(&relation.head)?, end(&relation.tail)?])
-    }
-}
-
 /// The entities that lie in a unit, with offsets into it.
-fn within(entities: &[Entity], unit: Span) -> Vec<Entity> {
-    entities
-        .iter()
+fn within(placed: &Placed<'_>, unit: Span) -> Vec<Entity> {
+    placed
+        .beginning_in(unit.start..unit.end)
+        .into_iter()
         .filter(|entity| entity.spans.iter().all(|span| unit.holds(*span)))
         .map(|entity| {
             let mut entity = entity.clone();

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::lookup::Lookup;
-use super::rows::short_id;
 use crate::error::CorpusError;
 use crate::manifest::{Join, Manifest, Piece};
 use crate::readers::{Format, OneFile, Reader, Row, RowFormat, Shape};
+use crate::short_id::short_id;
 use crate::text::tidy;
 use crate::warning::{WarningKind, Warnings};
 

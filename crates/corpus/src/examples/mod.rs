@@ -5,12 +5,15 @@ mod choices;
 mod context;
 mod documents;
 mod joined;
+mod links;
 mod lookup;
 mod rows;
+mod weight;
 
 pub(crate) use choices::choice_letters;
 pub(crate) use context::{Context, Found};
 pub(crate) use documents::push_document;
 pub(crate) use joined::Joined;
+pub(crate) use links::{Links, Placed};
 pub(crate) use lookup::FieldUse;
-pub(crate) use rows::{Selection, push_row, short_id};
+pub(crate) use rows::{Selection, push_row};

@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use sha2::{Digest, Sha256};
-
 use super::Context;
 use super::choices::Options;
 use super::joined::Joined;
@@ -14,6 +12,7 @@ use crate::kinds::TaskType;
 use crate::manifest::FieldText;
 use crate::readers::Row;
 use crate::record::{Entailment, Example, Question, Record, Statement, TextPair};
+use crate::short_id::{hash, short_id};
 use crate::text::{stem, tidy};
 use crate::warning::WarningKind;
 
@@ -93,7 +92,7 @@ pub(crate) fn push_row(
             record,
             window: None,
         };
-        cx.push(place, example, ties);
+        cx.push(place, example, ties)?;
     }
     Ok(())
 }
@@ -207,22 +206,6 @@ fn one_value(row: &Lookup<'_>, field: Option<&FieldText>) -> Result<String, Corp
     let mut values = row.passages(field)?;
     values.dedup();
     Ok(tidy(&values.join(" ")))
-}
-
-/// An id as it is; anything longer, which may be text of a note, as its hash.
-pub(crate) fn short_id(raw: &str) -> String {
-    let raw = raw.trim();
-    let plain = !raw.is_empty() && raw.len() <= 64 && !raw.contains(char::is_whitespace);
-    if plain { raw.to_owned() } else { hash(raw) }
-}
-
-fn hash(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let mut out = String::from("h");
-    for byte in digest.iter().take(8) {
-        out.push_str(&format!("{byte:02x}"));
-    }
-    out
 }
 
 #[cfg(test)]

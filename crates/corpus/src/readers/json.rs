@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
+use crate::line_reader::LineReader;
 use crate::manifest::Manifest;
 use crate::readers::json::path::{Found, JsonRecord, records};
 use crate::readers::json::value::parse;
-use crate::stream::LineFile;
+use crate::short_id::short_id;
 use crate::text::read_text;
 use crate::warning::Warnings;
 
@@ -101,7 +102,8 @@ fn from_columns(columns: Option<&Value>, file: &Path) -> Result<Value, CorpusErr
             Value::Object(cells) => cells.iter().map(|(k, v)| (k.clone(), v)).collect(),
             _ => {
                 return Err(wrong(format!(
-                    "column `{name}` is neither a list nor an object"
+                    "column `{}` is neither a list nor an object",
+                    short_id(name)
                 )));
             }
         };
@@ -112,7 +114,8 @@ fn from_columns(columns: Option<&Value>, file: &Path) -> Result<Value, CorpusErr
         let same = rows.len() == cells.len() && rows.iter().zip(&cells).all(|(r, c)| r.0 == c.0);
         if !same {
             return Err(wrong(format!(
-                "column `{name}` has {} cells and the first column {}, or their keys differ",
+                "column `{}` has {} cells and the first column {}, or their keys differ",
+                short_id(name),
                 cells.len(),
                 rows.len()
             )));
@@ -142,7 +145,7 @@ impl RowFormat for Jsonl {
         _warnings: &mut Warnings,
         take: &mut TakeRow<'_>,
     ) -> Result<(), CorpusError> {
-        let mut lines = LineFile::open(file)?;
+        let mut lines = LineReader::open(file)?;
         let mut number = 0;
         while let Some((line, text)) = lines.next_line()? {
             if text.trim().is_empty() {
@@ -150,7 +153,7 @@ impl RowFormat for Jsonl {
             }
             number += 1;
             let place = &Place::line(file, line);
-            let value = parse(&text, file, line)?;
+            let value = parse(text, file, line)?;
             let record = &JsonRecord::alone(&value);
             take(place, number, &JsonRow { record, place })?;
         }

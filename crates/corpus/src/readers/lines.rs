@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Format, OptionError, Row, RowFormat, Shape, TakeRow};
 use crate::error::{CorpusError, Place};
+use crate::line_reader::LineReader;
 use crate::manifest::Manifest;
-use crate::stream::LineFile;
 use crate::warning::Warnings;
 
 /// Field that holds the whole line.
@@ -78,24 +78,24 @@ impl RowFormat for Lines {
         _warnings: &mut Warnings,
         take: &mut TakeRow<'_>,
     ) -> Result<(), CorpusError> {
-        let mut lines = LineFile::open(file)?;
+        let mut lines = LineReader::open(file)?;
         let mut others = Vec::new();
         for (field, path) in self.others(file) {
-            others.push((field, LineFile::open(&path)?, path));
+            others.push((field, LineReader::open(&path)?, path));
         }
         let mut width = None;
         let mut number = 0;
         loop {
-            let line = lines.next_line()?;
+            let line = lines.next_line()?.map(|(_, text)| text.to_owned());
             let mut parallel = Vec::with_capacity(others.len());
             for (field, other, path) in &mut others {
-                let found = other.next_line()?.map(|(_, text)| text);
+                let found = other.next_line()?.map(|(_, text)| text.to_owned());
                 if found.is_some() != line.is_some() {
                     return Err(uneven(file, &mut lines, path, other, number));
                 }
                 parallel.push((*field, found.unwrap_or_default()));
             }
-            let Some((_, line)) = line else { return Ok(()) };
+            let Some(line) = line else { return Ok(()) };
             number += 1;
             let place = Place::line(file, number);
             if line.trim().is_empty() && parallel.is_empty() {
@@ -132,9 +132,9 @@ impl Lines {
 /// `read` lines of both.
 fn uneven(
     file: &Path,
-    lines: &mut LineFile,
+    lines: &mut LineReader,
     other_file: &Path,
-    other: &mut LineFile,
+    other: &mut LineReader,
     read: usize,
 ) -> CorpusError {
     let counts = lines.count().and_then(|a| Ok((a, other.count()?)));
