@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DocumentFormat, Format, Shape, SourceDocument, TakeDocument, record_error};
 use crate::error::{CorpusError, Place};
-use crate::readers::ade::lines::{AdeLine, Placed};
+use crate::readers::ade::lines::{AdeLine, Related};
 use crate::record::{Document, Entity, RecordError, Relation, Span};
 use crate::text::{lines, read_text, stem};
 use crate::warning::{WarningKind, Warnings};
@@ -29,7 +29,7 @@ use crate::warning::{WarningKind, Warnings};
 const DRUG: &str = "Drug";
 
 /// A longer sentence means another kind of file.
-const MAX_SENTENCE_BYTES: usize = 64 << 10;
+const MAX_SENTENCE_BYTES: usize = 4 << 10;
 
 /// Options of the `ade` format: none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,8 +79,8 @@ struct Sentence<'t> {
     place: Place,
     pmid: &'t str,
     text: &'t str,
-    /// Of each relation, where its mentions may stand; never empty.
-    relations: Vec<Vec<Placed>>,
+    /// Each with a place in the sentence.
+    relations: Vec<Related<'t>>,
 }
 
 /// The sentences of a file in the order of their first lines.
@@ -104,7 +104,7 @@ fn sentences<'t>(
             )
         })?;
         if row.sentence.len() > MAX_SENTENCE_BYTES {
-            return Err(bad("the sentence is over the limit of 64 KiB"));
+            return Err(bad("the sentence is over the limit of 4096 bytes"));
         }
         let Some(related) = row.relation else {
             if row.sentence.trim().is_empty() {
@@ -119,8 +119,7 @@ fn sentences<'t>(
             });
             continue;
         };
-        let places = related.places(row.sentence);
-        if places.is_empty() {
+        if related.places(row.sentence).next().is_none() {
             return Err(bad(
                 "the two mentions don't stand in the sentence as far from each other as their \
                  offsets say",
@@ -137,7 +136,7 @@ fn sentences<'t>(
                 relations: Vec::new(),
             });
         }
-        found[at].relations.push(places);
+        found[at].relations.push(related);
     }
     Ok(found)
 }
@@ -148,9 +147,11 @@ impl Sentence<'_> {
         let mut mentions = Mentions::default();
         let mut relations: Vec<Relation> = Vec::new();
         let mut seen = HashSet::new();
-        for places in &self.relations {
-            let here = places.iter().find(|place| Some(place.base) == base);
-            let Some(place) = here.or(places.first()) else {
+        for related in &self.relations {
+            let here = related
+                .places(self.text)
+                .find(|place| Some(place.base) == base);
+            let Some(place) = here.or_else(|| related.places(self.text).next()) else {
                 continue;
             };
             let tail = mentions.id(kinds[0], place.of);
@@ -174,7 +175,8 @@ impl Sentence<'_> {
     /// can be placed; of several such positions the one that puts them first.
     fn base(&self) -> Option<i64> {
         let mut fits: BTreeMap<i64, usize> = BTreeMap::new();
-        for place in self.relations.iter().flatten() {
+        let places = self.relations.iter().flat_map(|r| r.places(self.text));
+        for place in places {
             *fits.entry(place.base).or_default() += 1;
         }
         let best = fits.into_iter().max_by_key(|(base, count)| (*count, *base));

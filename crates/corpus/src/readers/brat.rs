@@ -20,8 +20,11 @@ use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
 use crate::readers::brat::lines::parse_annotations;
 use crate::record::Document;
-use crate::text::{read_text, stem};
+use crate::text::{read_text, read_text_within, stem};
 use crate::warning::{WarningKind, Warnings};
+
+/// The largest annotation file. A short line takes thirty times its length.
+const MAX_ANN_BYTES: u64 = 16 << 20;
 
 /// Options of the `brat` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -117,7 +120,7 @@ impl Brat {
     fn annotation_lines(&self, text: &Path) -> Result<Option<Vec<(PathBuf, String)>>, CorpusError> {
         let read = |extension| {
             let file = self.annotation_file(text, extension);
-            read_text(&file).map(|lines| (file, lines))
+            read_text_within(&file, MAX_ANN_BYTES).map(|lines| (file, lines))
         };
         let missing = match read(ANN) {
             Err(error) if is_missing(&error) => error,

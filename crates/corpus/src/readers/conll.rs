@@ -152,22 +152,21 @@ impl Conll {
         line: &'t str,
         at: At<'_>,
     ) -> Result<(&'t str, Option<Tag<'t>>), CorpusError> {
-        let columns: Vec<&str> = match self.separator {
-            Separator::Tab => line.split('\t').map(str::trim).collect(),
-            Separator::Whitespace => line.split_whitespace().collect(),
+        let columns = match self.separator {
+            Separator::Tab => self.find(line.split('\t').map(str::trim)),
+            Separator::Whitespace => self.find(line.split_whitespace()),
         };
         let column = match self.column {
-            0 => columns.len().max(self.token + 1),
+            0 => columns.count.max(self.token + 1),
             column => column,
         };
-        let (token, tag) = match (columns.get(self.token - 1), columns.get(column - 1)) {
+        let (token, tag) = match (columns.token, columns.tag) {
             (Some(token), Some(tag)) if !token.is_empty() && !tag.is_empty() => (token, tag),
             _ => {
                 let problem = format!(
                     "expected a token in column {} and its tag in column {column}, found {} \
                      columns; check `reader.separator`, `reader.token` and `reader.column`",
-                    self.token,
-                    columns.len()
+                    self.token, columns.count
                 );
                 return Err(CorpusError::malformed(at.place(), problem));
             }
@@ -184,6 +183,31 @@ impl Conll {
                 ),
             )),
         }
+    }
+}
+
+/// What is wanted of a line. The others are only counted: a line may be
+/// nothing but separators.
+#[derive(Default)]
+struct Columns<'t> {
+    token: Option<&'t str>,
+    tag: Option<&'t str>,
+    count: usize,
+}
+
+impl Conll {
+    /// The two columns that count; there may be very many.
+    fn find<'t>(&self, columns: impl Iterator<Item = &'t str>) -> Columns<'t> {
+        let mut found = Columns::default();
+        for column in columns {
+            found.count += 1;
+            if found.count == self.token {
+                found.token = Some(column);
+            } else if self.column == 0 && found.count > self.token || self.column == found.count {
+                found.tag = Some(column);
+            }
+        }
+        found
     }
 }
 

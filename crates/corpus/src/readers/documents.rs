@@ -13,6 +13,7 @@ use crate::readers::json::value::parse;
 use crate::record::{
     Annotations, Attribute, Document, Entity, Event, Group, Note, Passage, Relation,
 };
+use crate::short_id::short_id;
 use crate::text::{lines, read_text};
 use crate::warning::Warnings;
 
@@ -45,7 +46,7 @@ impl DocumentFormat for DocumentsJsonl {
             }
             let place = Place::line(file, line.number);
             let read: Read = typed(parse(line.text, file, line.number)?, &place)?;
-            let place = Place::record(file, Some(line.number), read.id.as_str());
+            let place = Place::record(file, Some(line.number), short_id(&read.id));
             take(read.checked(place)?)?;
         }
         Ok(())

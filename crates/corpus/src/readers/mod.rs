@@ -22,10 +22,12 @@ mod ppi_xml;
 pub(crate) mod pubtator;
 mod sentence_xml;
 mod squad;
+mod surface;
 mod text_grid;
 mod xlsx;
 mod xmi;
 mod xml;
+mod xml_limits;
 mod xml_rows;
 
 use std::ffi::OsStr;

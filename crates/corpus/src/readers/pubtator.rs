@@ -35,6 +35,9 @@ pub(crate) const INDIVIDUAL: &str = "IndividualMentions";
 /// Name of the attribute that holds whether a relation is new.
 pub(crate) const NOVEL: &str = "novel";
 
+/// The most mentions and relations of a document.
+const MOST_ANNOTATIONS: usize = 1_000_000;
+
 /// Options of the `pubtator` format: none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,9 +163,17 @@ struct Block<'a> {
 
 impl Block<'_> {
     fn take(&mut self, line: &str, place: &Place) -> Result<(), CorpusError> {
-        let columns: Vec<&str> = line.split('\t').collect();
+        // One more than there may be.
+        let columns: Vec<&str> = line.split('\t').take(8).collect();
         if columns[0].trim() != self.id {
             let problem = "belongs to another document, whose title must come first";
+            return Err(CorpusError::malformed(place.clone(), problem));
+        }
+        if self.out.entities.len() + self.out.relations.len() >= MOST_ANNOTATIONS {
+            let problem = format!(
+                "the document has over {MOST_ANNOTATIONS} annotations; an empty line must divide \
+                 documents"
+            );
             return Err(CorpusError::malformed(place.clone(), problem));
         }
         let is_relation = |kind: &str| !kind.is_empty() && kind.trim().parse::<usize>().is_err();
@@ -185,7 +196,7 @@ impl Block<'_> {
                     "has {} columns; a mention has 5 to 7 (id, start, end, surface, type, \
                      concepts, individual mentions), a relation 4 or 5 (id, type, concept, \
                      concept, novel)",
-                    columns.len()
+                    line.matches('\t').count() + 1
                 ),
             )),
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use roxmltree::Node;
 
 use super::offsets::{OffsetUnit, Offsets};
+use super::surface::is_stored;
 use super::xml::{LineIndex, attribute};
 use super::{SourceDocument, record_error};
 use crate::error::{CorpusError, Place};
@@ -75,10 +76,9 @@ impl EntityStyle {
                 concepts: Vec::new(),
             };
             entity.spans.sort_unstable();
-            let surface = entity.surface(text);
             if node
                 .attribute("text")
-                .is_some_and(|stored| stored != surface)
+                .is_some_and(|stored| !is_stored(&entity, text, stored, false))
             {
                 warnings.add(WarningKind::SurfaceMismatch, file, place.line);
             }

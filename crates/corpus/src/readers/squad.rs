@@ -26,6 +26,10 @@ const QUESTIONS: &str = "data.*.paragraphs.*.qas.*";
 /// The least window that can hold an answer with some of its context.
 const LEAST_WINDOW: usize = 200;
 
+/// How far from its stated place an answer is looked for, in bytes. A long
+/// context may have very many questions.
+const FURTHEST: usize = 256 << 10;
+
 /// Options of the `squad` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,7 +192,13 @@ fn nearest(context: &str, text: &str, stated: usize) -> Option<usize> {
     if text.is_empty() {
         return None;
     }
-    let found = context.match_indices(text).map(|(start, _)| start);
+    if context.get(stated..)?.starts_with(text) {
+        return Some(stated);
+    }
+    let from = context.floor_char_boundary(stated.saturating_sub(FURTHEST));
+    let to = context.ceil_char_boundary(stated.saturating_add(FURTHEST));
+    let found = context[from..to].match_indices(text);
+    let found = found.map(|(start, _)| from + start);
     found.min_by_key(|start| start.abs_diff(stated))
 }
 

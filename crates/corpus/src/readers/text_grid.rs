@@ -159,7 +159,11 @@ fn without_tags(text: &str, lone: Option<&str>) -> String {
     while let Some(open) = rest.find('<') {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
-        match rest.find('>').map(|close| (&rest[1..close], close)) {
+        // A tag holds no other; looking further would take for ever where
+        // there are very many `<`.
+        let close = rest[1..].find(['<', '>']).map(|at| at + 1);
+        let close = close.filter(|at| rest[*at..].starts_with('>'));
+        match close.map(|close| (&rest[1..close], close)) {
             Some((tag, close)) if is_tag(tag) => {
                 if tag.ends_with('/') {
                     out.push(' ');

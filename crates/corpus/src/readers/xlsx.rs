@@ -18,6 +18,7 @@ use crate::error::{CorpusError, Place};
 use crate::manifest::Manifest;
 use crate::readers::xlsx::cell::{Value, cell_name, value};
 use crate::readers::xlsx::file::{guarded, open};
+use crate::stream::MAX_RECORD_BYTES;
 use crate::warning::Warnings;
 
 /// The largest sheet that there is, counted from 0.
@@ -100,6 +101,8 @@ impl RowFormat for Xlsx {
         };
         let mut cells = BTreeMap::new();
         let mut row = 0;
+        // Of the row's cells: all of them may hold the same long text.
+        let mut bytes = 0;
         loop {
             let cell = guarded(file, Some(row as usize + 1), || reader.next_cell())?;
             let Some(cell) = cell else { break };
@@ -111,6 +114,7 @@ impl RowFormat for Xlsx {
             }
             if at != row {
                 table.row(row, std::mem::take(&mut cells))?;
+                bytes = 0;
                 if at < row {
                     let place = Place::line(file, at as usize + 1);
                     return Err(CorpusError::malformed(
@@ -120,12 +124,20 @@ impl RowFormat for Xlsx {
                 }
                 row = at;
             }
-            match value(cell.get_value()) {
-                Value::Text(text) if text.is_empty() => {}
-                value => {
-                    cells.insert(column, value);
+            let value = value(cell.get_value());
+            if let Value::Text(text) = &value {
+                if text.is_empty() {
+                    continue;
+                }
+                bytes += text.len() as u64;
+                if bytes > MAX_RECORD_BYTES {
+                    return Err(CorpusError::LongRecord {
+                        place: Place::line(file, row as usize + 1),
+                        limit: MAX_RECORD_BYTES,
+                    });
                 }
             }
+            cells.insert(column, value);
         }
         table.row(row, cells)
     }

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use roxmltree::{Document, Node, ParsingOptions, TextPos};
 
+use super::xml_limits::{MAX_NODES, check};
 use crate::error::{CorpusError, Place};
-
-/// Far above any corpus file, far below what fills the memory.
-const MAX_NODES: u32 = 20_000_000;
 
 /// Parses a file's text. A document type is refused, so there are no entities
 /// that expand and none that are fetched.
 pub(crate) fn parse<'t>(text: &'t str, file: &Path) -> Result<Document<'t>, CorpusError> {
+    check(text).map_err(|(at, problem)| {
+        let line = crate::text::lines(text).take_while(|line| line.start <= at);
+        CorpusError::malformed(Place::line(file, line.count().max(1)), problem)
+    })?;
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: MAX_NODES,
@@ -24,7 +26,9 @@ pub(crate) fn parse<'t>(text: &'t str, file: &Path) -> Result<Document<'t>, Corp
             roxmltree::Error::DtdDetected => {
                 "has a document type (<!DOCTYPE …>), which isn't read; remove it".to_owned()
             }
-            roxmltree::Error::NodesLimitReached => "has too many elements".to_owned(),
+            roxmltree::Error::NodesLimitReached => {
+                format!("has over {MAX_NODES} elements; divide the file")
+            }
             roxmltree::Error::UnclosedRootNode | roxmltree::Error::UnexpectedEndOfStream => {
                 "the XML ends too early; is the file cut off?".to_owned()
             }

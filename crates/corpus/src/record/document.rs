@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::annotations::{Annotations, Entity, Relation, Span};
+use crate::short_id::short_id;
 
 /// A text with its entities, relations, events and so on. Can't be built with
 /// an offset that is out of range or inside a character, an id that is used
@@ -16,17 +17,25 @@ pub struct Document {
     annotations: Annotations,
 }
 
-/// Why a record can't be built. Carries ids and offsets, never text.
+/// The most bytes of all mentions of a document. Each may hold the whole text,
+/// and is written down when examples are rendered.
+const MAX_MENTIONED: usize = 64 << 20;
+
+/// Why a record can't be built. Carries ids and offsets, never text; an id that
+/// may be text is shown by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// An entity without a range.
-    #[error("entity `{id}` has no span")]
+    #[error("entity `{}` has no span", short_id(id))]
     NoSpan {
         /// The entity.
         id: String,
     },
     /// A range that is empty, reversed or past the end of its text.
-    #[error("entity `{id}` spans bytes {start}..{end} of a text of {length} bytes")]
+    #[error(
+        "entity `{}` spans bytes {start}..{end} of a text of {length} bytes",
+        short_id(id)
+    )]
     SpanOutOfRange {
         /// The entity.
         id: String,
@@ -38,7 +47,10 @@ pub enum RecordError {
         length: usize,
     },
     /// A range that begins or ends inside a character.
-    #[error("entity `{id}` spans bytes {start}..{end}, which cut a character in two")]
+    #[error(
+        "entity `{}` spans bytes {start}..{end}, which cut a character in two",
+        short_id(id)
+    )]
     SpanInsideCharacter {
         /// The entity.
         id: String,
@@ -47,14 +59,24 @@ pub enum RecordError {
         /// One past the last byte.
         end: usize,
     },
+    /// Mentions that are longer, all together, than any annotator marks.
+    #[error("the mentions have over {limit} bytes in all; check their offsets")]
+    MentionsTooLong {
+        /// The most that is read.
+        limit: usize,
+    },
     /// Two annotations with one id.
-    #[error("the id `{id}` is used twice")]
+    #[error("the id `{}` is used twice", short_id(id))]
     DuplicateId {
         /// The id.
         id: String,
     },
     /// An annotation that refers to one that the document doesn't have.
-    #[error("`{from}` names `{id}`, which its document doesn't have")]
+    #[error(
+        "`{}` names `{}`, which its document doesn't have",
+        short_id(from),
+        short_id(id)
+    )]
     UnresolvedId {
         /// Id of what refers to it.
         from: String,
@@ -89,6 +111,7 @@ impl Document {
     /// # Errors
     /// One [`RecordError`] for the first thing that doesn't hold.
     pub fn annotated(text: String, mut annotations: Annotations) -> Result<Self, RecordError> {
+        let mut mentioned = 0;
         for entity in &mut annotations.entities {
             entity.spans.sort_unstable();
             if entity.spans.is_empty() {
@@ -97,6 +120,11 @@ impl Document {
             }
             for span in &entity.spans {
                 check_span(&entity.id, *span, &text)?;
+                mentioned += span.end - span.start;
+            }
+            if mentioned > MAX_MENTIONED {
+                let limit = MAX_MENTIONED;
+                return Err(RecordError::MentionsTooLong { limit });
             }
         }
         for passage in &annotations.passages {

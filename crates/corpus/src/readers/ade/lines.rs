@@ -87,17 +87,17 @@ impl<'l> Mention<'l> {
 impl Related<'_> {
     /// Every place in the sentence where both mentions stand as far from each
     /// other as in the abstract, in the order of the sentence.
-    pub(crate) fn places(&self, sentence: &str) -> Vec<Placed> {
+    pub(crate) fn places(self, sentence: &str) -> impl Iterator<Item = Placed> {
         let offsets = Offsets::new(sentence, OffsetUnit::Characters);
         let drug_from_here = self.drug.begin - self.of.begin;
-        let stands = |words: &str, start: usize| {
+        let stands = move |words: &str, start: usize| {
             let here = sentence.get(start..)?.starts_with(words);
             here.then_some(Span {
                 start,
                 end: start + words.len(),
             })
         };
-        let place = |(character, (byte, _)): (usize, (usize, char))| {
+        let place = move |(character, (byte, _)): (usize, (usize, char))| {
             let character = i64::try_from(character).ok()?;
             let of = stands(self.of.words, byte)?;
             let drug = usize::try_from(character + drug_from_here).ok()?;
@@ -108,7 +108,7 @@ impl Related<'_> {
             })
         };
         let characters = sentence.char_indices().enumerate();
-        characters.filter_map(place).collect()
+        characters.filter_map(place)
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     fn places(line: &str) -> Vec<(i64, usize, usize)> {
         let line = AdeLine::read(line).expect("a line");
         let related = line.relation.expect("a relation");
-        let places = related.places(line.sentence).into_iter();
+        let places = related.places(line.sentence);
         places.map(|p| (p.base, p.of.start, p.drug.start)).collect()
     }
 

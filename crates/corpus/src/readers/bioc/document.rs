@@ -11,8 +11,10 @@ use crate::readers::bioc::{
 };
 use crate::readers::concept_ids;
 use crate::readers::offsets::Offsets;
+use crate::readers::surface::is_stored;
 use crate::readers::{SourceDocument, record_error};
 use crate::record::{Annotations, Document, Entity, Passage, RecordError, Span};
+use crate::short_id::short_id;
 use crate::warning::{WarningKind, Warnings};
 
 /// The most blanks that are filled in for all documents of a file.
@@ -32,7 +34,7 @@ pub(crate) struct Collection<'a> {
 
 impl Collection<'_> {
     pub(crate) fn document(&mut self, read: &BiocDocument) -> Result<SourceDocument, CorpusError> {
-        let place = Place::record(self.file, read.line, read.id.as_str());
+        let place = Place::record(self.file, read.line, short_id(&read.id));
         let mut text = Text {
             unit: self.options.offsets,
             blanks: self.blanks.min(MOST_BLANKS_HERE),
@@ -192,9 +194,8 @@ impl Collection<'_> {
             spans,
             concepts,
         };
-        let blank = |s: &str| s.replace(['\n', '\r'], " ");
-        let stored = read.text.as_deref().map(blank);
-        if stored.is_some_and(|stored| stored != blank(&entity.surface(text))) {
+        let stored = read.text.as_deref();
+        if stored.is_some_and(|stored| !is_stored(&entity, text, stored, true)) {
             self.warn(WarningKind::SurfaceMismatch, place);
         }
         Ok(entity)

@@ -11,6 +11,7 @@ use crate::readers::bioc::document::{Collection, MOST_BLANKS};
 use crate::readers::bioc::{Bioc, BiocDocument};
 use crate::readers::json::value::parse;
 use crate::readers::{DocumentFormat, Format, Shape, TakeDocument};
+use crate::short_id::short_id;
 use crate::text::read_text;
 use crate::warning::Warnings;
 
@@ -85,7 +86,7 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(
     place: &Place,
 ) -> Result<T, CorpusError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
+        let path = short_id(&error.path().to_string());
         CorpusError::malformed(
             place.clone(),
             format!(

@@ -15,11 +15,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::parse;
 use crate::error::{At, CorpusError};
 use crate::readers::offsets::{OffsetUnit, Offsets};
 use crate::readers::record_error;
+use crate::readers::surface::behind;
 use crate::record::{Annotations, Attribute, Entity, Event, Group, Note, RecordError, Relation};
 use crate::text::lines;
 use crate::warning::{WarningKind, Warnings};
@@ -77,7 +79,8 @@ enum Wanted {
 
 struct Reference<'a> {
     at: At<'a>,
-    from: String,
+    /// Of all that a line refers to; there may be very many.
+    from: Rc<str>,
     id: String,
     wanted: Wanted,
 }
@@ -164,13 +167,21 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn refer(&mut self, at: At<'a>, from: &str, id: &str, wanted: Wanted) {
-        self.references.push(Reference {
+    fn refer<'i>(
+        &mut self,
+        at: At<'a>,
+        from: &str,
+        ids: impl IntoIterator<Item = &'i String>,
+        wanted: Wanted,
+    ) {
+        let from: Rc<str> = from.into();
+        let references = ids.into_iter().map(|id| Reference {
             at,
-            from: from.to_owned(),
-            id: id.to_owned(),
+            from: Rc::clone(&from),
+            id: id.clone(),
             wanted,
         });
+        self.references.extend(references);
     }
 
     fn entity(&mut self, line: &str, at: At<'a>) -> Result<(), CorpusError> {
@@ -195,12 +206,7 @@ impl<'a> Lines<'a> {
     fn check_surface(&mut self, entity: &Entity, surface: Option<&str>, at: At<'a>) {
         // An annotation stores line ends as blanks, and its fragments in the
         // order of its ranges. There may be a further column.
-        let blank = |s: &str| s.replace(['\n', '\r'], " ");
-        let (stored, expected) = (surface.map(blank), blank(&entity.surface(self.text)));
-        match stored
-            .as_deref()
-            .map(|stored| stored.strip_prefix(&expected))
-        {
+        match surface.map(|stored| behind(entity, self.text, stored, true)) {
             None | Some(Some("")) => {}
             Some(Some(rest)) if rest.starts_with('\t') && rest.trim().is_empty() => {}
             Some(Some(rest)) if rest.starts_with('\t') => {
@@ -212,19 +218,17 @@ impl<'a> Lines<'a> {
 
     fn push_relation(&mut self, relation: Relation, at: At<'a>) -> Result<(), CorpusError> {
         self.name(&relation.id, Named::Relation, at)?;
-        for end in [&relation.head, &relation.tail] {
-            self.refer(at, &relation.id, end, Wanted::Node);
-        }
+        let ends = [&relation.head, &relation.tail];
+        self.refer(at, &relation.id, ends, Wanted::Node);
         self.out.relations.push(relation);
         Ok(())
     }
 
     fn push_event(&mut self, event: Event, at: At<'a>) -> Result<(), CorpusError> {
         self.name(&event.id, Named::Event(self.out.events.len()), at)?;
-        self.refer(at, &event.id, &event.trigger, Wanted::Node);
-        for argument in &event.arguments {
-            self.refer(at, &event.id, &argument.target, Wanted::Node);
-        }
+        let arguments = event.arguments.iter().map(|argument| &argument.target);
+        let ids = arguments.chain([&event.trigger]);
+        self.refer(at, &event.id, ids, Wanted::Node);
         self.out.events.push(event);
         Ok(())
     }
@@ -256,21 +260,19 @@ impl<'a> Lines<'a> {
 
     fn push_attribute(&mut self, attribute: Attribute, at: At<'a>) -> Result<(), CorpusError> {
         self.name(&attribute.id, Named::Attribute, at)?;
-        self.refer(at, &attribute.id, &attribute.target, Wanted::Saying);
+        self.refer(at, &attribute.id, [&attribute.target], Wanted::Saying);
         self.out.attributes.push(attribute);
         Ok(())
     }
 
     fn push_group(&mut self, group: Group, at: At<'a>) -> Result<(), CorpusError> {
-        for member in &group.members {
-            self.refer(at, &group.kind, member, Wanted::Any);
-        }
+        self.refer(at, &group.kind, &group.members, Wanted::Any);
         self.out.groups.push(group);
         Ok(())
     }
 
     fn push_note(&mut self, note: Note, at: At<'a>) {
-        self.refer(at, &note.id, &note.target, Wanted::Saying);
+        self.refer(at, &note.id, [&note.target], Wanted::Saying);
         self.out.notes.push(note);
     }
 

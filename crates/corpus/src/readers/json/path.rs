@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{CorpusError, Place};
+use crate::short_id::short_id;
 
 /// Name of the field that holds a record's key in the object of records.
 const KEY: &str = "@key";
@@ -171,7 +172,7 @@ impl<'v> Walk<'v, '_> {
             }
             (Value::Object(object), EVERY) => {
                 for (key, element) in object {
-                    self.element(element, Some(key), key.clone(), rest)?;
+                    self.element(element, Some(key), short_id(key), rest)?;
                 }
                 return Ok(());
             }

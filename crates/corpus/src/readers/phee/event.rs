@@ -9,6 +9,7 @@ use crate::error::{CorpusError, Place};
 use crate::readers::offsets::{OffsetUnit, Offsets};
 use crate::readers::phee::{field, text};
 use crate::record::{Annotations, Attribute, Entity, Event, EventArgument, Span};
+use crate::short_id::short_id;
 use crate::warning::{WarningKind, Warnings};
 
 const TRIGGER: &str = "Trigger";
@@ -195,7 +196,10 @@ impl<'a> Annotating<'a> {
     }
 
     fn bad(&self, what: &str, problem: &str) -> CorpusError {
-        CorpusError::malformed(self.place.clone(), format!("`{what}` {problem}"))
+        CorpusError::malformed(
+            self.place.clone(),
+            format!("`{}` {problem}", short_id(what)),
+        )
     }
 }
 

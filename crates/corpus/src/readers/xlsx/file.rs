@@ -15,7 +15,7 @@ use crate::readers::xlsx::Sheet;
 /// The most bytes of a spreadsheet, packed.
 const MAX_PACKED: u64 = 64 << 20;
 /// The most bytes of all that is in it.
-const MAX_UNPACKED: u64 = 512 << 20;
+const MAX_UNPACKED: u64 = 128 << 20;
 /// The most bytes that one packed byte may become, once there are many of
 /// them: repetitive sheets reach about 100.
 const MAX_RATIO: u64 = 400;
@@ -23,6 +23,8 @@ const MAX_RATIO: u64 = 400;
 const SMALL: u64 = 8 << 20;
 /// Spreadsheets have a few dozen parts.
 const MAX_PARTS: usize = 10_000;
+/// How many sheets a message names.
+const SHOWN: usize = 20;
 
 /// A workbook in memory.
 pub(crate) type Workbook = Xlsx<Cursor<Vec<u8>>>;
@@ -47,16 +49,22 @@ pub(crate) fn open(file: &Path, sheet: &Sheet) -> Result<(Workbook, String), Cor
         Sheet::Name(name) => names.iter().find(|known| *known == name),
         Sheet::Number(number) => number.checked_sub(1).and_then(|i| names.get(i)),
     };
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| shown_name(n)).collect();
     match name {
         Some(name) => Ok((workbook, name.clone())),
         None => Err(CorpusError::malformed(
             Place::file(file),
             format!(
                 "has no sheet {sheet}; set `reader.sheet` to one of: {}",
-                names.join(", ")
+                shown.join(", ")
             ),
         )),
     }
+}
+
+/// As spreadsheets limit it.
+fn shown_name(name: &str) -> String {
+    name.chars().take(31).collect()
 }
 
 /// Unpacks everything once without keeping it: the sizes that an archive
