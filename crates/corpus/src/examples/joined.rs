@@ -18,6 +18,9 @@ use crate::warning::{WarningKind, Warnings};
 /// for the same ones.
 const MOST_FILES: usize = 4096;
 
+/// The most records of one key: each row with that key gets them all.
+const MOST_RECORDS: usize = 10_000;
+
 /// The joined records of one split.
 pub(crate) struct Joined<'a> {
     joins: Vec<Table<'a>>,
@@ -123,6 +126,14 @@ impl<'a> Joined<'a> {
                 self.absent(table.join, &short_id(&key), row)?;
                 continue;
             };
+            if records.len() > MOST_RECORDS {
+                let problem = format!(
+                    "the join `{}` has over {MOST_RECORDS} records for one key; check `key` and \
+                     `on` in its `[[join]]`",
+                    table.join.name
+                );
+                return Err(CorpusError::malformed(row.place.clone(), problem));
+            }
             any = true;
             let found = records.iter().filter_map(|record| record[column?].as_ref());
             for found in found {

@@ -7,7 +7,7 @@ use crate::record::{Annotations, Entity, Example, Record};
 pub(super) const MAX_SPLIT_BYTES: usize = 1 << 30;
 
 /// An example, an annotation or a list without what it holds.
-const EACH: usize = 128;
+const EACH: usize = 256;
 
 /// About how much memory an example takes.
 pub(super) fn bytes_of(example: &Example) -> usize {

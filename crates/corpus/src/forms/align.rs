@@ -10,7 +10,7 @@
 //!    the mention before it (nested in a taken one), (d) any.
 //! 4. `IL #3` is the third occurrence of `IL`, wherever it is.
 //!
-//! All of this holds for the first 5,000 occurrences, the first 64 of a
+//! All of this holds for the first 2,000 occurrences, the first 64 of a
 //! discontinuous mention, and up to 16 fragments: a model may write anything.
 //!
 //! Lines are written in the order of the text, so (a) gives a mention that
@@ -76,16 +76,7 @@ impl Aligner {
     /// Where in the original text the mention stands. The next one of this
     /// type will not be put there.
     pub(crate) fn place(&mut self, mention: &str, kind: &str) -> Result<Vec<Span>, UnusableReason> {
-        let key = (mention.to_owned(), kind.to_owned());
-        if self.exhausted.contains(&key) {
-            return Err(UnusableReason::Repeated);
-        }
-        let chosen = self.find(mention, kind).inspect_err(|reason| {
-            // What is taken stays so.
-            if *reason == UnusableReason::Repeated {
-                self.exhausted.insert(key);
-            }
-        })?;
+        let chosen = self.seek(mention, kind)?;
         Ok(self.take(chosen, kind))
     }
 
@@ -95,14 +86,12 @@ impl Aligner {
     /// written all the same.
     pub(crate) fn write(&mut self, spans: &[Span], kind: &str) -> String {
         let plain = self.join(spans, |_, words| words);
-        let right =
-            |found: &Result<Vec<Span>, _>| found.as_ref().is_ok_and(|f| self.original(f) == spans);
-        let mut found = self.find(&plain, kind);
+        let mut found = self.seek(&plain, kind);
         let mut written = plain;
-        if !right(&found) {
+        if !self.leads_to(&found, spans) {
             let numbered = self.numbered(spans);
-            let again = self.find(&numbered, kind);
-            if right(&again) {
+            let again = self.seek(&numbered, kind);
+            if self.leads_to(&again, spans) {
                 (written, found) = (numbered, again);
             }
         }
@@ -110,6 +99,10 @@ impl Aligner {
             self.take(found, kind);
         }
         written
+    }
+
+    fn leads_to(&self, found: &Result<Vec<Span>, UnusableReason>, spans: &[Span]) -> bool {
+        found.as_ref().is_ok_and(|f| self.original(f) == spans)
     }
 
     /// The mention with the number of each fragment's occurrence.
@@ -173,6 +166,20 @@ impl Aligner {
             true => self.by_number(mention).into_iter().collect(),
             false => plain,
         }
+    }
+
+    /// As [`Aligner::find`], but remembers the mentions that have no place left:
+    /// what is taken stays so.
+    fn seek(&mut self, mention: &str, kind: &str) -> Result<Vec<Span>, UnusableReason> {
+        let key = (mention.to_owned(), kind.to_owned());
+        if self.exhausted.contains(&key) {
+            return Err(UnusableReason::Repeated);
+        }
+        let found = self.find(mention, kind);
+        if found == Err(UnusableReason::Repeated) {
+            self.exhausted.insert(key);
+        }
+        found
     }
 
     fn find(&self, mention: &str, kind: &str) -> Result<Vec<Span>, UnusableReason> {

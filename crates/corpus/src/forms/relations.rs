@@ -146,6 +146,9 @@ fn reason_of(line: &str, labels: &[Label]) -> UnusableReason {
     }
 }
 
+/// The tails of relations by their heads.
+type Tails = HashMap<Vec<Span>, HashSet<Vec<Span>>>;
+
 /// Understands the ends of relations in one text.
 struct Reader<'d> {
     document: &'d Document,
@@ -156,6 +159,8 @@ struct Reader<'d> {
     /// Mentions by concept.
     mentions: HashMap<&'d str, Vec<&'d Entity>>,
     taken: HashSet<RelationAnswer>,
+    /// Of these, those between mentions: tails by kind and head.
+    taken_tails: HashMap<String, Tails>,
     /// Ends and kinds all of whose places are taken.
     exhausted: HashSet<[String; 3]>,
 }
@@ -184,6 +189,7 @@ impl<'d> Reader<'d> {
             concepts,
             mentions,
             taken: HashSet::new(),
+            taken_tails: HashMap::new(),
             exhausted: HashSet::new(),
         }
     }
@@ -206,8 +212,23 @@ impl<'d> Reader<'d> {
             self.exhausted.insert(line);
             return Err(UnusableReason::Repeated);
         }
-        self.taken.extend(found.iter().cloned());
+        self.take(&found);
         Ok(found)
+    }
+
+    fn take(&mut self, answers: &[RelationAnswer]) {
+        for answer in answers {
+            self.taken.insert(answer.clone());
+            if let (RelationEnd::Mention(head), RelationEnd::Mention(tail)) =
+                (&answer.head, &answer.tail)
+            {
+                let of_kind = self.taken_tails.entry(answer.kind.clone()).or_default();
+                of_kind
+                    .entry(head.clone())
+                    .or_default()
+                    .insert(tail.clone());
+            }
+        }
     }
 
     fn find(
@@ -227,23 +248,21 @@ impl<'d> Reader<'d> {
             if heads.is_empty() || tails.is_empty() {
                 return Err(UnusableReason::NotInText);
             }
-            let mut closest: Option<(usize, RelationAnswer)> = None;
+            let of_kind = self.taken_tails.get(kind);
+            let mut closest: Option<(usize, [&Vec<Span>; 2])> = None;
             for head in &heads {
+                let taken = of_kind.and_then(|tails| tails.get(head));
                 for tail in tails.iter().filter(|tail| *tail != head) {
                     let gap = gap(head, tail);
-                    if closest.as_ref().is_some_and(|(least, _)| *least <= gap) {
-                        continue;
-                    }
-                    let one = answer(
-                        RelationEnd::Mention(head.clone()),
-                        RelationEnd::Mention(tail.clone()),
-                    );
-                    if !self.taken.contains(&one) {
-                        closest = Some((gap, one));
+                    let closer = closest.as_ref().is_none_or(|(least, _)| gap < *least);
+                    if closer && taken.is_none_or(|taken| !taken.contains(tail)) {
+                        closest = Some((gap, [head, tail]));
                     }
                 }
             }
-            return Ok(closest.map(|(_, answer)| answer).into_iter().collect());
+            let mention = |spans: &Vec<Span>| RelationEnd::Mention(spans.clone());
+            let closest = closest.map(|(_, [head, tail])| answer(mention(head), mention(tail)));
+            return Ok(closest.into_iter().collect());
         }
         let concepts = |words: &str| match self.concepts.get(&key(words)) {
             Some(concepts) => Ok(concepts),
@@ -289,7 +308,7 @@ impl<'d> Reader<'d> {
             }
         }
         if let Ok(found) = self.find(&written[0], &written[1], &answer.kind) {
-            self.taken.extend(found);
+            self.take(&found);
         }
         written
     }

@@ -28,7 +28,7 @@ const LEAST_WINDOW: usize = 200;
 
 /// How far from its stated place an answer is looked for, in bytes. A long
 /// context may have very many questions.
-const FURTHEST: usize = 256 << 10;
+const FURTHEST: usize = 128 << 10;
 
 /// Options of the `squad` format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -197,8 +197,11 @@ fn nearest(context: &str, text: &str, stated: usize) -> Option<usize> {
     }
     let from = context.floor_char_boundary(stated.saturating_sub(FURTHEST));
     let to = context.ceil_char_boundary(stated.saturating_add(FURTHEST));
-    let found = context[from..to].match_indices(text);
-    let found = found.map(|(start, _)| from + start);
+    // One that begins before the place may end behind it.
+    let beyond = context.ceil_char_boundary(stated.saturating_add(text.len()));
+    let before = context[from..beyond].rfind(text).map(|at| from + at);
+    let after = context[stated..to].find(text).map(|at| stated + at);
+    let found = before.into_iter().chain(after);
     found.min_by_key(|start| start.abs_diff(stated))
 }
 

@@ -171,8 +171,13 @@ impl<'v> Walk<'v, '_> {
                 return Ok(());
             }
             (Value::Object(object), EVERY) => {
-                for (key, element) in object {
-                    self.element(element, Some(key), short_id(key), rest)?;
+                for (i, (key, element)) in object.iter().enumerate() {
+                    // A key that may be text isn't shown.
+                    let shown = match short_id(key) == *key {
+                        true => key.clone(),
+                        false => (i + 1).to_string(),
+                    };
+                    self.element(element, Some(key), shown, rest)?;
                 }
                 return Ok(());
             }
