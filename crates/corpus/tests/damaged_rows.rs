@@ -1,10 +1,13 @@
 //! Readers of rows never panic on damaged files, and always come back.
 
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "support/corpus.rs"]
 mod corpus;
 #[path = "support/xlsx.rs"]
 mod xlsx;
 
+use cases::cases;
 use corpus::Corpus;
 use proptest::prelude::*;
 
@@ -87,7 +90,7 @@ fn whole_files_are_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn damaged_files(

@@ -2,9 +2,12 @@
 //! of it holds: spans lie in the text, mentions are what was written. Readers
 //! never panic on damaged files.
 
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "support/corpus.rs"]
 mod corpus;
 
+use cases::cases;
 use corpus::Corpus;
 use metaprompt_corpus::{Answer, Record, Task};
 use proptest::prelude::*;
@@ -43,7 +46,7 @@ fn read(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn mentions(words in "[a-cé]{1,3}( [a-cé]{1,3}){0,8}", text in generated()) {

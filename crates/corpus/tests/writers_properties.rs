@@ -1,11 +1,14 @@
 //! Any record survives the formats that hold everything, can be written in the
 //! others, and damaged files never do more than fail.
 
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "support/written.rs"]
 mod written;
 
 use std::fs;
 
+use cases::cases;
 use metaprompt_corpus::{
     Annotations, Attribute, Entity, Event, Existing, Group, Note, Passage, SourceDocument, Span,
     Target, write,
@@ -91,7 +94,7 @@ fn any_document() -> impl Strategy<Value = SourceDocument> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn any_record_survives(was in any_document()) {
