@@ -6,6 +6,7 @@ mod documents;
 
 use documents::{Corpus, SECRET, corpus, counted, only, refused, source, surfaces};
 use metaprompt_corpus::{SourceDocument, WarningKind};
+use proptest::prelude::*;
 
 fn pubtator(content: &str) -> Corpus {
     corpus("format = \"pubtator\"", "a.PubTator", content)
@@ -65,7 +66,7 @@ fn empty_lines_may_stand_anywhere_in_pubtator() {
     assert_eq!(mentions, [2, 1, 0]);
     assert_eq!(
         counted(&source),
-        [(WarningKind::OtherAnnotation, Some(9), 1)]
+        [(WarningKind::OtherAnnotation, Some(10), 1)]
     );
     refused(
         &pubtator(&format!("7|t|{SECRET}\n8\t0\t4\ta\tb\n")),
@@ -272,4 +273,38 @@ fn columns_may_stand_in_any_order() {
     let found = source(&with("scheme = \"bioes\"", "a B-x\nb M-x\nc E-x\nd W-x\n")).expect("reads");
     assert_eq!(surfaces(only(&found)).len(), 2);
     assert_eq!(counted(&found), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn damaged_files_come_back(which in 0..5_usize, at in 0..300_usize, byte in any::<u8>(), cut in 0..300_usize) {
+        let (reader, file, good) = [
+            ("pubtator", "a.txt", "7|t|ab Quetz\n7|a|\n7\t0\t2\tab\tS\tc|SUB|A|1|T\n7\t3\t4\tQ\tS\t1+2;3,4\n7\tC\t3\t4\tNo\n"),
+            ("bioc-xml", "a.xml", "<collection><document><id>1</id><passage><offset>0</offset><text>Quetz</text>\
+              <annotation id=\"1\"><infon key=\"type\">d</infon><infon key=\"identifier\">1|2</infon><location offset=\"0\" \
+              length=\"2\"/></annotation></passage><relation id=\"R\"><infon key=\"role1\">D|1</infon><infon key=\"role2\">\
+              {\"identifier\":2}</infon><infon key=\"type\">C</infon></relation></document></collection>"),
+            ("brat", "n.a2", "T2\tS p 2 3;4 5\te z\nE1\tX A:T1 B:T2\nE2\tX A:T1 B:T2 C:T2\nM1\tN E2\nR1\tC D:T1 E:T2 [T1]\n\
+              N1\tK Annotation:T1 Referent:7\n"),
+            ("conll\"\ntoken = 2\ncolumn = 1#", "a.conll", "B-d\tQuetz\nI-d\tb\n\nO\tc\n"),
+            ("xmi\"\ntypes = [\"E\"]\nrelations = [\"R\"]#", "a.xmi", "<X xmlns:x=\"http://www.omg.org/XMI\">\
+              <E x:id=\"1\" begin=\"0\" end=\"2\"/><R Governor=\"1\" Dependent=\"1\"/><Sofa/><Sofa sofaString=\"Quetz\"/></X>"),
+        ][which];
+        let name = if reader == "brat" { "n.txt" } else { file };
+        let with = |bytes: &[u8]| {
+            let made = corpus(&format!("format = \"{reader}\""), name, "Quetz").file("n.a1", "T1\td 0 2\tQu\n");
+            source(&made.file(file, bytes))
+        };
+        let mut bytes = good.as_bytes().to_vec();
+        with(&bytes).expect("good as it is");
+        let length = bytes.len();
+        bytes[at % length] = byte;
+        bytes.truncate(length - cut % length);
+        // An error or not: it comes back, and says nothing of the text.
+        if let Err(error) = with(&bytes) {
+            prop_assert!(!error.to_string().contains("Quetz"), "{error}");
+        }
+    }
 }

@@ -41,7 +41,9 @@ const BIOASQ: &str = r#"{"questions": [
      "documents": ["d"], "snippets": [{"text": "So it is.", "offsetInBeginSection": 0}, {"text": "Yes."}]},
     {"id": "a2", "type": "factoid", "body": "Which?", "exact_answer": [["that", "this"]],
      "ideal_answer": ["That one.", "This."], "snippets": [{"text": "That."}]},
-    {"id": "a3", "type": "yesno", "body": "Isn't it?", "exact_answer": "no", "ideal_answer": "No.", "snippets": []}]}"#;
+    {"id": "a3", "type": "yesno", "body": "Isn't it?", "exact_answer": "no", "ideal_answer": "No.",
+     "snippets": [{"text": "It isn't."}]},
+    {"id": "a4", "type": "yesno", "body": "Who knows?", "exact_answer": "no", "snippets": []}]}"#;
 
 #[test]
 fn bioasq_has_questions_of_several_kinds_in_one_file() {
@@ -62,7 +64,10 @@ fn bioasq_has_questions_of_several_kinds_in_one_file() {
             .0
             .starts_with("Context: So it is.\nYes.\nQuestion: Is it?")
     );
-    assert!(rendered(&read)[1].0.starts_with("Question: Isn't it?"));
+    assert!(rendered(&read)[1].0.starts_with("Context: It isn't.\n"));
+
+    // A question that nobody found anything for.
+    assert_eq!(count(dataset, WarningKind::EmptyField), 1);
 
     // Of several answers in words the first; some years have no list.
     let rest = format!(
