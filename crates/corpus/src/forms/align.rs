@@ -145,18 +145,14 @@ impl Aligner {
     /// The first `most` places where a mention may stand, in order, as ranges
     /// of the original; the one that is meant where its occurrence is numbered.
     pub(crate) fn candidates(&self, mention: &str, most: usize) -> Vec<Vec<Span>> {
-        let candidates = self.squeezed_candidates(mention);
-        let candidates = candidates.iter().take(most);
-        candidates.map(|c| self.original(c)).collect()
-    }
-
-    fn squeezed_candidates(&self, mention: &str) -> Vec<Vec<Span>> {
         let mention = squeezed(mention);
         let whole = self.text.find(&mention);
-        match whole.all.is_empty() {
-            true => self.divided(&mention),
-            false => whole.counted().iter().map(|span| vec![*span]).collect(),
+        if whole.all.is_empty() {
+            let divided = self.divided(&mention);
+            return divided.iter().map(|c| self.original(c)).collect();
         }
+        let whole = whole.counted().iter().take(most);
+        whole.map(|span| self.original(&[*span])).collect()
     }
 
     /// The places of a mention that doesn't stand in the text as it is.
