@@ -143,7 +143,7 @@ fn long_notes(desk: &Desk) -> (String, String) {
                     format!("T{}\tDrug {start} {end}\t{found}\n", n + 1)
                 })
                 .collect();
-            desk.write(&format!("data/{split}/{i}.txt"), (*note).to_owned());
+            desk.write(&format!("data/{split}/{i}.txt"), *note);
             desk.write(&format!("data/{split}/{i}.ann"), lines);
         }
     }
@@ -152,11 +152,11 @@ fn long_notes(desk: &Desk) -> (String, String) {
         metric = \"entity-f1\"\ninstruction = \"List the drugs.\"\n[reader]\nformat = \"brat\"\n\
         [files]\ntrain = \"train\"\ntest = \"test\"\n[[labels]]\nname = \"Drug\"\nwords = \"drug\"\n\
         [length]\nmax_input_chars = 80\nwhen_long = \"window\"\noverlap_chars = 10\n";
-    desk.write("tasks/notes.toml", manifest.to_owned());
+    desk.write("tasks/notes.toml", manifest);
     let study = "name = \"scripted\"\ntasks = \"tasks\"\ndata = \"data\"\nbackbone = \"backbone\"\n\
          sources = [\"notes\"]\ntargets = []\n[prompt]\nlength = 4\n[limits]\nmax_tokens = 600\n\
          train = 8\ndev = 4\ntest = 8\n";
-    let study = desk.write("study.toml", study.to_owned());
+    let study = desk.write("study.toml", study);
     let out = desk.text("teacher");
     succeed(&[
         "teach", "notes", "--study", &study, "--out", &out, "--steps", "1",
