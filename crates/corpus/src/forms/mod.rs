@@ -6,6 +6,7 @@
 //! elsewhere in the text.
 
 pub(crate) mod align;
+mod ends;
 pub(crate) mod inline;
 pub(crate) mod mentions;
 mod occurrences;

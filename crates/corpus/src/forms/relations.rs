@@ -12,14 +12,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::align::Aligner;
+use super::ends::Ends;
 use super::{NONE, Refused, SEPARATOR, said, words_of};
 use crate::manifest::Label;
 use crate::prediction::{Answer, Prediction, RelationAnswer, RelationEnd, UnusableReason};
-use crate::record::{Document, Entity, Relation, Span};
-
-/// How many places of an end are looked at, or concepts that its words mean.
-const MOST_PLACES: usize = 64;
+use crate::record::{Document, Entity, Relation};
 
 /// How many ways there may be to understand a line.
 const MOST_READINGS: usize = 16;
@@ -48,11 +45,11 @@ pub(crate) fn gold(document: &Document) -> Vec<RelationAnswer> {
 
 /// The relations whose ends lie in the first `shown` bytes, written down.
 pub(crate) fn write(document: &Document, shown: usize, labels: &[Label]) -> String {
-    let mut reader = Reader::new(document);
+    let mut ends = Ends::new(document);
     let mut lines: Vec<(usize, usize, RelationAnswer)> = gold(document)
         .into_iter()
         .filter_map(|answer| {
-            let (head, tail) = (reader.place(&answer.head)?, reader.place(&answer.tail)?);
+            let (head, tail) = (ends.place(&answer.head)?, ends.place(&answer.tail)?);
             (head.1 <= shown && tail.1 <= shown).then_some((head.0, tail.0, answer))
         })
         .collect();
@@ -60,13 +57,13 @@ pub(crate) fn write(document: &Document, shown: usize, labels: &[Label]) -> Stri
     let mut out = String::new();
     for (_, _, answer) in lines {
         // A composite mention may have said it on an earlier line.
-        if reader.taken.contains(&answer) {
+        if ends.is_taken(&answer) {
             continue;
         }
         if !out.is_empty() {
             out.push('\n');
         }
-        let [head, tail] = reader.write(&answer);
+        let [head, tail] = ends.write(&answer);
         out.push_str(&head);
         if positive(labels).nth(1).is_some() {
             out.push_str(SEPARATOR);
@@ -84,7 +81,7 @@ fn positive(labels: &[Label]) -> impl Iterator<Item = &Label> {
 
 /// Reads what a model wrote for a text.
 pub(crate) fn read(document: &Document, generated: &str, labels: &[Label]) -> Prediction {
-    let mut reader = Reader::new(document);
+    let mut ends = Ends::new(document);
     let mut refused = Refused::default();
     let mut relations = Vec::new();
     for (number, line) in said(generated, &mut refused) {
@@ -96,7 +93,7 @@ pub(crate) fn read(document: &Document, generated: &str, labels: &[Label]) -> Pr
         let mut found = Err(UnusableReason::NotInText);
         // More than one reading where a mention holds a `|`.
         for (head, label, tail) in readings {
-            found = reader.read(head, tail, &label.name);
+            found = ends.read(head, tail, &label.name);
             if found != Err(UnusableReason::NotInText) {
                 break;
             }
@@ -146,216 +143,10 @@ fn reason_of(line: &str, labels: &[Label]) -> UnusableReason {
     }
 }
 
-/// The tails of relations by their heads.
-type Tails = HashMap<Vec<Span>, HashSet<Vec<Span>>>;
-
-/// Understands the ends of relations in one text.
-struct Reader<'d> {
-    document: &'d Document,
-    aligner: Aligner,
-    /// Concepts by a mention's words; empty where the text's mentions have
-    /// none.
-    concepts: HashMap<String, Vec<&'d str>>,
-    /// Mentions by concept.
-    mentions: HashMap<&'d str, Vec<&'d Entity>>,
-    taken: HashSet<RelationAnswer>,
-    /// Of these, those between mentions: tails by kind and head.
-    taken_tails: HashMap<String, Tails>,
-    /// Ends and kinds all of whose places are taken.
-    exhausted: HashSet<[String; 3]>,
-}
-
-impl<'d> Reader<'d> {
-    fn new(document: &'d Document) -> Self {
-        let mut concepts: HashMap<String, Vec<&str>> = HashMap::new();
-        let mut mentions: HashMap<&str, Vec<&Entity>> = HashMap::new();
-        for entity in document
-            .entities()
-            .iter()
-            .filter(|e| !e.concepts.is_empty())
-        {
-            let of_words = concepts.entry(key(&entity.surface(document.text())));
-            let known = of_words.or_default();
-            for concept in &entity.concepts {
-                if known.len() < MOST_PLACES && !known.contains(&concept.as_str()) {
-                    known.push(concept);
-                }
-                mentions.entry(concept).or_default().push(entity);
-            }
-        }
-        Self {
-            document,
-            aligner: Aligner::new(document.text()),
-            concepts,
-            mentions,
-            taken: HashSet::new(),
-            taken_tails: HashMap::new(),
-            exhausted: HashSet::new(),
-        }
-    }
-
-    /// The relations that a line means. Takes them.
-    fn read(
-        &mut self,
-        head: &str,
-        tail: &str,
-        kind: &str,
-    ) -> Result<Vec<RelationAnswer>, UnusableReason> {
-        let line = [head, kind, tail].map(str::to_owned);
-        if self.exhausted.contains(&line) {
-            return Err(UnusableReason::Repeated);
-        }
-        let mut found = self.find(head, tail, kind)?;
-        found.retain(|answer| !self.taken.contains(answer));
-        if found.is_empty() {
-            // What is taken stays so.
-            self.exhausted.insert(line);
-            return Err(UnusableReason::Repeated);
-        }
-        self.take(&found);
-        Ok(found)
-    }
-
-    fn take(&mut self, answers: &[RelationAnswer]) {
-        for answer in answers {
-            self.taken.insert(answer.clone());
-            if let (RelationEnd::Mention(head), RelationEnd::Mention(tail)) =
-                (&answer.head, &answer.tail)
-            {
-                let of_kind = self.taken_tails.entry(answer.kind.clone()).or_default();
-                of_kind
-                    .entry(head.clone())
-                    .or_default()
-                    .insert(tail.clone());
-            }
-        }
-    }
-
-    fn find(
-        &self,
-        head: &str,
-        tail: &str,
-        kind: &str,
-    ) -> Result<Vec<RelationAnswer>, UnusableReason> {
-        let answer = |head: RelationEnd, tail: RelationEnd| RelationAnswer {
-            kind: kind.to_owned(),
-            head,
-            tail,
-        };
-        if self.concepts.is_empty() {
-            let places = |words| self.aligner.candidates(words, MOST_PLACES);
-            let (heads, tails) = (places(head), places(tail));
-            if heads.is_empty() || tails.is_empty() {
-                return Err(UnusableReason::NotInText);
-            }
-            let of_kind = self.taken_tails.get(kind);
-            let mut closest: Option<(usize, [&Vec<Span>; 2])> = None;
-            for head in &heads {
-                let taken = of_kind.and_then(|tails| tails.get(head));
-                for tail in tails.iter().filter(|tail| *tail != head) {
-                    let gap = gap(head, tail);
-                    let closer = closest.as_ref().is_none_or(|(least, _)| gap < *least);
-                    if closer && taken.is_none_or(|taken| !taken.contains(tail)) {
-                        closest = Some((gap, [head, tail]));
-                    }
-                }
-            }
-            let mention = |spans: &Vec<Span>| RelationEnd::Mention(spans.clone());
-            let closest = closest.map(|(_, [head, tail])| answer(mention(head), mention(tail)));
-            return Ok(closest.into_iter().collect());
-        }
-        let concepts = |words: &str| match self.concepts.get(&key(words)) {
-            Some(concepts) => Ok(concepts),
-            None if self.aligner.candidates(words, 1).is_empty() => Err(UnusableReason::NotInText),
-            None => Err(UnusableReason::UnknownConcept),
-        };
-        let (heads, tails) = (concepts(head)?, concepts(tail)?);
-        let concept = |id: &str| RelationEnd::Concept(id.to_owned());
-        Ok(heads
-            .iter()
-            .flat_map(|head| {
-                tails
-                    .iter()
-                    .map(|tail| answer(concept(head), concept(tail)))
-            })
-            .collect())
-    }
-
-    /// Where an end first stands, from and to.
-    fn place(&self, end: &RelationEnd) -> Option<(usize, usize)> {
-        let of = |entity: &Entity| (entity.start(), entity.end());
-        match end {
-            RelationEnd::Mention(spans) => Some((spans.first()?.start, spans.last()?.end)),
-            RelationEnd::Concept(id) => self.mentions_of(id).map(of).min(),
-        }
-    }
-
-    fn mentions_of(&self, concept: &str) -> impl Iterator<Item = &'d Entity> {
-        let mentions = self.mentions.get(concept).map_or(&[][..], Vec::as_slice);
-        mentions.iter().copied()
-    }
-
-    /// The two ends as plainly as they will be understood. Takes the relation.
-    fn write(&mut self, answer: &RelationAnswer) -> [String; 2] {
-        let plain = [self.words(&answer.head), self.words(&answer.tail)];
-        let mut written = plain;
-        if let (RelationEnd::Mention(head), RelationEnd::Mention(tail)) =
-            (&answer.head, &answer.tail)
-        {
-            let found = self.find(&written[0], &written[1], &answer.kind);
-            if !found.is_ok_and(|found| found.contains(answer)) {
-                written = [self.aligner.numbered(head), self.aligner.numbered(tail)];
-            }
-        }
-        if let Ok(found) = self.find(&written[0], &written[1], &answer.kind) {
-            self.take(&found);
-        }
-        written
-    }
-
-    /// A mention's words; for a concept those of the first mention that means
-    /// nothing else, or else the fewest other things.
-    fn words(&self, end: &RelationEnd) -> String {
-        match end {
-            RelationEnd::Mention(spans) => self.aligner.plain(spans),
-            RelationEnd::Concept(id) => {
-                let text = self.document.text();
-                let words = |entity: &Entity| self.aligner.plain(&entity.spans);
-                let meanings = |entity: &&Entity| {
-                    let key = key(&entity.surface(text));
-                    self.concepts.get(&key).map_or(usize::MAX, Vec::len)
-                };
-                let clearest = self.mentions_of(id).min_by_key(meanings);
-                clearest.map(words).unwrap_or_default()
-            }
-        }
-    }
-}
-
-/// Words of a mention, to be compared: small letters, single blanks, fragments
-/// joined.
-fn key(words: &str) -> String {
-    let words: Vec<&str> = words.split_whitespace().filter(|w| *w != "...").collect();
-    words.join(" ").to_lowercase()
-}
-
-/// Bytes between two mentions; 0 when they overlap.
-fn gap(a: &[Span], b: &[Span]) -> usize {
-    let between = |a: Span, b: Span| match a.overlaps(b) {
-        true => 0,
-        false => b
-            .start
-            .saturating_sub(a.end)
-            .max(a.start.saturating_sub(b.end)),
-    };
-    let all = a.iter().flat_map(|a| b.iter().map(|b| between(*a, *b)));
-    all.min().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Annotations;
+    use crate::record::{Annotations, Span};
 
     fn entity(id: &str, kind: &str, span: (usize, usize), concepts: &[&str]) -> Entity {
         Entity {
