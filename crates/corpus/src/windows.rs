@@ -6,20 +6,23 @@
 //! overlap, or with its last words. What lies across a border and is longer
 //! than the overlap is in no window: reading counts it as missed.
 
-use std::collections::{BTreeMap, HashSet};
+mod divide;
+mod join;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::examples::{Links, Placed};
 use crate::manifest::WhenLong;
-use crate::prediction::{Answer, Prediction, RelationEnd};
+use crate::prediction::Prediction;
 use crate::record::{Annotations, Document, Entity, Example, Record, Span};
 use crate::task::Task;
+use divide::divide;
+use join::join;
 
 /// Overlap in characters where the manifest gives none.
 const OVERLAP: usize = 160;
-/// The share of a window after which it may end at a sentence.
-const EARLIEST: (usize, usize) = (3, 5);
 
 /// The part of a text that an example shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,233 +173,5 @@ impl Parts<'_> {
             record: Record::Document(part),
             window: Some(Window { of, span }),
         }
-    }
-}
-
-/// Ranges of at most `budget` characters that cover a text.
-fn divide(text: &str, budget: usize, overlap: usize) -> Vec<Span> {
-    let mut spans = Vec::new();
-    let mut start = 0;
-    loop {
-        start += leading_blank(&text[start..]);
-        let rest = &text[start..];
-        let Some((most, _)) = rest.char_indices().nth(budget) else {
-            if !rest.trim().is_empty() || spans.is_empty() {
-                spans.push(Span {
-                    start,
-                    end: text.len(),
-                });
-            }
-            return spans;
-        };
-        let (length, at_sentence) = end_of(&rest[..most], &rest[most..]);
-        let end = start + length;
-        // The overlap may hold nothing new where long words follow short ones.
-        if let Some(last) = spans.last().filter(|last: &&Span| end <= last.end) {
-            start = last.end;
-            continue;
-        }
-        spans.push(Span { start, end });
-        start = next_start(text, start, end, overlap, at_sentence);
-    }
-}
-
-fn leading_blank(text: &str) -> usize {
-    text.len() - text.trim_start().len()
-}
-
-/// Where a window ends that may hold all of `text`, and whether a line or a
-/// sentence ends there.
-fn end_of(text: &str, after: &str) -> (usize, bool) {
-    let earliest = text.len() * EARLIEST.0 / EARLIEST.1;
-    let late = |at: &usize| *at >= earliest;
-    if let Some(line) = text.rfind(['\n', '\r']).filter(late) {
-        return (line, true);
-    }
-    if let Some(sentence) = sentence_ends(text).filter(late).last() {
-        return (sentence, true);
-    }
-    if after.starts_with(char::is_whitespace) {
-        return (text.len(), false);
-    }
-    match text.rfind(char::is_whitespace).filter(|at| *at > 0) {
-        Some(word) => (word, false),
-        None => (text.len(), false),
-    }
-}
-
-/// One past each sign that ends a sentence and has white space after it.
-fn sentence_ends(text: &str) -> impl Iterator<Item = usize> + '_ {
-    text.match_indices(['.', '!', '?', ';', '\n', '\r'])
-        .map(|(at, sign)| at + sign.len())
-        .filter(|&at| text[at..].starts_with(char::is_whitespace) || text[..at].ends_with('\n'))
-}
-
-/// Where the window after `start..end` begins.
-fn next_start(text: &str, start: usize, end: usize, overlap: usize, at_sentence: bool) -> usize {
-    let inside = &text[start..end];
-    let back = inside.char_indices().rev().take(overlap).last();
-    let from = back.map_or(inside.len(), |(at, _)| at);
-    // Progress, whatever the numbers.
-    let from = from.max(
-        inside
-            .char_indices()
-            .nth(1)
-            .map_or(inside.len(), |(at, _)| at),
-    );
-    let tail = &inside[from..];
-    let at = if at_sentence {
-        sentence_ends(tail).next()
-    } else {
-        let word = tail.find(char::is_whitespace);
-        word.filter(|_| !inside[..from].ends_with(char::is_whitespace))
-            .or(Some(0))
-    };
-    start + from + at.unwrap_or(tail.len())
-}
-
-/// The answers about windows, ascending, as one about the whole.
-fn join(parts: &[(Span, &Prediction)]) -> Prediction {
-    let [(_, first), ..] = parts else {
-        return Prediction::entities(Vec::new());
-    };
-    if parts.len() == 1 && parts[0].0.start == 0 {
-        return (*first).clone();
-    }
-    let unusable = parts.iter().flat_map(|(_, p)| p.unusable.clone()).collect();
-    let answer = match &first.answer {
-        Answer::Entities(_) => Answer::Entities(join_entities(parts)),
-        Answer::Relations(_) => {
-            let mut seen = HashSet::new();
-            let mut relations = Vec::new();
-            for (span, prediction) in parts {
-                let Answer::Relations(found) = &prediction.answer else {
-                    continue;
-                };
-                for relation in found {
-                    let mut relation = relation.clone();
-                    for end in [&mut relation.head, &mut relation.tail] {
-                        if let RelationEnd::Mention(spans) = end {
-                            shift(spans, span.start);
-                        }
-                    }
-                    if seen.insert(relation.clone()) {
-                        relations.push(relation);
-                    }
-                }
-            }
-            Answer::Relations(relations)
-        }
-        other => other.clone(),
-    };
-    Prediction::partly(answer, unusable)
-}
-
-fn shift(spans: &mut [Span], by: usize) {
-    for span in spans {
-        span.start += by;
-        span.end += by;
-    }
-}
-
-/// Each mention from the window in whose own part it begins: the overlap of
-/// two windows is halved between them. A mention that this window doesn't hold
-/// whole is taken from the one that does.
-fn join_entities(parts: &[(Span, &Prediction)]) -> Vec<Entity> {
-    let middle = |pair: &[(Span, &Prediction)]| {
-        let (first, second) = (pair[0].0, pair[1].0);
-        usize::midpoint(second.start, first.end.max(second.start))
-    };
-    let mut middles: Vec<usize> = parts.windows(2).map(middle).collect();
-    middles.sort_unstable();
-    let mut seen = HashSet::new();
-    let mut entities: Vec<Entity> = Vec::new();
-    for (i, (window, prediction)) in parts.iter().enumerate() {
-        let Answer::Entities(found) = &prediction.answer else {
-            continue;
-        };
-        for entity in found {
-            let mut entity = entity.clone();
-            shift(&mut entity.spans, window.start);
-            let range = Span {
-                start: entity.start(),
-                end: entity.end(),
-            };
-            let owner = middles.partition_point(|middle| *middle <= range.start);
-            let elsewhere = owner != i && parts[owner].0.holds(range);
-            if !elsewhere && seen.insert((entity.kind.clone(), entity.spans.clone())) {
-                entity.id = format!("T{}", entities.len() + 1);
-                entities.push(entity);
-            }
-        }
-    }
-    entities
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(text: &str, budget: usize, overlap: usize) -> Vec<&str> {
-        let spans = divide(text, budget, overlap);
-        spans.iter().map(|s| &text[s.start..s.end]).collect()
-    }
-
-    #[test]
-    fn windows_end_with_sentences_or_words() {
-        let text = "One two three. Four five. Six seven eight. Nine.";
-        assert_eq!(
-            shown(text, 30, 14),
-            [
-                "One two three. Four five.",
-                "Four five. Six seven eight.",
-                "Nine."
-            ]
-        );
-        assert_eq!(
-            shown("aaa bbb ccc ddd eee", 11, 4),
-            ["aaa bbb ccc", "ccc ddd eee"]
-        );
-        assert_eq!(shown("aaaaaaaa", 3, 1), ["aaa", "aaa", "aaa", "aa"]);
-        assert_eq!(shown("µµ\nµµ\r\nµ", 6, 2), ["µµ\nµµ", "µ"]);
-        assert_eq!(shown("  ", 1, 0).len(), 1);
-        assert_eq!(shown("short", 10, 4), ["short"]);
-    }
-
-    #[test]
-    fn every_byte_is_shown_and_windows_move_on() {
-        let text = "ab cd. é ef\n\ngh ijklmnop; qr\tst".repeat(9);
-        for budget in 1..40 {
-            for overlap in 0..=budget / 2 {
-                let spans = divide(&text, budget, overlap);
-                let mut covered = 0;
-                for (i, span) in spans.iter().enumerate() {
-                    assert!(text[covered..span.start.max(covered)].trim().is_empty());
-                    assert!(text[span.start..span.end].chars().count() <= budget);
-                    assert!(i == 0 || span.start > spans[i - 1].start);
-                    covered = covered.max(span.end);
-                }
-                assert!(text[covered..].trim().is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn mentions_come_from_the_window_that_holds_them_best() {
-        let at = |start, end| Entity {
-            kind: "x".into(),
-            spans: vec![Span { start, end }],
-            ..Entity::default()
-        };
-        let span = |start, end| Span { start, end };
-        // The first window's border cut the mention at 17..21 after 20.
-        let first = Prediction::entities(vec![at(2, 4), at(12, 14), at(17, 20)]);
-        let second = Prediction::entities(vec![at(2, 4), at(7, 11)]);
-        let whole = join(&[(span(0, 20), &first), (span(10, 30), &second)]);
-        let Answer::Entities(found) = whole.answer else {
-            panic!("not entities")
-        };
-        let spans: Vec<_> = found.iter().map(|e| e.spans[0]).collect();
-        assert_eq!(spans, [span(2, 4), span(12, 14), span(17, 21)]);
     }
 }
