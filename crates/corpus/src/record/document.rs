@@ -178,13 +178,15 @@ struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     fn of(annotations: &'a Annotations) -> Result<Self, RecordError> {
-        let mut nodes = HashSet::new();
+        let mut nodes =
+            HashSet::with_capacity(annotations.entities.len() + annotations.events.len());
         let entities = annotations.entities.iter().map(|entity| &entity.id);
         let events = annotations.events.iter().map(|event| &event.id);
         for id in entities.chain(events) {
             insert(&mut nodes, id)?;
         }
         let mut all = nodes.clone();
+        all.reserve(annotations.relations.len() + annotations.attributes.len());
         let relations = annotations.relations.iter().map(|relation| &relation.id);
         let attributes = annotations.attributes.iter().map(|attribute| &attribute.id);
         for id in relations.chain(attributes) {

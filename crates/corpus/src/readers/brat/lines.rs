@@ -15,7 +15,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use super::parse;
 use crate::error::{At, CorpusError};
@@ -36,12 +35,14 @@ pub(crate) fn parse_annotations(
     files: &[(PathBuf, String)],
     warnings: &mut Warnings,
 ) -> Result<Annotations, CorpusError> {
+    let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
     let mut lines_of = Lines {
+        files,
         text,
         offsets: Offsets::new(text, OffsetUnit::Characters),
         warnings,
         out: Annotations::default(),
-        ids: HashMap::new(),
+        ids: HashMap::with_capacity(bytes / LINE_BYTES),
         references: Vec::new(),
         concepts: Vec::new(),
     };
@@ -54,6 +55,22 @@ pub(crate) fn parse_annotations(
         }
     }
     lines_of.finish()
+}
+
+/// About how long a line is.
+const LINE_BYTES: usize = 32;
+
+/// What an annotation is called that stands on a line: its id, or the type of
+/// a group.
+fn name_of_line(files: &[(PathBuf, String)], at: At<'_>) -> String {
+    let content = files.iter().find(|(file, _)| file == at.file);
+    let line = content.and_then(|(_, content)| lines(content).nth(at.line - 1));
+    let mut words = line.map_or("", |line| line.text).split_whitespace();
+    let name = match words.next() {
+        Some("*") => words.next(),
+        name => name,
+    };
+    name.unwrap_or_default().to_owned()
 }
 
 /// What an id stands for: the place in its list of annotations.
@@ -79,13 +96,12 @@ enum Wanted {
 
 struct Reference<'a> {
     at: At<'a>,
-    /// Of all that a line refers to; there may be very many.
-    from: Rc<str>,
     id: String,
     wanted: Wanted,
 }
 
 struct Lines<'a> {
+    files: &'a [(PathBuf, String)],
     text: &'a str,
     offsets: Offsets,
     warnings: &'a mut Warnings,
@@ -167,17 +183,9 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn refer<'i>(
-        &mut self,
-        at: At<'a>,
-        from: &str,
-        ids: impl IntoIterator<Item = &'i String>,
-        wanted: Wanted,
-    ) {
-        let from: Rc<str> = from.into();
+    fn refer<'i>(&mut self, at: At<'a>, ids: impl IntoIterator<Item = &'i String>, wanted: Wanted) {
         let references = ids.into_iter().map(|id| Reference {
             at,
-            from: Rc::clone(&from),
             id: id.clone(),
             wanted,
         });
@@ -219,7 +227,7 @@ impl<'a> Lines<'a> {
     fn push_relation(&mut self, relation: Relation, at: At<'a>) -> Result<(), CorpusError> {
         self.name(&relation.id, Named::Relation, at)?;
         let ends = [&relation.head, &relation.tail];
-        self.refer(at, &relation.id, ends, Wanted::Node);
+        self.refer(at, ends, Wanted::Node);
         self.out.relations.push(relation);
         Ok(())
     }
@@ -228,7 +236,7 @@ impl<'a> Lines<'a> {
         self.name(&event.id, Named::Event(self.out.events.len()), at)?;
         let arguments = event.arguments.iter().map(|argument| &argument.target);
         let ids = arguments.chain([&event.trigger]);
-        self.refer(at, &event.id, ids, Wanted::Node);
+        self.refer(at, ids, Wanted::Node);
         self.out.events.push(event);
         Ok(())
     }
@@ -260,26 +268,27 @@ impl<'a> Lines<'a> {
 
     fn push_attribute(&mut self, attribute: Attribute, at: At<'a>) -> Result<(), CorpusError> {
         self.name(&attribute.id, Named::Attribute, at)?;
-        self.refer(at, &attribute.id, [&attribute.target], Wanted::Saying);
+        self.refer(at, [&attribute.target], Wanted::Saying);
         self.out.attributes.push(attribute);
         Ok(())
     }
 
     fn push_group(&mut self, group: Group, at: At<'a>) -> Result<(), CorpusError> {
-        self.refer(at, &group.kind, &group.members, Wanted::Any);
+        self.refer(at, &group.members, Wanted::Any);
         self.out.groups.push(group);
         Ok(())
     }
 
     fn push_note(&mut self, note: Note, at: At<'a>) {
-        self.refer(at, &note.id, [&note.target], Wanted::Saying);
+        self.refer(at, [&note.target], Wanted::Saying);
         self.out.notes.push(note);
     }
 
     /// Checks what lines refer to, now that all are known.
     fn finish(mut self) -> Result<Annotations, CorpusError> {
-        let unresolved = |from: &str, id: &str, at: At<'a>| {
-            let (from, id) = (from.to_owned(), id.to_owned());
+        let files = self.files;
+        let unresolved = |id: &str, at: At<'a>| {
+            let (from, id) = (name_of_line(files, at), id.to_owned());
             let error = RecordError::UnresolvedId { from, id };
             Err(record_error(&at.place(), error))
         };
@@ -291,7 +300,7 @@ impl<'a> Lines<'a> {
                 (Some(_), wanted) => wanted != Wanted::Node,
             };
             if !known {
-                return unresolved(&reference.from, &reference.id, reference.at);
+                return unresolved(&reference.id, reference.at);
             }
         }
         for (at, target, concept) in std::mem::take(&mut self.concepts) {
@@ -304,7 +313,7 @@ impl<'a> Lines<'a> {
                 Some(Named::Entity(entity)) => {
                     self.out.entities[*entity].concepts.push(concept);
                 }
-                _ => return unresolved("N", &target, at),
+                _ => return unresolved(&target, at),
             }
         }
         self.drop_sayings();
