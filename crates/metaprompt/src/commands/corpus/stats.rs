@@ -138,6 +138,19 @@ impl Lengths {
     }
 }
 
+/// The most frequent labels with their counts; the JSON output has all.
+fn balance(labels: &BTreeMap<String, usize>) -> String {
+    const SHOWN: usize = 6;
+    let mut labels: Vec<(&String, &usize)> = labels.iter().collect();
+    labels.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let shown = labels.iter().take(SHOWN);
+    let mut text: Vec<String> = shown.map(|(l, n)| format!("{l} {n}")).collect();
+    if labels.len() > SHOWN {
+        text.push(format!("{} more", labels.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
 fn table(rows: &[Row], max_tokens: usize) -> String {
     let mut table = Table::new();
     table
@@ -154,7 +167,6 @@ fn table(rows: &[Row], max_tokens: usize) -> String {
     ]);
     let mut last = "";
     for row in rows {
-        let labels: Vec<String> = row.labels.iter().map(|(l, n)| format!("{l} {n}")).collect();
         let name = if row.task == last {
             String::new()
         } else {
@@ -165,7 +177,7 @@ fn table(rows: &[Row], max_tokens: usize) -> String {
             name,
             row.split.to_string(),
             row.examples.to_string(),
-            labels.join(", "),
+            balance(&row.labels),
             row.context.cell(),
             row.target.cell(),
             format!("{:.1}%", 100.0 * row.over),
