@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::{Split, TaskType};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, is_negative};
 use crate::record::{Example, Record};
 use crate::warning::Warning;
 use crate::windows::Wholes;
@@ -65,7 +65,6 @@ impl Counts {
         let labels = &manifest.labels;
         let mut counts = Self::default();
         let mut documents = HashSet::new();
-        let negative = |name: &str| labels.iter().any(|l| l.negative && l.name == name);
         for example in examples {
             counts.examples += 1;
             documents.insert(&example.document);
@@ -89,11 +88,11 @@ impl Counts {
                 Record::Question(question) => &question.answer,
                 Record::Entailment(entailment) => &entailment.label,
                 Record::Pair(pair) => {
-                    counts.relations += usize::from(!negative(&pair.label));
+                    counts.relations += usize::from(!is_negative(labels, &pair.label));
                     &pair.label
                 }
                 Record::Statement(statement) => {
-                    counts.relations += usize::from(!negative(&statement.label));
+                    counts.relations += usize::from(!is_negative(labels, &statement.label));
                     &statement.label
                 }
             };

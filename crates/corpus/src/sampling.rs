@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::examples::Found;
 use crate::kinds::Split;
-use crate::manifest::Label;
+use crate::manifest::{Label, is_negative};
 use crate::record::{Example, Record};
 use crate::seeded::rank;
 use crate::task::Task;
@@ -18,11 +18,11 @@ impl Task {
             return;
         };
         let labels = &self.manifest.labels;
-        let is_negative = |f: &Found| is_negative(&f.example, labels);
-        let positives = found.iter().filter(|f| !is_negative(f)).count();
+        let negative = |f: &Found| answers_nothing(&f.example, labels);
+        let positives = found.iter().filter(|f| !negative(f)).count();
         let most = (positives as f64 * ratio).round() as usize;
         let seed = sampling.seed;
-        let dropped = keep_some(found, most, seed, "negatives", is_negative);
+        let dropped = keep_some(found, most, seed, "negatives", negative);
         warnings.add_many(WarningKind::NegativesThinned, &self.path, None, dropped);
     }
 
@@ -71,7 +71,8 @@ fn keep_some(
     total - kept
 }
 
-fn is_negative(example: &Example, labels: &[Label]) -> bool {
+/// Whether the annotators found nothing: a negative label, or no relation.
+fn answers_nothing(example: &Example, labels: &[Label]) -> bool {
     let label = match &example.record {
         Record::Pair(pair) => &pair.label,
         Record::Statement(statement) => &statement.label,
@@ -81,5 +82,5 @@ fn is_negative(example: &Example, labels: &[Label]) -> bool {
         Record::Question(question) => &question.answer,
         _ => return false,
     };
-    labels.iter().any(|l| l.negative && l.name == *label)
+    is_negative(labels, label)
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::examples::{Links, Placed};
 use crate::manifest::WhenLong;
 use crate::prediction::Prediction;
-use crate::record::{Annotations, Document, Entity, Example, Record, Span};
+use crate::record::{Annotations, Document, Example, Record, Span};
 use crate::task::Task;
 use divide::divide;
 use join::join;
@@ -103,10 +103,7 @@ impl Task {
                 .window
                 .as_ref()
                 .map_or(Span { start: 0, end: 0 }, |w| w.span);
-            let same = |last: &&mut (&Example, Vec<_>)| {
-                let of = |e: &Example| e.window.as_ref().map(|w| w.of.clone());
-                of(example).is_some() && of(last.0) == of(example)
-            };
+            let same = |last: &&mut (&Example, Vec<_>)| last.0.shares_text(example);
             match wholes.last_mut().filter(same) {
                 Some((_, parts)) => parts.push((span, prediction)),
                 None => wholes.push((example, vec![(span, prediction)])),
@@ -114,9 +111,8 @@ impl Task {
         }
         for (example, mut parts) in wholes {
             parts.sort_by_key(|(span, _)| *span);
-            let id = example.window.as_ref().map_or(&example.id, |w| &w.of);
             merged.push(Merged {
-                id: id.clone(),
+                id: example.whole_id().to_owned(),
                 document: example.document.clone(),
                 prediction: join(&parts),
             });
@@ -141,16 +137,8 @@ impl Parts<'_> {
         let Self {
             example, document, ..
         } = self;
-        let entities = self.entities.beginning_in(span.start..span.end);
-        let entities = entities
-            .into_iter()
-            .filter(|entity| entity.spans.iter().all(|s| span.holds(*s)));
-        let mut entities: Vec<Entity> = entities.cloned().collect();
+        let entities = self.entities.within(span);
         let relations = self.relations.among(&entities);
-        for s in entities.iter_mut().flat_map(|entity| &mut entity.spans) {
-            s.start -= span.start;
-            s.end -= span.start;
-        }
         let text = document.text()[span.start..span.end].to_owned();
         let annotations = Annotations {
             entities,

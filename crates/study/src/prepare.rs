@@ -115,9 +115,7 @@ impl Prepared {
     /// texts in the place of their windows.
     #[must_use]
     pub fn cases(&self) -> Vec<Case<'_>> {
-        let texts = self.test.chunk_by(|a, b| {
-            a.example.window.is_some() && a.example.whole_id() == b.example.whole_id()
-        });
+        let texts = self.test.chunk_by(|a, b| a.example.shares_text(&b.example));
         texts
             .map(|windows| {
                 let shown = &windows[0].example;
@@ -190,9 +188,7 @@ fn sample(examples: &[Example], most: usize, seed: u64) -> Vec<Example> {
             .number();
         hash ^ (hash >> 32)
     };
-    let wholes: Vec<&[Example]> = examples
-        .chunk_by(|a, b| a.window.is_some() && a.whole_id() == b.whole_id())
-        .collect();
+    let wholes: Vec<&[Example]> = examples.chunk_by(Example::shares_text).collect();
     let mut order: Vec<usize> = (0..wholes.len()).collect();
     order.sort_by_key(|&at| (rank(at), at));
     let mut taken = 0;

@@ -5,7 +5,7 @@ use super::candidates::push_pairs;
 use super::links::{Links, Placed};
 use crate::error::CorpusError;
 use crate::kinds::TaskType;
-use crate::manifest::{Form, Unit};
+use crate::manifest::{Form, Unit, is_negative};
 use crate::readers::{SourceDocument, record_error};
 use crate::record::{Annotations, Document, Entity, Relation, Span};
 use crate::text::lines;
@@ -35,7 +35,7 @@ pub(crate) fn push_document(
         if text.trim().is_empty() {
             continue;
         }
-        let entities = within(&entities_of, unit);
+        let entities = entities_of.within(unit);
         placed += entities.len();
         let part = Part {
             id,
@@ -127,7 +127,7 @@ fn push_related(cx: &mut Context<'_>, part: Part<'_>) -> Result<usize, CorpusErr
         });
     }
     let taken = relations.len();
-    relations.retain(|relation| !is_negative(cx, &relation.kind));
+    relations.retain(|relation| !is_negative(&cx.manifest.labels, &relation.kind));
     let annotations = Annotations {
         entities,
         relations,
@@ -137,26 +137,4 @@ fn push_related(cx: &mut Context<'_>, part: Part<'_>) -> Result<usize, CorpusErr
         .map_err(|source| record_error(place, source))?;
     cx.push_document(place, part.id, &part.source.whole, record)?;
     Ok(taken)
-}
-
-fn is_negative(cx: &Context<'_>, name: &str) -> bool {
-    let labels = &cx.manifest.labels;
-    labels.iter().any(|l| l.negative && l.name == name)
-}
-
-/// The entities that lie in a unit, with offsets into it.
-fn within(placed: &Placed<'_>, unit: Span) -> Vec<Entity> {
-    placed
-        .beginning_in(unit.start..unit.end)
-        .into_iter()
-        .filter(|entity| entity.spans.iter().all(|span| unit.holds(*span)))
-        .map(|entity| {
-            let mut entity = entity.clone();
-            for span in &mut entity.spans {
-                span.start -= unit.start;
-                span.end -= unit.start;
-            }
-            entity
-        })
-        .collect()
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::record::{Document, Entity, Relation};
+use crate::record::{Document, Entity, Relation, Span};
 
 /// The relations of a document, by their heads.
 pub(crate) struct Links<'a> {
@@ -84,7 +84,7 @@ impl<'a> Placed<'a> {
     }
 
     /// Those that begin in a range, in file order.
-    pub(crate) fn beginning_in(&self, range: std::ops::Range<usize>) -> Vec<&'a Entity> {
+    fn beginning_in(&self, range: std::ops::Range<usize>) -> Vec<&'a Entity> {
         let from = self.starts.partition_point(|(at, _)| *at < range.start);
         let to = self.starts.partition_point(|(at, _)| *at < range.end);
         let mut found: Vec<usize> = self.starts[from..to.max(from)]
@@ -93,5 +93,17 @@ impl<'a> Placed<'a> {
             .collect();
         found.sort_unstable();
         found.into_iter().map(|i| &self.entities[i]).collect()
+    }
+
+    /// Those that lie in a part of the text, with offsets into it.
+    pub(crate) fn within(&self, part: Span) -> Vec<Entity> {
+        let inside = |entity: &&&Entity| entity.spans.iter().all(|span| part.holds(*span));
+        let found = self.beginning_in(part.start..part.end);
+        let mut entities: Vec<Entity> = found.iter().filter(inside).copied().cloned().collect();
+        for span in entities.iter_mut().flat_map(|entity| &mut entity.spans) {
+            span.start -= part.start;
+            span.end -= part.start;
+        }
+        entities
     }
 }

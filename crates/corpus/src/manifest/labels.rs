@@ -65,6 +65,11 @@ pub(crate) fn find<'a>(labels: &'a [Label], raw: &str) -> Option<&'a Label> {
     labels.iter().find(|label| label.is_written(raw))
 }
 
+/// Whether this is the name of a label that is marked negative.
+pub(crate) fn is_negative(labels: &[Label], name: &str) -> bool {
+    labels.iter().any(|l| l.negative && l.name == name)
+}
+
 /// The names of a label set, for messages.
 pub(crate) fn names(labels: &[Label]) -> String {
     let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();

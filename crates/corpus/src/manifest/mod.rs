@@ -22,7 +22,7 @@ pub use fields::{AnswerBy, Choices, Fields};
 pub use files::{Carve, Files, IdList, Length, Sampling, Select, SplitRule, WhenLong};
 pub use joins::{Filter, Join, JoinFiles};
 pub use labels::{Label, UnlistedLabels};
-pub(crate) use labels::{find as find_label, names as label_names};
+pub(crate) use labels::{find as find_label, is_negative, names as label_names};
 
 use crate::error::CorpusError;
 use crate::kinds::{Metric, Role, Split, TaskType};

@@ -36,6 +36,14 @@ impl Example {
     pub fn whole_id(&self) -> &str {
         self.window.as_ref().map_or(&self.id, |window| &window.of)
     }
+
+    /// Whether both are windows of one text.
+    pub fn shares_text(&self, other: &Self) -> bool {
+        match (&self.window, &other.window) {
+            (Some(a), Some(b)) => a.of == b.of,
+            _ => false,
+        }
+    }
 }
 
 /// The content of an example.

@@ -16,6 +16,8 @@ mod teach;
 use crate::context::Context;
 use anyhow::Result;
 use clap::Subcommand;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
 
 /// What can be done. (A command whose arguments have a type of their own takes
 /// its help from there.)
@@ -60,4 +62,13 @@ impl Command {
             Command::Bench(command) => bench::run(&command, context),
         }
     }
+}
+
+/// An empty table in the look of all of them.
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table
 }

@@ -2,10 +2,9 @@
 
 use super::measure::{median, timed};
 use crate::commands::corpus::Place;
+use crate::commands::plain_table;
 use crate::context::Context;
 use anyhow::Result;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
 use metaprompt_corpus::{Scan, Split, Task};
 use metaprompt_study::Observer;
 use serde::Serialize;
@@ -115,10 +114,7 @@ fn rate(bytes: u64, seconds: f64) -> f64 {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = plain_table();
     table.set_header([
         "task",
         "format",

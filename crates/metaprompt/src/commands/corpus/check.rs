@@ -1,10 +1,9 @@
 //! Reading corpora whole.
 
 use super::Place;
+use crate::commands::plain_table;
 use crate::context::Context;
 use anyhow::{Result, bail};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
 use metaprompt_corpus::{
     Counts, Dataset, Leak, Leaks, RoundTrip, Split, Task, Warning, WarningKind,
 };
@@ -162,10 +161,7 @@ fn leak_table(leaks: &[Leak]) -> String {
     if leaks.is_empty() {
         return "no sentence is both learned from and tested on".to_owned();
     }
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = plain_table();
     table.set_header([
         "learned from",
         "tested on",

@@ -1,10 +1,9 @@
 //! Sizes of corpora in tokens, and how their labels are spread.
 
 use super::Place;
+use crate::commands::plain_table;
 use crate::context::Context;
 use anyhow::{Context as _, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
 use metaprompt_corpus::{Dataset, Split, Task};
 use metaprompt_study::{Encoder, Encoding, Observer};
 use serde::Serialize;
@@ -152,10 +151,7 @@ fn balance(labels: &BTreeMap<String, usize>) -> String {
 }
 
 fn table(rows: &[Row], max_tokens: usize) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = plain_table();
     table.set_header([
         "task".to_owned(),
         "split".to_owned(),
