@@ -7,14 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use metaprompt_corpus::{Dataset, Example, Record, Split, Task, WarningKind};
-use support::{data, root};
-
-fn read(name: &str) -> Option<(Task, Dataset)> {
-    let data = data()?;
-    let task = Task::find(&root().join("tasks"), name).expect("manifest");
-    let dataset = task.read(&data).expect("corpus");
-    Some((task, dataset))
-}
+use support::{data, read, warned};
 
 /// Examples of each split as the files hold them, and as they are used.
 fn sizes(dataset: &Dataset) -> [(usize, usize); 3] {
@@ -22,11 +15,6 @@ fn sizes(dataset: &Dataset) -> [(usize, usize); 3] {
         let read = dataset.as_read.get(&split).map_or(0, |c| c.examples);
         (read, dataset.split(split).len())
     })
-}
-
-fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
-    let of_kind = dataset.warnings.iter().filter(|w| w.kind == kind);
-    of_kind.map(|w| w.count).sum()
 }
 
 fn labels(dataset: &Dataset, split: Split) -> Vec<(&str, usize)> {

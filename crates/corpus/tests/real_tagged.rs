@@ -7,16 +7,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use metaprompt_corpus::{
-    Counts, Dataset, Document, Example, Record, SourceDocument, Split, Task, WarningKind,
+    Dataset, Document, Example, Record, SourceDocument, Split, Task, WarningKind,
 };
-use support::{data, root};
-
-fn read(name: &str) -> Option<(Task, Dataset)> {
-    let data = data()?;
-    let task = Task::find(&root().join("tasks"), name).expect("manifest");
-    let dataset = task.read(&data).expect("corpus");
-    Some((task, dataset))
-}
+use support::{data, documents, labels, read, warned};
 
 /// A task of the test's own, where there are corpora.
 fn task_with(task_type: &str, metric: &str, rest: &str) -> Option<Task> {
@@ -33,11 +26,6 @@ fn read_with(task_type: &str, metric: &str, rest: &str) -> Option<Dataset> {
     Some(task.read(&data()?).expect("corpus"))
 }
 
-fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
-    let of_kind = dataset.warnings.iter().filter(|w| w.kind == kind);
-    of_kind.map(|w| w.count).sum()
-}
-
 /// Mentions with several ranges.
 fn discontinuous(examples: &[Example]) -> usize {
     let entities = examples.iter().flat_map(|example| match &example.record {
@@ -47,19 +35,10 @@ fn discontinuous(examples: &[Example]) -> usize {
     entities.filter(|entity| entity.spans.len() > 1).count()
 }
 
-fn labels(counts: &Counts) -> Vec<(&str, usize)> {
-    let labels = counts.labels.iter();
-    labels.map(|(label, n)| (label.as_str(), *n)).collect()
-}
-
 /// Documents, examples and entities of a split's files.
 fn sizes(dataset: &Dataset, split: Split) -> (usize, usize, usize) {
     let counts = &dataset.as_read[&split];
     (counts.documents, counts.examples, counts.entities)
-}
-
-fn documents(examples: &[Example]) -> HashSet<&str> {
-    examples.iter().map(|e| e.document.as_str()).collect()
 }
 
 #[test]

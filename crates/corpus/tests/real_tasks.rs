@@ -9,38 +9,9 @@ mod support;
 use std::collections::{BTreeMap, HashSet};
 
 use metaprompt_corpus::{
-    Counts, Dataset, Example, Leak, Leaks, Record, Role, Split, Task, TaskType, WarningKind,
-    few_shot,
+    Example, Leak, Leaks, Record, Role, Split, Task, TaskType, WarningKind, few_shot,
 };
-use support::{data, root};
-
-fn read(name: &str) -> Option<(Task, Dataset)> {
-    let data = data()?;
-    let task = Task::find(&root().join("tasks"), name).expect("manifest");
-    let dataset = task.read(&data).expect("corpus");
-    Some((task, dataset))
-}
-
-fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
-    dataset
-        .warnings
-        .iter()
-        .filter(|w| w.kind == kind)
-        .map(|w| w.count)
-        .sum()
-}
-
-fn labels(counts: &Counts) -> Vec<(&str, usize)> {
-    counts
-        .labels
-        .iter()
-        .map(|(l, n)| (l.as_str(), *n))
-        .collect()
-}
-
-fn documents(examples: &[Example]) -> HashSet<&str> {
-    examples.iter().map(|e| e.document.as_str()).collect()
-}
+use support::{data, documents, labels, read, root, warned};
 
 #[test]
 fn jnlpba_counts() {

@@ -1,7 +1,10 @@
 //! Where the tests find manifests and real corpora.
 #![allow(dead_code)]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+use metaprompt_corpus::{Counts, Dataset, Example, Task, WarningKind};
 
 /// The workspace's folder.
 pub(crate) fn root() -> PathBuf {
@@ -22,4 +25,29 @@ pub(crate) fn data() -> Option<PathBuf> {
     );
     eprintln!("left out: no real corpora at {}", path.display());
     None
+}
+
+/// A task of `tasks/` with its corpus, where there are corpora.
+pub(crate) fn read(name: &str) -> Option<(Task, Dataset)> {
+    let data = data()?;
+    let task = Task::find(&root().join("tasks"), name).expect("manifest");
+    let dataset = task.read(&data).expect("corpus");
+    Some((task, dataset))
+}
+
+/// How many cases of a kind reading met.
+pub(crate) fn warned(dataset: &Dataset, kind: WarningKind) -> usize {
+    let of_kind = dataset.warnings.iter().filter(|w| w.kind == kind);
+    of_kind.map(|w| w.count).sum()
+}
+
+/// Labels with their counts, by name.
+pub(crate) fn labels(counts: &Counts) -> Vec<(&str, usize)> {
+    let labels = counts.labels.iter();
+    labels.map(|(label, n)| (label.as_str(), *n)).collect()
+}
+
+/// The distinct documents of examples.
+pub(crate) fn documents(examples: &[Example]) -> HashSet<&str> {
+    examples.iter().map(|e| e.document.as_str()).collect()
 }
