@@ -9,6 +9,7 @@
 //! for the arithmetic and [`generation`] for inference.
 
 mod backbone;
+mod buffer;
 pub mod chat;
 mod compute;
 pub mod fetch;

@@ -5,6 +5,7 @@
 //! reference, which [`Cuda`] is tested against.
 
 mod choice;
+mod composed;
 mod cpu;
 mod cuda;
 mod error;
@@ -23,7 +24,27 @@ use crate::layers::head::{Distillation, Label, LabelLosses};
 /// Result of an operation on a processor.
 pub(crate) type Computed<T> = Result<T, ComputeError>;
 
+/// The weights of a decoder block's attention before the heads, and of its norm.
+pub(crate) struct Projections<'a, B: Backend + ?Sized> {
+    pub(crate) norm: &'a B::Norm,
+    pub(crate) query: &'a B::Linear,
+    pub(crate) key_value: &'a B::Linear,
+    pub(crate) eps: f32,
+}
+
+/// The weights of a decoder block's MLP and of its norm.
+pub(crate) struct Mlp<'a, B: Backend + ?Sized> {
+    pub(crate) norm: &'a B::Norm,
+    pub(crate) gate_up: &'a B::Linear,
+    pub(crate) down: &'a B::Linear,
+    pub(crate) eps: f32,
+}
+
 /// A processor with its memory.
+///
+/// The operations on whole parts of a block ([`Backend::project`],
+/// [`Backend::mlp`] and their backward passes) are composed of the others; a
+/// processor that can do better by going through memory once does so.
 ///
 /// Activations are matrices of one row per token. An operation reads whole
 /// tensors, and *writes* its result except where it says that it *adds*.
@@ -172,6 +193,59 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Gradient of [`Backend::swiglu`]'s input.
     fn swiglu_backward(&self, gate_up: Self::Tensor, da: &Self::Tensor) -> Computed<Self::Tensor>;
 
+    /// Queries (`[T, heads·h]`) and keys with values (`[T, 2·kv_heads·h]`) of the
+    /// normed `x`.
+    fn project(
+        &self,
+        weights: &Projections<'_, Self>,
+        x: &mut Self::Stream,
+        kept: bool,
+    ) -> Computed<(Self::Tensor, Self::Tensor)> {
+        composed::project(self, weights, x, kept)
+    }
+
+    /// `residual` plus the gradient of [`Backend::project`]'s `x`, given those of
+    /// what it gave.
+    fn project_backward(
+        &self,
+        weights: &Projections<'_, Self>,
+        residual: Self::Stream,
+        d_query: &Self::Tensor,
+        d_key_value: &Self::Tensor,
+        x: &Self::Kept,
+    ) -> Computed<Self::Stream> {
+        composed::project_backward(self, weights, residual, d_query, d_key_value, x)
+    }
+
+    /// The stream after an MLP and its residual sum, given that before it, and
+    /// its gate and up values (`[N, 2f]`) where they are `kept`.
+    fn mlp(
+        &self,
+        weights: &Mlp<'_, Self>,
+        x: &mut Self::Stream,
+        kept: Keep,
+    ) -> Computed<(Option<Self::Tensor>, Self::Stream)> {
+        composed::mlp(self, weights, x, kept)
+    }
+
+    /// From the gradient after an MLP's residual sum to the one before it.
+    /// Without `gate_up` it is computed again.
+    fn mlp_backward(
+        &self,
+        weights: &Mlp<'_, Self>,
+        dx: Self::Stream,
+        x: &Self::Kept,
+        gate_up: Option<Self::Tensor>,
+    ) -> Computed<Self::Stream> {
+        composed::mlp_backward(self, weights, dx, x, gate_up)
+    }
+
+    /// Whether [`Backend::restore`] works here.
+    fn check_recompute(&self) -> Computed<()>;
+
+    /// The stream that was kept.
+    fn restore(&self, kept: &Self::Kept) -> Computed<Self::Stream>;
+
     /// Rotates the keys of `[T, 2·kv_heads·h]` rows (keys, then values) and
     /// puts both at the call's store rows.
     fn store_keys_values(
@@ -261,6 +335,17 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// The times since then, the longest first, and how long the matrix
     /// products among them take when nothing else runs between them.
     fn finish_profile(&self) -> Computed<Option<Profile>>;
+}
+
+/// What a pass keeps for its backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Nothing: there is none.
+    Nothing,
+    /// Streams; what is between them is computed again.
+    Streams,
+    /// Everything that isn't cheap to compute again.
+    All,
 }
 
 /// How many of the first rows' gradients are wanted.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// Query rows that one attention task of the CPU handles together: large enough for the
 /// matrix products, small enough that a tile's scores stay in cache.
-pub(crate) const TILE_ROWS: usize = 128;
+pub(crate) const TILE_ROWS: usize = 32;
 
 /// Consecutive query rows of one node.
 #[derive(Clone, Debug)]

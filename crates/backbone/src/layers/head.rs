@@ -7,7 +7,8 @@
 
 use super::linear::Linear;
 use super::vector::{dispatch, exp, max, sum_map};
-use crate::matmul::Write;
+use crate::buffer::{Buffer, Pool};
+use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
 
 /// Rows whose logits exist at the same time.
@@ -57,25 +58,25 @@ pub struct LabelLosses {
 /// at `hidden`. Several labels may share a row (a shared segment predicts each
 /// of its continuations).
 #[must_use]
-pub fn loss(
+pub(crate) fn loss(
+    pool: &Pool,
     output: &Linear,
     hidden: &[f32],
     labels: &[Label],
     distillation: Option<Distillation<'_>>,
     gradient: bool,
-) -> (LabelLosses, Vec<f32>) {
+) -> (LabelLosses, Buffer) {
     let d = output.inputs();
     let vocabulary = output.outputs();
     let mut result = LabelLosses::default();
-    let mut d_hidden = vec![0.0; if gradient { hidden.len() } else { 0 }];
+    let mut d_hidden = pool.zeros(if gradient { hidden.len() } else { 0 });
     for (chunk, labels) in labels.chunks(CHUNK_ROWS).enumerate() {
-        let mut logits = output.forward(&gather(hidden, labels.iter().map(|l| l.row), d));
+        let rows = gather(pool, hidden, labels.iter().map(|l| l.row), d);
+        let mut logits = forward(pool, output, &rows);
         let teacher = distillation.map(|t| {
             let first = chunk * CHUNK_ROWS * d;
-            (
-                t,
-                output.forward(&t.teacher[first..first + labels.len() * d]),
-            )
+            let teacher = &t.teacher[first..first + labels.len() * d];
+            (t, forward(pool, output, teacher))
         });
         let losses: Vec<(f32, f32)> = logits
             .par_chunks_exact_mut(vocabulary)
@@ -97,8 +98,8 @@ pub fn loss(
             }
         }
         if gradient {
-            let mut d_rows = vec![0.0; labels.len() * d];
-            output.backward_into(&mut d_rows, &logits, Write::Replace);
+            let mut d_rows = rows;
+            output.backward_into(pool, &mut d_rows, &logits, Write::Replace);
             for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
                 super::vector::add(&mut d_hidden[label.row * d..(label.row + 1) * d], d_row);
             }
@@ -139,7 +140,12 @@ fn hidden_loss(
 
 /// Log-likelihood of each label's token, without any gradient.
 #[must_use]
-pub fn log_likelihood(output: &Linear, hidden: &[f32], labels: &[Label]) -> Vec<f32> {
+pub(crate) fn log_likelihood(
+    pool: &Pool,
+    output: &Linear,
+    hidden: &[f32],
+    labels: &[Label],
+) -> Vec<f32> {
     let (d, vocabulary) = (output.inputs(), output.outputs());
     let mut result = Vec::with_capacity(labels.len());
     for labels in labels.chunks(CHUNK_ROWS) {
@@ -147,7 +153,7 @@ pub fn log_likelihood(output: &Linear, hidden: &[f32], labels: &[Label]) -> Vec<
         let mut rows: Vec<usize> = labels.iter().map(|l| l.row).collect();
         rows.sort_unstable();
         rows.dedup();
-        let logits = output.forward(&gather(hidden, rows.iter().copied(), d));
+        let logits = forward(pool, output, &gather(pool, hidden, rows.iter().copied(), d));
         let log_sums: Vec<f32> = logits
             .par_chunks_exact(vocabulary)
             .map(|row| dispatch(|| log_sum_exp(row, 1.0)))
@@ -160,10 +166,30 @@ pub fn log_likelihood(output: &Linear, hidden: &[f32], labels: &[Label]) -> Vec<
     result
 }
 
-fn gather(hidden: &[f32], rows: impl Iterator<Item = usize>, d: usize) -> Vec<f32> {
-    rows.flat_map(|r| &hidden[r * d..(r + 1) * d])
-        .copied()
-        .collect()
+/// Logits of hidden states, `[rows, vocabulary]`.
+pub(crate) fn forward(pool: &Pool, output: &Linear, hidden: &[f32]) -> Buffer {
+    let mut logits = pool.take(hidden.len() / output.inputs() * output.outputs());
+    output.forward_into(
+        &mut logits,
+        hidden,
+        output.inputs(),
+        Write::Replace,
+        Threads::Pool,
+    );
+    logits
+}
+
+fn gather(
+    pool: &Pool,
+    hidden: &[f32],
+    rows: impl ExactSizeIterator<Item = usize>,
+    d: usize,
+) -> Buffer {
+    let mut gathered = pool.take(rows.len() * d);
+    for (to, row) in gathered.chunks_exact_mut(d).zip(rows) {
+        to.copy_from_slice(&hidden[row * d..(row + 1) * d]);
+    }
+    gathered
 }
 
 struct Soft<'a> {
@@ -227,7 +253,10 @@ mod tests {
 
     fn setup() -> (Linear, Vec<f32>, Vec<Label>) {
         let output = Linear::new(
-            numbers(23 * D, 1).iter().map(|w| w * 2.0).collect(),
+            &numbers(23 * D, 1)
+                .iter()
+                .map(|w| w * 2.0)
+                .collect::<Vec<_>>(),
             None,
             23,
             D,
@@ -240,16 +269,19 @@ mod tests {
     #[test]
     fn cross_entropy_and_its_gradient() {
         let (output, hidden, labels) = setup();
-        let (losses, gradient) = loss(&output, &hidden, &labels, None, true);
-        for (nll, log_p) in losses
-            .nll
-            .iter()
-            .zip(log_likelihood(&output, &hidden, &labels))
+        let (losses, gradient) = loss(&Pool::default(), &output, &hidden, &labels, None, true);
+        for (nll, log_p) in
+            losses
+                .nll
+                .iter()
+                .zip(log_likelihood(&Pool::default(), &output, &hidden, &labels))
         {
             assert!((nll + log_p).abs() < 1e-5);
         }
         assert_gradient(&hidden, &gradient, |hidden| {
-            let nll = loss(&output, hidden, &labels, None, false).0.nll;
+            let nll = loss(&Pool::default(), &output, hidden, &labels, None, false)
+                .0
+                .nll;
             labels.iter().zip(nll).map(|(l, nll)| l.weight * nll).sum()
         });
     }
@@ -257,7 +289,7 @@ mod tests {
     #[test]
     fn divergence_is_zero_for_the_teacher_itself_and_has_the_right_gradient() {
         let (output, hidden, labels) = setup();
-        let same = gather(&hidden, labels.iter().map(|l| l.row), D);
+        let same = gather(&Pool::default(), &hidden, labels.iter().map(|l| l.row), D);
         let teacher = numbers(labels.len() * D, 9);
         let with = |teacher| Distillation {
             teacher,
@@ -265,17 +297,38 @@ mod tests {
             weight: 0.9,
             hidden_weight: 0.7,
         };
-        let (zero, _) = loss(&output, &hidden, &labels, Some(with(&same)), false);
+        let (zero, _) = loss(
+            &Pool::default(),
+            &output,
+            &hidden,
+            &labels,
+            Some(with(&same)),
+            false,
+        );
         assert!(
             zero.divergence.iter().all(|d| d.abs() < 1e-5),
             "{:?}",
             zero.divergence
         );
         assert_eq!(zero.hidden, [0.0; 4]);
-        let (losses, gradient) = loss(&output, &hidden, &labels, Some(with(&teacher)), true);
+        let (losses, gradient) = loss(
+            &Pool::default(),
+            &output,
+            &hidden,
+            &labels,
+            Some(with(&teacher)),
+            true,
+        );
         assert!(losses.divergence.iter().all(|&d| d > 0.0));
         assert_gradient(&hidden, &gradient, |hidden| {
-            let (r, _) = loss(&output, hidden, &labels, Some(with(&teacher)), false);
+            let (r, _) = loss(
+                &Pool::default(),
+                &output,
+                hidden,
+                &labels,
+                Some(with(&teacher)),
+                false,
+            );
             (0..labels.len())
                 .map(|i| {
                     let imitation = 0.9 * r.divergence[i] + 0.7 * r.hidden[i];

@@ -1,16 +1,16 @@
 //! Linear map with an optional bias: `y = x Wᵀ + b`.
 
 use super::vector::{add, dispatch, rows_per_task};
-use crate::matmul::{Threads, View, Write, matmul};
+use crate::buffer::Pool;
+use crate::matmul::{Kernel, Left, Out, Panels, Threads, Write, multiply};
 use rayon::prelude::*;
 
-/// A frozen linear layer.
-#[derive(Clone, Debug)]
-pub struct Linear {
-    weight: Vec<f32>,
+/// A frozen linear layer. Its weight is stored once, packed for the forward
+/// product; the backward product packs the transpose when it needs it.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    weight: Panels,
     bias: Option<Vec<f32>>,
-    inputs: usize,
-    outputs: usize,
 }
 
 impl Linear {
@@ -19,95 +19,120 @@ impl Linear {
     /// # Panics
     /// When the lengths don't fit the sizes.
     #[must_use]
-    pub fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, outputs: usize, inputs: usize) -> Self {
+    pub(crate) fn new(
+        weight: &[f32],
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
         assert_eq!(weight.len(), outputs * inputs);
         assert!(bias.as_ref().is_none_or(|b| b.len() == outputs));
         Linear {
-            weight,
+            weight: Panels::transposed(Kernel::best(), weight, outputs, inputs),
             bias,
-            inputs,
-            outputs,
         }
     }
 
     /// Output size.
     #[must_use]
-    pub fn outputs(&self) -> usize {
-        self.outputs
+    pub(crate) fn outputs(&self) -> usize {
+        self.weight.columns()
     }
 
     /// Input size.
     #[must_use]
-    pub fn inputs(&self) -> usize {
-        self.inputs
+    pub(crate) fn inputs(&self) -> usize {
+        self.weight.depth()
     }
 
-    /// `y = x Wᵀ + b` for `x` of `[T, inputs]`.
-    #[must_use]
-    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let rows = x.len() / self.inputs;
-        let mut y = vec![0.0; rows * self.outputs];
-        matmul(
-            &mut y,
-            Write::Replace,
-            View::new(x, rows, self.inputs),
-            self.view().transpose(),
-            Threads::Pool,
-        );
-        self.add_bias(&mut y);
-        y
-    }
-
-    /// `y += x Wᵀ + b`: a layer that ends a residual branch.
-    pub fn forward_add(&self, y: &mut [f32], x: &[f32]) {
-        let rows = x.len() / self.inputs;
-        matmul(
-            y,
-            Write::Accumulate,
-            View::new(x, rows, self.inputs),
-            self.view().transpose(),
-            Threads::Pool,
-        );
-        self.add_bias(y);
-    }
-
-    /// Gradient of the input: `dx = dy W` for `dy` of `[T, outputs]`.
-    #[must_use]
-    pub fn backward(&self, dy: &[f32]) -> Vec<f32> {
-        let rows = dy.len() / self.outputs;
-        let mut dx = vec![0.0; rows * self.inputs];
-        self.backward_into(&mut dx, dy, Write::Replace);
-        dx
-    }
-
-    /// Writes or adds the gradient of the input to `dx`.
-    pub fn backward_into(&self, dx: &mut [f32], dy: &[f32], write: Write) {
-        let rows = dy.len() / self.outputs;
-        matmul(
-            dx,
+    /// Writes or adds `x Wᵀ + b` to `y` (`[T, outputs]`), for `x` of `[T, inputs]`
+    /// in rows `stride` values apart.
+    pub(crate) fn forward_into(
+        &self,
+        y: &mut [f32],
+        x: &[f32],
+        stride: usize,
+        write: Write,
+        threads: Threads,
+    ) {
+        let rows = y.len() / self.outputs();
+        let left = Left::rows(x, rows, self.inputs(), stride);
+        let mut out = Out::new(y, rows, self.outputs(), self.outputs());
+        multiply(
+            Kernel::best(),
+            &mut out,
             write,
-            View::new(dy, rows, self.outputs),
-            self.view(),
-            Threads::Pool,
+            left,
+            self.weight.right(),
+            threads,
         );
+        self.add_bias(y, threads);
     }
 
-    /// Row `output` of the weight: for the output head, a token's vector.
-    #[must_use]
-    pub fn row(&self, output: usize) -> &[f32] {
-        &self.weight[output * self.inputs..(output + 1) * self.inputs]
+    /// Writes or adds the gradient of the input, `dy W`, to `dx` (`[T, inputs]`),
+    /// for `dy` of `[T, outputs]`.
+    pub(crate) fn backward_into(&self, pool: &Pool, dx: &mut [f32], dy: &[f32], write: Write) {
+        let (rows, inputs) = (dx.len() / self.inputs(), self.inputs());
+        let left = Left::rows(dy, rows, self.outputs(), self.outputs());
+        let mut out = Out::new(dx, rows, inputs, inputs);
+        self.weight
+            .multiply_transposed(Kernel::best(), pool, &mut out, write, left);
     }
 
-    fn view(&self) -> View<'_> {
-        View::new(&self.weight, self.outputs, self.inputs)
+    /// The layer with its weight packed for the gradient of the input.
+    pub(crate) fn transposed(&self, pool: &Pool) -> Transposed {
+        Transposed(self.weight.transpose(Kernel::best(), pool))
     }
 
-    fn add_bias(&self, y: &mut [f32]) {
+    /// Writes row `output` of the weight (for the output head, a token's
+    /// vector) to `row`.
+    pub(crate) fn copy_row(&self, row: &mut [f32], output: usize) {
+        for (to, from) in row.iter_mut().zip(self.weight.column(output)) {
+            *to = from;
+        }
+    }
+
+    fn add_bias(&self, y: &mut [f32], threads: Threads) {
         let Some(bias) = &self.bias else { return };
-        let task = rows_per_task(self.outputs) * self.outputs;
-        y.par_chunks_mut(task).for_each(|y| {
-            dispatch(|| y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias)));
-        });
+        let each =
+            |y: &mut [f32]| dispatch(|| y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias)));
+        match threads {
+            Threads::One => each(y),
+            Threads::Pool => {
+                let task = rows_per_task(self.outputs()) * self.outputs();
+                y.par_chunks_mut(task).for_each(each);
+            }
+        }
+    }
+}
+
+/// A layer's weight packed for the gradient of its input.
+#[derive(Debug)]
+pub(crate) struct Transposed(Panels);
+
+impl Transposed {
+    /// Writes or adds `dy W` to `dx` (`[T, inputs]`), for `dy` of `[T, outputs]`
+    /// in rows `stride` values apart.
+    pub(crate) fn backward_into(
+        &self,
+        dx: &mut [f32],
+        dy: &[f32],
+        stride: usize,
+        write: Write,
+        threads: Threads,
+    ) {
+        let (inputs, outputs) = (self.0.columns(), self.0.depth());
+        let rows = dx.len() / inputs;
+        let left = Left::rows(dy, rows, outputs, stride);
+        let mut out = Out::new(dx, rows, inputs, inputs);
+        multiply(
+            Kernel::best(),
+            &mut out,
+            write,
+            left,
+            self.0.right(),
+            threads,
+        );
     }
 }
 
@@ -120,19 +145,34 @@ mod tests {
     #[test]
     fn backward_is_the_derivative() {
         let (rows, inputs, outputs) = (4, 6, 5);
-        let layer = Linear::new(
-            numbers(outputs * inputs, 1),
-            Some(numbers(outputs, 2)),
-            outputs,
-            inputs,
-        );
+        let weight = numbers(outputs * inputs, 1);
+        let layer = Linear::new(&weight, Some(numbers(outputs, 2)), outputs, inputs);
         let x = numbers(rows * inputs, 3);
         let dy = numbers(rows * outputs, 4);
-        assert_gradient(&x, &layer.backward(&dy), |x| dot(&layer.forward(x), &dy));
-        let mut sum = layer.forward(&x);
-        layer.forward_add(&mut sum, &x);
-        for (twice, once) in sum.iter().zip(layer.forward(&x)) {
+        let forward = |y: &mut [f32], x: &[f32], write| {
+            layer.forward_into(y, x, inputs, write, Threads::Pool);
+        };
+        let mut dx = vec![0.0; rows * inputs];
+        let pool = Pool::default();
+        layer.backward_into(&pool, &mut dx, &dy, Write::Replace);
+        let streamed = dx.clone();
+        let transposed = layer.transposed(&pool);
+        transposed.backward_into(&mut dx, &dy, outputs, Write::Replace, Threads::Pool);
+        assert_eq!(dx, streamed);
+        assert_gradient(&x, &dx, |x| {
+            let mut y = vec![0.0; rows * outputs];
+            forward(&mut y, x, Write::Replace);
+            dot(&y, &dy)
+        });
+        let mut once = vec![0.0; rows * outputs];
+        forward(&mut once, &x, Write::Replace);
+        let mut sum = once.clone();
+        forward(&mut sum, &x, Write::Accumulate);
+        for (twice, once) in sum.iter().zip(once) {
             assert!((twice - 2.0 * once).abs() < 1e-4);
         }
+        let mut row = vec![0.0; inputs];
+        layer.copy_row(&mut row, 3);
+        assert_eq!(row, weight[3 * inputs..4 * inputs]);
     }
 }

@@ -1,55 +1,39 @@
 //! Root-mean-square normalisation: `y = w ∘ x / rms(x)`,
 //! `rms(x) = sqrt(mean(x²) + ε)` (Zhang & Sennrich 2019, arXiv 1910.07467).
 
-use super::vector::{dispatch, dot, rows_per_task, sum_map};
-use rayon::prelude::*;
+use super::vector::{dispatch, dot3, sum_map};
 
 /// Forward over rows: `x` and `y` are `[T, d]`, `weight` is `[d]`.
-pub fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+pub(crate) fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let d = weight.len();
-    let task = rows_per_task(d) * d;
-    y.par_chunks_mut(task)
-        .zip(x.par_chunks(task))
-        .for_each(|(y, x)| {
-            dispatch(|| {
-                for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                    let scale = inverse_rms(x, eps);
-                    for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
-                        *y = x * scale * w;
-                    }
-                }
-            });
-        });
+    dispatch(|| {
+        for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+            let scale = inverse_rms(x, eps);
+            for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
+                *y = x * scale * w;
+            }
+        }
+    });
 }
 
 /// Adds the gradient of the input to `dx`, which usually holds the gradient
 /// of the residual branch: with `s = 1 / rms(x)` and `g = w ∘ dy`,
 /// `dx += s g - x s³ (g · x) / d`.
-pub fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: f32) {
+pub(crate) fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: f32) {
     let d = weight.len();
-    let task = rows_per_task(d) * d;
-    dx.par_chunks_mut(task)
-        .zip(dy.par_chunks(task))
-        .zip(x.par_chunks(task))
-        .for_each(|((dx, dy), x)| {
-            let mut g = vec![0.0; d];
-            dispatch(|| {
-                let rows = dx
-                    .chunks_exact_mut(d)
-                    .zip(dy.chunks_exact(d))
-                    .zip(x.chunks_exact(d));
-                for ((dx, dy), x) in rows {
-                    let s = inverse_rms(x, eps);
-                    for ((g, &dy), &w) in g.iter_mut().zip(dy).zip(weight) {
-                        *g = dy * w;
-                    }
-                    let c = dot(&g, x) * s * s * s / d as f32;
-                    for ((dx, &g), &x) in dx.iter_mut().zip(&g).zip(x) {
-                        *dx += s * g - c * x;
-                    }
-                }
-            });
-        });
+    dispatch(|| {
+        let rows = dx
+            .chunks_exact_mut(d)
+            .zip(dy.chunks_exact(d))
+            .zip(x.chunks_exact(d));
+        for ((dx, dy), x) in rows {
+            let s = inverse_rms(x, eps);
+            let c = dot3(dy, weight, x) * s * s * s / d as f32;
+            for (((dx, &dy), &w), &x) in dx.iter_mut().zip(dy).zip(weight).zip(x) {
+                *dx += s * (dy * w) - c * x;
+            }
+        }
+    });
 }
 
 #[inline(always)]
@@ -61,6 +45,7 @@ fn inverse_rms(x: &[f32], eps: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::finite_difference::{assert_gradient, numbers};
+    use crate::layers::vector::dot;
 
     #[test]
     fn backward_is_the_derivative() {

@@ -2,11 +2,7 @@
 //! half-split layout of Hugging Face checkpoints: dimension `i` is paired with
 //! `i + h/2` and the pair turns by `position · inverse_frequency_i`.
 //!
-//! Queries, keys and values leave their products token by token (`[T, heads·h]`)
-//! and attention reads them head by head (`[heads][T][h]`), so the functions
-//! here rotate and transpose in one pass over memory.
-
-use rayon::prelude::*;
+//! Only queries and keys turn; values stay as they are.
 
 /// Cosine and sine of every (call row, pair): both `[T, h/2]`.
 #[derive(Clone, Debug)]
@@ -54,7 +50,7 @@ impl Rotation {
 
     /// Rotates row `row` of one head from `x` to `y` (both `[h]`).
     #[inline]
-    fn turn(&self, y: &mut [f32], x: &[f32], row: usize) {
+    pub(crate) fn turn(&self, y: &mut [f32], x: &[f32], row: usize) {
         let span = row * self.half..(row + 1) * self.half;
         let (y1, y2) = y.split_at_mut(self.half);
         let (x1, x2) = x.split_at(self.half);
@@ -65,81 +61,27 @@ impl Rotation {
         }
     }
 
+    /// Rotates row `row` of one head (`[h]`) where it lies.
+    #[inline]
+    pub(crate) fn turn_in_place(&self, x: &mut [f32], row: usize) {
+        let span = row * self.half..(row + 1) * self.half;
+        let angles = self.cos[span.clone()].iter().zip(&self.sin[span]);
+        let (x1, x2) = x.split_at_mut(self.half);
+        for ((x1, x2), (c, s)) in x1.iter_mut().zip(x2).zip(angles) {
+            (*x1, *x2) = (*x1 * c - *x2 * s, *x2 * c + *x1 * s);
+        }
+    }
+
     /// The inverse rotation (the transpose), which the backward pass needs.
     #[inline]
-    fn turn_back(&self, y: &mut [f32], x: &[f32], row: usize) {
+    pub(crate) fn turn_back_in_place(&self, x: &mut [f32], row: usize) {
         let span = row * self.half..(row + 1) * self.half;
-        let (y1, y2) = y.split_at_mut(self.half);
-        let (x1, x2) = x.split_at(self.half);
-        for i in 0..self.half {
-            let (c, s) = (self.cos[span.start + i], self.sin[span.start + i]);
-            y1[i] = x1[i] * c + x2[i] * s;
-            y2[i] = x2[i] * c - x1[i] * s;
+        let angles = self.cos[span.clone()].iter().zip(&self.sin[span]);
+        let (x1, x2) = x.split_at_mut(self.half);
+        for ((x1, x2), (c, s)) in x1.iter_mut().zip(x2).zip(angles) {
+            (*x1, *x2) = (*x1 * c + *x2 * s, *x2 * c - *x1 * s);
         }
     }
-}
-
-/// Columns of one head within token-major rows.
-#[derive(Clone, Copy, Debug)]
-pub struct Columns {
-    /// Values in a token's row.
-    pub stride: usize,
-    /// First column of head 0.
-    pub first: usize,
-    /// Size of a head, `h`.
-    pub head_dim: usize,
-}
-
-impl Columns {
-    fn of(self, row: usize, head: usize) -> std::ops::Range<usize> {
-        let start = row * self.stride + self.first + head * self.head_dim;
-        start..start + self.head_dim
-    }
-}
-
-/// Token-major `x` to head-major, rotated when `rotation` is given. Row `i`
-/// of head `j` goes to row `destination(i)` of `heads[j]`.
-pub fn split_heads(
-    heads: &mut [Vec<f32>],
-    x: &[f32],
-    columns: Columns,
-    rotation: Option<&Rotation>,
-    destination: impl Fn(usize) -> usize + Sync,
-) {
-    let (rows, h) = (x.len() / columns.stride, columns.head_dim);
-    heads.par_iter_mut().enumerate().for_each(|(head, y)| {
-        for row in 0..rows {
-            let at = destination(row) * h;
-            let (y, x) = (&mut y[at..at + h], &x[columns.of(row, head)]);
-            match rotation {
-                Some(rotation) => rotation.turn(y, x, row),
-                None => y.copy_from_slice(x),
-            }
-        }
-    });
-}
-
-/// Head-major rows back to token-major `x` (all of its rows), with the inverse
-/// rotation when `rotation` is given: the backward of [`split_heads`], and
-/// with `None` also the way of attention's output to its projection.
-pub fn join_heads(
-    x: &mut [f32],
-    heads: &[Vec<f32>],
-    columns: Columns,
-    rotation: Option<&Rotation>,
-) {
-    let h = columns.head_dim;
-    x.par_chunks_mut(columns.stride)
-        .enumerate()
-        .for_each(|(row, x)| {
-            for (head, y) in heads.iter().enumerate() {
-                let (x, y) = (&mut x[columns.of(0, head)], &y[row * h..(row + 1) * h]);
-                match rotation {
-                    Some(rotation) => rotation.turn_back(x, y, row),
-                    None => x.copy_from_slice(y),
-                }
-            }
-        });
 }
 
 #[cfg(test)]
@@ -150,28 +92,23 @@ mod tests {
 
     #[test]
     fn backward_is_the_derivative_and_the_inverse() {
-        let columns = Columns {
-            stride: 14,
-            first: 2,
-            head_dim: 6,
-        };
         let rotation = Rotation::new(&[0, 3, 11], &[1.0, 0.3, 0.01]);
-        let x = numbers(3 * 14, 1);
-        let dy: Vec<Vec<f32>> = (0..2).map(|h| numbers(18, 2 + h)).collect();
-        let rotate = |x: &[f32]| {
-            let mut heads = vec![vec![0.0; 18]; 2];
-            split_heads(&mut heads, x, columns, Some(&rotation), |row| row);
-            heads
+        let (x, dy) = (numbers(3 * 6, 1), numbers(3 * 6, 2));
+        let each = |x: &[f32], turn: &dyn Fn(&mut [f32], usize)| -> Vec<f32> {
+            let mut y = x.to_vec();
+            y.chunks_exact_mut(6)
+                .enumerate()
+                .for_each(|(row, y)| turn(y, row));
+            y
         };
-        let mut dx = vec![0.0; 3 * 14];
-        join_heads(&mut dx, &dy, columns, Some(&rotation));
-        assert_gradient(&x, &dx, |x| {
-            rotate(x).iter().zip(&dy).map(|(y, dy)| dot(y, dy)).sum()
-        });
-        let mut back = x.clone();
-        join_heads(&mut back, &rotate(&x), columns, Some(&rotation));
-        for (a, b) in back.iter().zip(&x) {
+        let turned = |x: &[f32]| each(x, &|x, row| rotation.turn_in_place(x, row));
+        let back = |x: &[f32]| each(x, &|x, row| rotation.turn_back_in_place(x, row));
+        assert_gradient(&x, &back(&dy), |x| dot(&turned(x), &dy));
+        for (a, b) in back(&turned(&x)).iter().zip(&x) {
             assert!((a - b).abs() < 1e-6);
         }
+        let mut elsewhere = [0.0; 6];
+        rotation.turn(&mut elsewhere, &x[6..12], 1);
+        assert_eq!(elsewhere, turned(&x)[6..12]);
     }
 }

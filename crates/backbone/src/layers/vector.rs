@@ -87,6 +87,28 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+/// `Σ a_i b_i c_i`.
+#[inline(always)]
+pub(crate) fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let mut tail = 0.0;
+    let (ca, cb, cc) = (
+        a.chunks_exact(LANES),
+        b.chunks_exact(LANES),
+        c.chunks_exact(LANES),
+    );
+    let rest = ca.remainder().iter().zip(cb.remainder());
+    for ((x, y), z) in rest.zip(cc.remainder()) {
+        tail += x * y * z;
+    }
+    for ((x, y), z) in ca.zip(cb).zip(cc) {
+        for (((lane, &x), &y), &z) in lanes.iter_mut().zip(x).zip(y).zip(z) {
+            *lane += x * y * z;
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
 /// Largest value (negative infinity for an empty slice).
 #[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
@@ -105,13 +127,10 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     lanes.iter().copied().fold(tail, f32::max)
 }
 
-/// Replaces `x_i` by `e^{x_i - shift}` and returns the sum of the results.
+/// `x *= factor`.
 #[inline(always)]
-pub(crate) fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
-    for v in &mut *x {
-        *v = exp(*v - shift);
-    }
-    sum_map(x, |v| v)
+pub(crate) fn scale_by(x: &mut [f32], factor: f32) {
+    x.iter_mut().for_each(|x| *x *= factor);
 }
 
 /// `y += x`.

@@ -1,7 +1,7 @@
 //! The decoder's weights on a processor.
 
 use super::frequencies::inverse_frequencies;
-use crate::compute::{Backend, ComputeError};
+use crate::compute::{Backend, ComputeError, Mlp, Projections};
 use crate::files::{Config, LoadError, TensorSource};
 use crate::layers::attention::Shape;
 use rayon::prelude::*;
@@ -90,6 +90,24 @@ impl<B: Backend> Decoder<B> {
 }
 
 impl<B: Backend> Layer<B> {
+    pub(crate) fn projections(&self, eps: f32) -> Projections<'_, B> {
+        Projections {
+            norm: &self.attention_norm,
+            query: &self.query,
+            key_value: &self.key_value,
+            eps,
+        }
+    }
+
+    pub(crate) fn mlp(&self, eps: f32) -> Mlp<'_, B> {
+        Mlp {
+            norm: &self.mlp_norm,
+            gate_up: &self.gate_up,
+            down: &self.down,
+            eps,
+        }
+    }
+
     fn load(
         backend: &B,
         config: &Config,

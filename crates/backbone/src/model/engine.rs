@@ -1,9 +1,9 @@
 //! A decoder without its processor's types: what the rest of the program uses.
 
-use super::Pass;
 use super::decoder::Decoder;
 use super::forward::KvStore;
 use super::memory;
+use super::{Pass, Recompute};
 use crate::compute::{Backend, ComputeError, Computed, Memory, Profile};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -36,9 +36,12 @@ pub(crate) trait Engine: Send + Sync {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
+        recompute: Recompute,
     ) -> Computed<(LabelLosses, Vec<f32>)>;
 
     fn runner(&self) -> Box<dyn Runner + '_>;
+
+    fn check_recompute(&self) -> Computed<()>;
 
     fn describe(&self) -> String;
 
@@ -102,7 +105,7 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
         self.hidden = None;
         let backend = &self.decoder.backend;
         let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
-        let ran = self.decoder.forward(work.pass, x, &mut self.store, false);
+        let ran = self.decoder.forward(work.pass, x, &mut self.store, None);
         let (hidden, _) = ran.map_err(|e| self.decoder.planned(e, work, false))?;
         self.hidden = Some(hidden);
         Ok(())
@@ -146,17 +149,18 @@ impl<B: Backend> Decoder<B> {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
+        recompute: Recompute,
     ) -> Computed<(LabelLosses, Vec<f32>)> {
         let backend = &self.backend;
         let x = backend.embed(self.table(), work.inputs, work.prompts)?;
         let mut store = KvStore::new();
-        let (hidden, tape) = self.forward(work.pass, x, &mut store, true)?;
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, Some(recompute))?;
         let (losses, d_hidden) =
             backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
         let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
             unreachable!("a recorded pass has a tape, a loss with gradient has one");
         };
-        let dx = self.backward(work.pass, &store, tape, &d_hidden, wanted)?;
+        let dx = self.backward(work.pass, &mut store, tape, &d_hidden, wanted)?;
         // Reading waits for the processor: only now, when it has all its work.
         Ok((backend.read_losses(losses)?, backend.download_stream(&dx)?))
     }
@@ -176,7 +180,7 @@ impl<B: Backend> Engine for Decoder<B> {
         let losses = || {
             let backend = &self.backend;
             let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), false)?;
+            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), None)?;
             let (losses, _) =
                 backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
             backend.read_losses(losses)
@@ -190,8 +194,9 @@ impl<B: Backend> Engine for Decoder<B> {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
+        recompute: Recompute,
     ) -> Computed<(LabelLosses, Vec<f32>)> {
-        self.step(work, labels, distillation, wanted)
+        self.step(work, labels, distillation, wanted, recompute)
             .map_err(|e| self.planned(e, work, true))
     }
 
@@ -201,6 +206,10 @@ impl<B: Backend> Engine for Decoder<B> {
             store: KvStore::new(),
             hidden: None,
         })
+    }
+
+    fn check_recompute(&self) -> Computed<()> {
+        self.backend.check_recompute()
     }
 
     fn describe(&self) -> String {

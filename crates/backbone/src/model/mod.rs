@@ -26,6 +26,21 @@ pub enum Outputs<'a> {
     Rows(&'a [usize]),
 }
 
+/// What a training step keeps of its forward pass, and what it computes again
+/// on the way back: less memory for more time. The results are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Nothing is computed again: fastest.
+    #[default]
+    None,
+    /// The gate and up values of the MLPs: half the memory, a quarter more
+    /// arithmetic.
+    Mlp,
+    /// All but the inputs of the layers: the least memory, about half as much
+    /// arithmetic again.
+    Layer,
+}
+
 /// What a forward pass computes, and its backward pass goes back through.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'a> {
@@ -41,6 +56,7 @@ pub struct Pass<'a> {
 pub struct Model {
     pub(crate) config: Config,
     engine: Box<dyn Engine>,
+    recompute: Recompute,
 }
 
 impl Model {
@@ -72,12 +88,25 @@ impl Model {
                     other => other,
                 })?)
             }
-            Device::Cpu | Device::Auto => Box::new(Decoder::load(Cpu, config, source)?),
+            Device::Cpu | Device::Auto => Box::new(Decoder::load(Cpu::default(), config, source)?),
         };
         Ok(Model {
             config: config.clone(),
             engine,
+            recompute: Recompute::default(),
         })
+    }
+
+    /// The same model with another level of computing again.
+    ///
+    /// # Errors
+    /// When the processor can't (a GPU can't yet).
+    pub fn with_recompute(mut self, level: Recompute) -> Result<Self, ComputeError> {
+        if level != Recompute::None {
+            self.engine.check_recompute()?;
+        }
+        self.recompute = level;
+        Ok(self)
     }
 
     /// The configuration.
@@ -162,7 +191,8 @@ impl Model {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
     ) -> Result<(LabelLosses, Vec<f32>), ComputeError> {
-        self.engine.gradients(work, labels, distillation, wanted)
+        self.engine
+            .gradients(work, labels, distillation, wanted, self.recompute)
     }
 
     /// Forward passes with an empty cache.

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
 use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
-use crate::compute::{Backend, Ceilings, Computed, Memory, Profile, Wanted};
+use crate::compute::{Backend, Ceilings, ComputeError, Computed, Memory, Profile, Wanted};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -327,6 +327,19 @@ impl Backend for Cuda {
             &args,
         )?;
         Ok(gate_up)
+    }
+
+    fn restore(&self, _kept: &Tensor) -> Computed<Stream> {
+        Err(self
+            .check_recompute()
+            .expect_err("this backend has no way to"))
+    }
+
+    fn check_recompute(&self) -> Computed<()> {
+        Err(ComputeError::Unavailable {
+            device: self.describe(),
+            what: "compute activations again in the backward pass (--recompute)",
+        })
     }
 
     fn store_keys_values(

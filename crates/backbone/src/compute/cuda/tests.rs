@@ -82,7 +82,7 @@ fn assert_near(what: &str, got: &[f32], want: &[f32], limit: f64) {
 macro_rules! on_both {
     ($what:expr, $limit:expr, $cuda:expr, |$b:ident| $work:expr) => {{
         let want: Vec<Vec<f32>> = {
-            let $b = &Cpu;
+            let $b = &Cpu::default();
             $work
         };
         let got: Vec<Vec<f32>> = {

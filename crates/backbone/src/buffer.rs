@@ -1,0 +1,157 @@
+//! Memory for activations that is used again and again.
+//!
+//! A step asks for the same sizes as the one before it. Fresh memory would
+//! have to be cleared and mapped page by page each time (10% of a step), so
+//! a [`Buffer`] goes back to its [`Pool`] when it is dropped.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Passes for which memory that nobody asks for is kept.
+const KEPT_PASSES: u64 = 4;
+
+/// Memory that waits for its next use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pool(Arc<Mutex<Free>>);
+
+#[derive(Debug, Default)]
+struct Free {
+    /// Ascending by length, each with the pass that last used it.
+    buffers: Vec<(Vec<f32>, u64)>,
+    pass: u64,
+}
+
+impl Pool {
+    /// `length` values, whatever they are.
+    pub(crate) fn take(&self, length: usize) -> Buffer {
+        let values = self
+            .reuse(length)
+            .unwrap_or_else(|| vec![0.0; class(length)]);
+        Buffer {
+            values,
+            length,
+            pool: Some(self.clone()),
+        }
+    }
+
+    /// `length` zeros.
+    pub(crate) fn zeros(&self, length: usize) -> Buffer {
+        let mut buffer = self.take(length);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// Begins a pass: what was not used for some is given back to the system.
+    pub(crate) fn next_pass(&self) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pass += 1;
+        let oldest = free.pass.saturating_sub(KEPT_PASSES);
+        free.buffers.retain(|&(_, used)| used >= oldest);
+    }
+
+    /// The smallest that is large enough and not much too large.
+    fn reuse(&self, length: usize) -> Option<Vec<f32>> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = free.buffers.partition_point(|(b, _)| b.len() < length);
+        let fits = free.buffers.get(at)?.0.len() <= 2 * class(length);
+        fits.then(|| free.buffers.remove(at).0)
+    }
+
+    fn give_back(&self, values: Vec<f32>) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pass = free.pass;
+        let at = free
+            .buffers
+            .partition_point(|(b, _)| b.len() < values.len());
+        free.buffers.insert(at, (values, pass));
+    }
+}
+
+/// Room that is made for so many values: batches of nearly equal size can use
+/// the same memory, and at most an eighth of it is too much.
+fn class(length: usize) -> usize {
+    let step = 1 << (length / 8).max(64).ilog2();
+    length.next_multiple_of(step)
+}
+
+/// Values in memory of a pool.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    values: Vec<f32>,
+    length: usize,
+    pool: Option<Pool>,
+}
+
+impl Buffer {
+    /// Values that no pool waits for.
+    pub(crate) fn alone(values: Vec<f32>) -> Self {
+        Buffer {
+            length: values.len(),
+            values,
+            pool: None,
+        }
+    }
+
+    /// Forgets all but the first values.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.length]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.give_back(std::mem::take(&mut self.values));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_and_given_back_when_nobody_wants_it() {
+        let pool = Pool::default();
+        let first = pool.take(1_000);
+        let at = first.as_ptr();
+        assert_eq!(first.len(), 1_000);
+        drop(first);
+        let again = pool.take(990);
+        assert_eq!((again.as_ptr(), again.len()), (at, 990));
+        let other = pool.take(1_000);
+        assert_ne!(other.as_ptr(), at, "in use");
+        drop((again, other));
+        // Far too large is not taken.
+        assert_ne!(pool.take(10).as_ptr(), at);
+        for _ in 0..=KEPT_PASSES {
+            pool.next_pass();
+        }
+        assert!(pool.reuse(1_000).is_none());
+    }
+
+    #[test]
+    fn room_is_at_most_an_eighth_too_large() {
+        for length in [1usize, 100, 1_000, 12_345, 7_000_000] {
+            let class = class(length);
+            assert!(
+                class >= length && class <= length + (length / 8).max(64),
+                "{length}: {class}"
+            );
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Weights in the layout that the kernels read.
+
+use super::kernel::{Kernel, UNIT};
+use super::operand::{Left, Out, Right};
+use super::{Threads, Write, multiply};
+use crate::buffer::{Buffer, Pool};
+use rayon::prelude::*;
+
+/// Panels that [`Panels::multiply_transposed`] transposes at a time.
+const PIECE_PANELS: usize = 16;
+
+/// A `[depth, columns]` right operand in panels as wide as the kernel's widest
+/// tile, the last one padded with zeros.
+#[derive(Debug)]
+pub(crate) struct Panels {
+    values: Buffer,
+    depth: usize,
+    columns: usize,
+    units: usize,
+}
+
+impl Panels {
+    /// Packs the transpose of a row-major `[columns, depth]` matrix: a linear
+    /// layer's weight, as checkpoints hold it, for `y = x Wᵀ`.
+    pub(crate) fn transposed(kernel: &Kernel, rows: &[f32], columns: usize, depth: usize) -> Self {
+        assert_eq!(rows.len(), columns * depth);
+        let width = kernel.width();
+        let values = vec![0.0; columns.div_ceil(width) * depth * width];
+        let mut panels = Self::new(kernel, Buffer::alone(values), depth, columns);
+        let each = |(index, panel): (usize, &mut [f32])| {
+            let first = index * width;
+            for column in first..(first + width).min(columns) {
+                let row = &rows[column * depth..(column + 1) * depth];
+                for (panel, &value) in panel.chunks_exact_mut(width).zip(row) {
+                    panel[column - first] = value;
+                }
+            }
+        };
+        let block = (depth * width).max(1);
+        let blocks = panels.values.par_chunks_mut(block).enumerate();
+        blocks.for_each(each);
+        panels
+    }
+
+    /// The panels of this one's transpose, `[columns, depth]`: what the gradient
+    /// of the layer's input is multiplied by.
+    pub(crate) fn transpose(&self, kernel: &Kernel, pool: &Pool) -> Panels {
+        let width = self.width();
+        assert_eq!(width, kernel.width(), "panels of another kernel");
+        let (depth, columns) = (self.columns, self.depth);
+        let values = pool.take(columns.div_ceil(width) * depth * width);
+        let mut panels = Self::new(kernel, values, depth, columns);
+        let block = (depth * width).max(1);
+        let blocks = panels.values.par_chunks_mut(block).enumerate();
+        blocks.for_each(|(index, panel)| {
+            let first = index * width;
+            let rows = width.min(columns - first);
+            for (p, panel) in panel.chunks_mut(width * width).enumerate() {
+                let from = &self.values[(p * columns + first) * width..][..rows * width];
+                transpose(panel, from, width);
+            }
+        });
+        panels
+    }
+
+    /// `out (+)= left · transpose`, where the transpose exists only in pieces:
+    /// for few rows, where writing it down would take longer than the product.
+    pub(crate) fn multiply_transposed(
+        &self,
+        kernel: &Kernel,
+        pool: &Pool,
+        out: &mut Out<'_>,
+        write: Write,
+        left: Left<'_>,
+    ) {
+        let width = self.width();
+        assert_eq!(left.depth, self.columns, "inner sizes of a product differ");
+        assert_eq!(out.columns, self.depth, "columns of a product differ");
+        let parts = self.depth.div_ceil(width);
+        (0..parts).into_par_iter().with_max_len(1).for_each(|part| {
+            let first = part * width;
+            let columns = width.min(self.depth - first);
+            // SAFETY: the parts are disjoint columns.
+            let mut out = unsafe { out.part(0..out.rows, first..first + columns) };
+            let mut piece = pool.take(PIECE_PANELS * width * width);
+            for start in (0..self.columns).step_by(PIECE_PANELS * width) {
+                let depth = (PIECE_PANELS * width).min(self.columns - start);
+                for (p, to) in piece.chunks_mut(width * width).enumerate() {
+                    let panel = start / width + p;
+                    if panel * width < self.columns {
+                        let from = (panel * self.depth + first) * width;
+                        transpose(to, &self.values[from..from + columns * width], width);
+                    }
+                }
+                let right = Right::panels(&piece, depth, columns, self.units);
+                let write = if start == 0 { write } else { Write::Accumulate };
+                let left = left.depths(start..start + depth);
+                multiply(kernel, &mut out, write, left, right, Threads::One);
+            }
+        });
+    }
+
+    fn new(kernel: &Kernel, values: Buffer, depth: usize, columns: usize) -> Self {
+        Panels {
+            values,
+            depth,
+            columns,
+            units: kernel.units,
+        }
+    }
+
+    /// The right operand.
+    pub(crate) fn right(&self) -> Right<'_> {
+        Right::panels(&self.values, self.depth, self.columns, self.units)
+    }
+
+    /// Values of one column: a row of the layer's weight.
+    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = f32> + '_ {
+        let width = self.width();
+        let panel = &self.values[column / width * width * self.depth..][..width * self.depth];
+        panel.iter().skip(column % width).step_by(width).copied()
+    }
+
+    /// Columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn width(&self) -> usize {
+        self.units * UNIT
+    }
+}
+
+/// `to[c][r] = from[r][c]` for the rows of `from` and as many columns as `to` has
+/// rows, both in rows of `width` values; zero for rows that `from` lacks.
+fn transpose(to: &mut [f32], from: &[f32], width: usize) {
+    let rows = from.len() / width;
+    for first in (0..rows).step_by(UNIT) {
+        let last = (first + UNIT).min(rows);
+        let from = &from[first * width..last * width];
+        for (column, to) in to.chunks_exact_mut(width).enumerate() {
+            let values = from.iter().skip(column).step_by(width);
+            for (to, &value) in to[first..last].iter_mut().zip(values) {
+                *to = value;
+            }
+        }
+    }
+    if rows < width {
+        to.chunks_exact_mut(width)
+            .for_each(|to| to[rows..].fill(0.0));
+    }
+}

@@ -1,0 +1,188 @@
+use super::kernel::MAX_ROWS;
+use super::*;
+use crate::buffer::Pool;
+use crate::finite_difference::numbers;
+
+const CANARY: f32 = 1234.5;
+
+/// Sizes on both sides of each tile's and each block's limits.
+const SIZES: [usize; 12] = [1, 2, 3, 7, 15, 16, 17, 33, 48, 64, 65, 130];
+
+/// What a product is made of.
+struct Case {
+    rows: usize,
+    columns: usize,
+    depth: usize,
+    transposed: bool,
+    padding: usize,
+    write: Write,
+    threads: Threads,
+}
+
+impl Case {
+    fn new(index: usize) -> Case {
+        let size = |i: u32| SIZES[index / SIZES.len().pow(i) % SIZES.len()];
+        let choose = |yes: bool, a, b| if yes { a } else { b };
+        Case {
+            rows: size(0),
+            columns: size(1),
+            depth: size(2),
+            transposed: index.is_multiple_of(2),
+            padding: index % 5,
+            write: choose(index % 7 < 3, Write::Replace, Write::Accumulate),
+            threads: if index % 11 < 5 {
+                Threads::Pool
+            } else {
+                Threads::One
+            },
+        }
+    }
+
+    fn check(
+        &self,
+        kernel: &Kernel,
+        right: Right<'_>,
+        b: impl Fn(usize, usize) -> f32,
+    ) -> Vec<f32> {
+        self.check_with(kernel, b, |out, left| {
+            multiply(kernel, out, self.write, left, right, self.threads);
+        })
+    }
+
+    /// Against the definition in f64; what lies between and after the rows must
+    /// survive. The values, to compare kernels.
+    fn check_with(
+        &self,
+        kernel: &Kernel,
+        b: impl Fn(usize, usize) -> f32,
+        product: impl Fn(&mut Out<'_>, Left<'_>),
+    ) -> Vec<f32> {
+        let (m, n, k) = (self.rows, self.columns, self.depth);
+        let (lines, line) = if self.transposed { (k, m) } else { (m, k) };
+        let stride = line + self.padding;
+        let a = numbers(lines * stride, 1);
+        let left = if self.transposed {
+            Left::transposed(&a, m, k, stride)
+        } else {
+            Left::rows(&a, m, k, stride)
+        };
+        let at = |i: usize, l: usize| {
+            if self.transposed {
+                a[l * stride + i]
+            } else {
+                a[i * stride + l]
+            }
+        };
+        let out_stride = n + self.padding;
+        let mut values = vec![CANARY; m * out_stride + 64];
+        (0..m).for_each(|i| values[i * out_stride..i * out_stride + n].fill(0.5));
+        let mut out = Out::new(&mut values, m, n, out_stride);
+        product(&mut out, left);
+        for (index, &got) in values.iter().enumerate() {
+            let (i, j) = (index / out_stride, index % out_stride);
+            if i >= m || j >= n {
+                assert_eq!(got, CANARY, "{}: wrote outside at {i}, {j}", kernel.name);
+                continue;
+            }
+            let term = |l| f64::from(at(i, l)) * f64::from(b(l, j));
+            let old = if self.write == Write::Accumulate {
+                0.5
+            } else {
+                0.0
+            };
+            let want = (0..k).map(term).sum::<f64>() + old;
+            assert!(
+                (f64::from(got) - want).abs() < 1e-4,
+                "{}: {m}×{n}×{k} at {i}, {j}: {got}, not {want}",
+                kernel.name
+            );
+        }
+        values
+    }
+}
+
+#[test]
+fn products_with_packed_weights_agree_with_the_definition_and_write_nothing_else() {
+    for index in 0..SIZES.len().pow(3) {
+        let case = Case::new(index);
+        let (n, k) = (case.columns, case.depth);
+        let weight = numbers(n * k, 2);
+        let mut results = Vec::new();
+        for kernel in Kernel::supported() {
+            let panels = Panels::transposed(kernel, &weight, n, k);
+            results.push(case.check(kernel, panels.right(), |l, j| weight[j * k + l]));
+            // The other direction is the transpose of the transpose.
+            let pool = Pool::default();
+            // Memory that was used before: padding must be cleared.
+            pool.take(40_000).fill(CANARY);
+            let back = panels.transpose(kernel, &pool);
+            let again = back.transpose(kernel, &pool);
+            case.check_with(
+                kernel,
+                |l, j| weight[j * k + l],
+                |out, left| {
+                    back.multiply_transposed(kernel, &pool, out, case.write, left);
+                },
+            );
+            assert_eq!((back.depth(), back.columns()), (n, k));
+            for column in 0..n {
+                let of_weight = &weight[column * k..(column + 1) * k];
+                assert!(panels.column(column).eq(of_weight.iter().copied()));
+                assert!(again.column(column).eq(of_weight.iter().copied()));
+            }
+        }
+        // Those with fused multiply-adds agree to the last bit.
+        if cfg!(target_arch = "x86_64") {
+            for result in &results[1..results.len() - 1] {
+                assert_eq!(result, &results[0], "kernels differ in case {index}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_with_row_major_right_operands_agree_with_the_definition() {
+    for index in 0..SIZES.len().pow(3) {
+        let mut case = Case::new(index);
+        case.columns = case.columns.next_multiple_of(UNIT);
+        let stride = case.columns + case.padding;
+        let values = numbers(case.depth * stride, 2);
+        for kernel in Kernel::supported() {
+            let right = Right::rows(&values, case.depth, case.columns, stride);
+            case.check(kernel, right, |l, j| values[l * stride + j]);
+        }
+    }
+}
+
+#[test]
+fn a_deep_product_is_the_same_in_any_rows_and_threads() {
+    let (m, n, k) = (MAX_ROWS * 11 + 5, 200, 2_000);
+    let (a, weight) = (numbers(m * k, 3), numbers(n * k, 4));
+    for kernel in Kernel::supported() {
+        let panels = Panels::transposed(kernel, &weight, n, k);
+        let run = |rows: std::ops::Range<usize>, threads: usize| {
+            let mut out = vec![0.0; rows.len() * n];
+            let left = Left::rows(&a[rows.start * k..], rows.len(), k, k);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().expect("threads start").install(|| {
+                let mut out = Out::new(&mut out, rows.len(), n, n);
+                multiply(
+                    kernel,
+                    &mut out,
+                    Write::Replace,
+                    left,
+                    panels.right(),
+                    Threads::Pool,
+                );
+            });
+            out
+        };
+        let whole = run(0..m, 1);
+        for threads in [2, 4] {
+            assert_eq!(run(0..m, threads), whole, "{threads} threads");
+        }
+        let (first, rest) = whole.split_at(37 * n);
+        assert_eq!(run(0..37, 2), first);
+        assert_eq!(run(37..m, 1), rest);
+    }
+}
