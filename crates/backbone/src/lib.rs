@@ -25,4 +25,4 @@ pub mod probe;
 pub mod tokenizer;
 
 pub use backbone::{Backbone, BackboneError};
-pub use compute::{Ceilings, ComputeError, Device, KernelTime, Memory, Profile};
+pub use compute::{Ceilings, ComputeError, Device, KernelTime, Memory, Products, Profile};

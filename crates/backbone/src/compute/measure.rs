@@ -42,10 +42,29 @@ pub struct Profile {
     pub kernels: Vec<KernelTime>,
     /// From the start of the first kernel to the end of the last, in seconds.
     pub span: f64,
-    /// The matrix products alone, back to back, in seconds.
-    pub products_alone: f64,
-    /// The same, each with the fastest of the library's algorithms.
-    pub products_best: f64,
+    /// The matrix products by themselves.
+    pub products: Products,
     /// The device's own limits.
     pub ceilings: Ceilings,
+}
+
+/// The matrix products of a recording by themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Products {
+    /// The same list run again with nothing in between, on a device.
+    Replayed {
+        /// Seconds.
+        alone: f64,
+        /// Seconds, each with the fastest of the library's algorithms.
+        best: f64,
+    },
+    /// Timed where they ran, on a processor's threads.
+    Metered {
+        /// Share of all threads' time between first and last operation.
+        share: f64,
+        /// Floating-point operations.
+        flops: f64,
+        /// Operations per second while all threads are in products.
+        flops_per_second: f64,
+    },
 }

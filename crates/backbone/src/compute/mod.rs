@@ -15,7 +15,7 @@ pub use choice::Device;
 pub(crate) use cpu::Cpu;
 pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
-pub use measure::{Ceilings, KernelTime, Memory, Profile};
+pub use measure::{Ceilings, KernelTime, Memory, Products, Profile};
 
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;

@@ -6,7 +6,7 @@
 //! never exists for a whole batch.
 
 use super::linear::Linear;
-use super::vector::{dispatch, exp, max, sum_map};
+use super::vector::{exp, max, sum_map, vectorized};
 use crate::buffer::{Buffer, Pool};
 use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
@@ -88,7 +88,7 @@ pub(crate) fn loss(
                     temperature: t.temperature,
                     weight: t.weight,
                 });
-                dispatch(|| row_loss(logits, label, teacher.as_ref()))
+                row_loss(logits, label, teacher.as_ref())
             })
             .collect();
         for (nll, divergence) in losses {
@@ -154,16 +154,21 @@ pub(crate) fn log_likelihood(
         rows.sort_unstable();
         rows.dedup();
         let logits = forward(pool, output, &gather(pool, hidden, rows.iter().copied(), d));
-        let log_sums: Vec<f32> = logits
-            .par_chunks_exact(vocabulary)
-            .map(|row| dispatch(|| log_sum_exp(row, 1.0)))
-            .collect();
+        let log_sums: Vec<f32> = logits.par_chunks_exact(vocabulary).map(log_sum).collect();
         result.extend(labels.iter().map(|label| {
             let at = rows.partition_point(|&r| r < label.row);
             logits[at * vocabulary + label.token as usize] - log_sums[at]
         }));
     }
     result
+}
+
+vectorized! {
+    /// The index of the largest logit, the first of equals.
+    pub(crate) fn most_likely(logits: &[f32]) -> u32 {
+        let top = max(logits);
+        logits.iter().position(|&x| x >= top).unwrap_or(0) as u32
+    }
 }
 
 /// Logits of hidden states, `[rows, vocabulary]`.
@@ -198,39 +203,47 @@ struct Soft<'a> {
     weight: f32,
 }
 
-/// Loss of one row; `logits` become their weighted gradient.
-#[inline(always)]
-fn row_loss(logits: &mut [f32], label: &Label, teacher: Option<&Soft<'_>>) -> (f32, f32) {
-    let target = label.token as usize;
-    let log_sum = log_sum_exp(logits, 1.0);
-    let nll = log_sum - logits[target];
-    let mut divergence = 0.0;
-    if let Some(teacher) = teacher {
-        let inverse = 1.0 / teacher.temperature;
-        let student_sum = log_sum_exp(logits, inverse);
-        let teacher_sum = log_sum_exp(teacher.logits, inverse);
-        // d/ds of τ² KL(t ‖ s) is τ (softmax(s/τ) - softmax(t/τ)).
-        let factor = label.weight * teacher.weight * teacher.temperature;
-        let mut sum = 0.0f64;
-        // Blocks keep the f64 sum out of the vectorized loop.
-        for (logits, teacher) in logits.chunks_mut(256).zip(teacher.logits.chunks(256)) {
-            let mut terms = [0.0f32; 256];
-            for ((s, &t), term) in logits.iter_mut().zip(teacher).zip(&mut terms) {
-                let (log_s, log_t) = (*s * inverse - student_sum, t * inverse - teacher_sum);
-                let p_t = exp(log_t);
-                *term = p_t * (log_t - log_s);
-                *s = label.weight * exp(*s - log_sum) + factor * (exp(log_s) - p_t);
+vectorized! {
+    /// Loss of one row; `logits` become their weighted gradient.
+    fn row_loss(logits: &mut [f32], label: &Label, teacher: Option<&Soft<'_>>) -> (f32, f32) {
+        let target = label.token as usize;
+        let log_sum = log_sum_exp(logits, 1.0);
+        let nll = log_sum - logits[target];
+        let mut divergence = 0.0;
+        if let Some(teacher) = teacher {
+            let inverse = 1.0 / teacher.temperature;
+            let student_sum = log_sum_exp(logits, inverse);
+            let teacher_sum = log_sum_exp(teacher.logits, inverse);
+            // d/ds of τ² KL(t ‖ s) is τ (softmax(s/τ) - softmax(t/τ)).
+            let factor = label.weight * teacher.weight * teacher.temperature;
+            let mut sum = 0.0f64;
+            // Blocks keep the f64 sum out of the vectorized loop.
+            for (logits, teacher) in logits.chunks_mut(256).zip(teacher.logits.chunks(256)) {
+                let mut terms = [0.0f32; 256];
+                for ((s, &t), term) in logits.iter_mut().zip(teacher).zip(&mut terms) {
+                    let (log_s, log_t) = (*s * inverse - student_sum, t * inverse - teacher_sum);
+                    let p_t = exp(log_t);
+                    *term = p_t * (log_t - log_s);
+                    *s = label.weight * exp(*s - log_sum) + factor * (exp(log_s) - p_t);
+                }
+                sum += f64::from(sum_map(&terms, |v| v));
             }
-            sum += f64::from(sum_map(&terms, |v| v));
+            divergence = sum as f32 * teacher.temperature * teacher.temperature;
+        } else {
+            for s in logits.iter_mut() {
+                *s = label.weight * exp(*s - log_sum);
+            }
         }
-        divergence = sum as f32 * teacher.temperature * teacher.temperature;
-    } else {
-        for s in logits.iter_mut() {
-            *s = label.weight * exp(*s - log_sum);
-        }
+        logits[target] -= label.weight;
+        (nll, divergence)
     }
-    logits[target] -= label.weight;
-    (nll, divergence)
+}
+
+vectorized! {
+    /// `ln Σ exp(x_i)`.
+    fn log_sum(x: &[f32]) -> f32 {
+        log_sum_exp(x, 1.0)
+    }
 }
 
 /// `ln Σ exp(scale · x_i)`.

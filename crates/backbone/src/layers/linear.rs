@@ -1,6 +1,6 @@
 //! Linear map with an optional bias: `y = x Wᵀ + b`.
 
-use super::vector::{add, dispatch, rows_per_task};
+use super::vector::{add, rows_per_task};
 use crate::buffer::Pool;
 use crate::matmul::{Kernel, Left, Out, Panels, Threads, Write, multiply};
 use rayon::prelude::*;
@@ -94,8 +94,7 @@ impl Linear {
 
     fn add_bias(&self, y: &mut [f32], threads: Threads) {
         let Some(bias) = &self.bias else { return };
-        let each =
-            |y: &mut [f32]| dispatch(|| y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias)));
+        let each = |y: &mut [f32]| y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias));
         match threads {
             Threads::One => each(y),
             Threads::Pool => {

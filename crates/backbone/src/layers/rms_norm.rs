@@ -1,27 +1,27 @@
 //! Root-mean-square normalisation: `y = w ∘ x / rms(x)`,
 //! `rms(x) = sqrt(mean(x²) + ε)` (Zhang & Sennrich 2019, arXiv 1910.07467).
 
-use super::vector::{dispatch, dot3, sum_map};
+use super::vector::{dot3, sum_map, vectorized};
 
-/// Forward over rows: `x` and `y` are `[T, d]`, `weight` is `[d]`.
-pub(crate) fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
-    let d = weight.len();
-    dispatch(|| {
+vectorized! {
+    /// Forward over rows: `x` and `y` are `[T, d]`, `weight` is `[d]`.
+    pub(crate) fn forward(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+        let d = weight.len();
         for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
             let scale = inverse_rms(x, eps);
             for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
                 *y = x * scale * w;
             }
         }
-    });
+    }
 }
 
-/// Adds the gradient of the input to `dx`, which usually holds the gradient
-/// of the residual branch: with `s = 1 / rms(x)` and `g = w ∘ dy`,
-/// `dx += s g - x s³ (g · x) / d`.
-pub(crate) fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: f32) {
-    let d = weight.len();
-    dispatch(|| {
+vectorized! {
+    /// Adds the gradient of the input to `dx`, which usually holds the gradient
+    /// of the residual branch: with `s = 1 / rms(x)` and `g = w ∘ dy`,
+    /// `dx += s g - x s³ (g · x) / d`.
+    pub(crate) fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], eps: f32) {
+        let d = weight.len();
         let rows = dx
             .chunks_exact_mut(d)
             .zip(dy.chunks_exact(d))
@@ -29,11 +29,11 @@ pub(crate) fn backward_add(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32]
         for ((dx, dy), x) in rows {
             let s = inverse_rms(x, eps);
             let c = dot3(dy, weight, x) * s * s * s / d as f32;
-            for (((dx, &dy), &w), &x) in dx.iter_mut().zip(dy).zip(weight).zip(x) {
-                *dx += s * (dy * w) - c * x;
+            for i in 0..d {
+                dx[i] += s * (dy[i] * weight[i]) - c * x[i];
             }
         }
-    });
+    }
 }
 
 #[inline(always)]

@@ -4,26 +4,27 @@
 //! Gate and up come from one product as `[T, 2f]`: a row is the `f` gate
 //! values, then the `f` up values.
 
-use super::vector::{dispatch, exp};
+use super::vector::{exp, vectorized};
 
-/// Forward: `gate_up` is `[T, 2f]`; writes `[T, f]` in rows `stride` values
-/// apart to `a`.
-pub(crate) fn forward(a: &mut [f32], stride: usize, gate_up: &[f32], f: usize) {
-    dispatch(|| {
+vectorized! {
+    /// Forward: `gate_up` is `[T, 2f]`; writes `[T, f]` in rows `stride` values
+    /// apart to `a`.
+    pub(crate) fn forward(a: &mut [f32], stride: usize, gate_up: &[f32], f: usize) {
         for (a, row) in a.chunks_mut(stride).zip(gate_up.chunks_exact(2 * f)) {
             let (gate, up) = row.split_at(f);
-            for ((a, &g), &u) in a.iter_mut().zip(gate).zip(up) {
-                *a = g * sigmoid(g) * u;
+            let a = &mut a[..f];
+            for i in 0..f {
+                a[i] = gate[i] * sigmoid(gate[i]) * up[i];
             }
         }
-    });
+    }
 }
 
-/// Backward: writes the gradient of the forward's input `gate_up` to `d`, in
-/// rows `stride` values apart. `da` is `[T, f]`. With `s = σ(g)`:
-/// `dg = da u s (1 + g (1 - s))`, `du = da g s`.
-pub(crate) fn backward(d: &mut [f32], stride: usize, gate_up: &[f32], da: &[f32], f: usize) {
-    dispatch(|| {
+vectorized! {
+    /// Backward: writes the gradient of the forward's input `gate_up` to `d`, in
+    /// rows `stride` values apart. `da` is `[T, f]`. With `s = σ(g)`:
+    /// `dg = da u s (1 + g (1 - s))`, `du = da g s`.
+    pub(crate) fn backward(d: &mut [f32], stride: usize, gate_up: &[f32], da: &[f32], f: usize) {
         let rows = d
             .chunks_mut(stride)
             .zip(gate_up.chunks_exact(2 * f))
@@ -31,13 +32,15 @@ pub(crate) fn backward(d: &mut [f32], stride: usize, gate_up: &[f32], da: &[f32]
         for ((d, row), da) in rows {
             let (gate, up) = row.split_at(f);
             let (dg, du) = d[..2 * f].split_at_mut(f);
-            for ((((dg, du), &g), &u), &da) in dg.iter_mut().zip(du).zip(gate).zip(up).zip(da) {
+            let (gate, up) = (&gate[..f], &up[..f]);
+            for i in 0..f {
+                let (g, a) = (gate[i], da[i]);
                 let s = sigmoid(g);
-                *dg = da * u * s * (1.0 + g * (1.0 - s));
-                *du = da * g * s;
+                dg[i] = a * up[i] * s * (1.0 + g * (1.0 - s));
+                du[i] = a * g * s;
             }
         }
-    });
+    }
 }
 
 #[inline(always)]

@@ -1,9 +1,11 @@
 //! Loops over `f32` slices, written so that the compiler vectorizes them.
 //!
-//! [`dispatch`] compiles its closure once per instruction set and picks one
+//! [`vectorized`] compiles a function once per instruction set and picks one
 //! when it runs, so a portable build uses AVX2 or AVX-512 where it finds them.
 //! Sums run in [`LANES`] independent partial sums: the order of additions is
 //! the same on every machine.
+
+use std::sync::OnceLock;
 
 /// Partial sums kept by a reduction.
 const LANES: usize = 16;
@@ -16,19 +18,63 @@ pub(crate) fn rows_per_task(width: usize) -> usize {
     (PARALLEL_ELEMENTS / width.max(1)).max(1)
 }
 
-/// Runs `f` compiled for the best instruction set of this machine.
-#[inline]
-pub(crate) fn dispatch<R>(f: impl FnOnce() -> R) -> R {
-    struct Task<F>(F);
-    impl<R, F: FnOnce() -> R> pulp::WithSimd for Task<F> {
-        type Output = R;
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) -> R {
-            (self.0)()
-        }
-    }
-    pulp::Arch::new().dispatch(Task(f))
+/// Instruction sets that [`vectorized`] functions are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vectors {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
 }
+
+/// The best one of this processor.
+#[inline]
+pub(crate) fn vectors() -> Vectors {
+    static BEST: OnceLock<Vectors> = OnceLock::new();
+    *BEST.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                return Vectors::Avx512;
+            }
+            if avx2 {
+                return Vectors::Avx2;
+            }
+        }
+        Vectors::Portable
+    })
+}
+
+/// Compiles a function for every instruction set of [`Vectors`]. What it calls
+/// in its loops must be `#[inline(always)]`.
+macro_rules! vectorized {
+    ($(#[$meta:meta])* $visible:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(unsafe_code, clippy::too_many_arguments, reason = "see the calls")]
+        $visible fn $name($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn portable($($argument: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+                fn avx512($($argument: $type),*) $(-> $result)? { portable($($argument),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $type),*) $(-> $result)? { portable($($argument),*) }
+                match crate::layers::vector::vectors() {
+                    // SAFETY: the processor was asked.
+                    crate::layers::vector::Vectors::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    crate::layers::vector::Vectors::Avx2 => return unsafe { avx2($($argument),*) },
+                    crate::layers::vector::Vectors::Portable => {}
+                }
+            }
+            portable($($argument),*)
+        }
+    };
+}
+pub(crate) use vectorized;
 
 /// `e^x` to about 2e-7 relative error; inputs are clamped to the range whose
 /// result is a normal number (Cody–Waite reduction and a degree-6 polynomial
@@ -127,17 +173,19 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     lanes.iter().copied().fold(tail, f32::max)
 }
 
-/// `x *= factor`.
-#[inline(always)]
-pub(crate) fn scale_by(x: &mut [f32], factor: f32) {
-    x.iter_mut().for_each(|x| *x *= factor);
+vectorized! {
+    /// `x *= factor`.
+    pub(crate) fn scale_by(x: &mut [f32], factor: f32) {
+        x.iter_mut().for_each(|x| *x *= factor);
+    }
 }
 
-/// `y += x`.
-#[inline(always)]
-pub(crate) fn add(y: &mut [f32], x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += x;
+vectorized! {
+    /// `y += x`.
+    pub(crate) fn add(y: &mut [f32], x: &[f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += x;
+        }
     }
 }
 
@@ -159,10 +207,8 @@ mod tests {
     #[test]
     fn reductions_cover_the_remainder() {
         let x: Vec<f32> = (0..37).map(|i| i as f32 - 40.0).collect();
-        dispatch(|| {
-            assert_eq!(sum_map(&x, |v| v), x.iter().sum::<f32>());
-            assert_eq!(max(&x), -4.0);
-            assert_eq!(dot(&x, &x), x.iter().map(|v| v * v).sum::<f32>());
-        });
+        assert_eq!(sum_map(&x, |v| v), x.iter().sum::<f32>());
+        assert_eq!(max(&x), -4.0);
+        assert_eq!(dot(&x, &x), x.iter().map(|v| v * v).sum::<f32>());
     }
 }

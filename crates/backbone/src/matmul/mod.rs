@@ -12,6 +12,7 @@
 #![allow(unsafe_code)]
 
 mod kernel;
+pub(crate) mod meter;
 mod operand;
 mod panels;
 mod portable;

@@ -3,7 +3,7 @@
 use super::kernel::{Kernel, UNIT};
 use super::operand::{Left, Out, Right};
 use super::{Threads, Write, multiply};
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, Pool, zeroed};
 use rayon::prelude::*;
 
 /// Panels that [`Panels::multiply_transposed`] transposes at a time.
@@ -25,7 +25,7 @@ impl Panels {
     pub(crate) fn transposed(kernel: &Kernel, rows: &[f32], columns: usize, depth: usize) -> Self {
         assert_eq!(rows.len(), columns * depth);
         let width = kernel.width();
-        let values = vec![0.0; columns.div_ceil(width) * depth * width];
+        let values = zeroed(columns.div_ceil(width) * depth * width);
         let mut panels = Self::new(kernel, Buffer::alone(values), depth, columns);
         let each = |(index, panel): (usize, &mut [f32])| {
             let first = index * width;

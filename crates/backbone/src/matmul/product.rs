@@ -1,6 +1,7 @@
 //! Products, cut into tiles and blocks that fit the caches.
 
 use super::kernel::{Kernel, MAX_ROWS, MAX_UNITS, Operands, UNIT};
+use super::meter::metered;
 use super::operand::{Left, Out, Right};
 use super::{Threads, Write};
 use rayon::prelude::*;
@@ -44,7 +45,10 @@ pub(crate) fn multiply(
         // SAFETY: the parts of a grid are disjoint, and `out` is borrowed
         // mutably until all are done.
         let mut part = unsafe { out.part(rows.clone(), columns.clone()) };
-        block(kernel, &mut part, write, left, right, rows.start, columns);
+        let operations = 2 * rows.len() * columns.len() * left.depth;
+        metered(operations, || {
+            block(kernel, &mut part, write, left, right, rows.start, columns)
+        });
     };
     if grid.tasks() == 1 {
         task(0);

@@ -20,7 +20,7 @@ const FEWEST: usize = 24;
 /// Rows of a task, where `rows` are enough to divide them among the threads.
 pub(super) fn rows_per_task(rows: usize) -> Option<usize> {
     let threads = rayon::current_num_threads();
-    let tasks = threads * rows.div_ceil(threads * MOST).max(1);
+    let tasks = threads * rows.div_ceil(threads * most()).max(1);
     let each = rows.div_ceil(tasks);
     (each >= FEWEST).then_some(each)
 }
@@ -178,4 +178,9 @@ fn gate_and_up(pool: &Pool, weights: &Mlp<'_, Cpu>, x: &[f32], gate_up: &mut [f3
     weights
         .gate_up
         .forward_into(gate_up, &normed, d, to.0, to.1);
+}
+
+fn most() -> usize {
+    static M: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *M.get_or_init(|| std::env::var("MP_MOST").map_or(MOST, |v| v.parse().unwrap()))
 }

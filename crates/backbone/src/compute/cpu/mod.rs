@@ -2,6 +2,7 @@
 
 mod blocks;
 mod matrix;
+mod profile;
 
 use super::{Backend, Computed, Keep, Memory, Mlp, Profile, Projections, Wanted, composed};
 use crate::buffer::{Buffer, Pool};
@@ -10,11 +11,12 @@ use crate::layers::attention::{self, Backward, KeysValues, Shape};
 use crate::layers::head::{self, Distillation, Label, LabelLosses};
 use crate::layers::linear::Linear;
 use crate::layers::rotary::Rotation;
-use crate::layers::vector::{PARALLEL_ELEMENTS, add, dispatch, max};
+use crate::layers::vector::{PARALLEL_ELEMENTS, add};
 use crate::layers::{rms_norm, swiglu};
 use crate::matmul::{Kernel, Threads, Write};
 use blocks::rows_per_task;
 use matrix::Matrix;
+use profile::Recorder;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cpu {
     pool: Pool,
+    recorder: Arc<Recorder>,
 }
 
 /// See [`Backend::Layout`].
@@ -124,7 +127,7 @@ impl Backend for Cpu {
         self.pool.next_pass();
         let rotation = Arc::new(Rotation::new(&call.positions(forest), frequencies));
         Ok(Layout {
-            plan: Plan::new(forest, call, None, TILE_ROWS),
+            plan: Plan::new(forest, call, None, tile_rows()),
             query_rotation: rotation.clone(),
             rotation,
             store_rows: call.store_rows(forest).into(),
@@ -141,7 +144,7 @@ impl Backend for Cpu {
         _frequencies: &[f32],
     ) -> Computed<Layout> {
         Ok(Layout {
-            plan: Plan::new(forest, call, Some(rows), TILE_ROWS),
+            plan: Plan::new(forest, call, Some(rows), tile_rows()),
             query_rotation: Arc::new(whole.rotation.select(rows)),
             rotation: whole.rotation.clone(),
             store_rows: whole.store_rows.clone(),
@@ -192,31 +195,27 @@ impl Backend for Cpu {
 
     fn forward(&self, layer: &Linear, x: &Matrix) -> Computed<Matrix> {
         let mut y = Matrix::new(&self.pool, x.rows(), layer.outputs());
-        layer.forward_into(
-            &mut y.values,
-            &x.values,
-            x.columns,
-            Write::Replace,
-            Threads::Pool,
-        );
+        let (write, threads) = (Write::Replace, Threads::Pool);
+        let work = || layer.forward_into(&mut y.values, &x.values, x.columns, write, threads);
+        let cost = || linear_cost(x.rows(), &[layer]);
+        self.recorder.run("linear", cost, work);
         Ok(y)
     }
 
     fn forward_add(&self, layer: &Linear, x: &Matrix, residual: &Matrix) -> Computed<Matrix> {
         let mut y = Matrix::copy(&self.pool, residual);
-        layer.forward_into(
-            &mut y.values,
-            &x.values,
-            x.columns,
-            Write::Accumulate,
-            Threads::Pool,
-        );
+        let (write, threads) = (Write::Accumulate, Threads::Pool);
+        let work = || layer.forward_into(&mut y.values, &x.values, x.columns, write, threads);
+        let cost = || linear_cost(x.rows(), &[layer]);
+        self.recorder.run("linear, residual sum", cost, work);
         Ok(y)
     }
 
     fn backward(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
         let mut dx = Matrix::new(&self.pool, dy.rows(), layer.inputs());
-        layer.backward_into(&self.pool, &mut dx.values, &dy.values, Write::Replace);
+        let work = || layer.backward_into(&self.pool, &mut dx.values, &dy.values, Write::Replace);
+        let cost = || linear_cost(dy.rows(), &[layer]);
+        self.recorder.run("linear: backward", cost, work);
         Ok(dx)
     }
 
@@ -258,10 +257,12 @@ impl Backend for Cpu {
         x: &mut Matrix,
         kept: bool,
     ) -> Computed<(Matrix, Matrix)> {
-        match rows_per_task(x.rows()) {
-            Some(each) => Ok(blocks::project(&self.pool, weights, x, each)),
-            None => composed::project(self, weights, x, kept),
-        }
+        let Some(each) = rows_per_task(x.rows()) else {
+            return composed::project(self, weights, x, kept);
+        };
+        let cost = || linear_cost(x.rows(), &[weights.query, weights.key_value]);
+        let work = || blocks::project(&self.pool, weights, x, each);
+        Ok(self.recorder.run("norm, queries, keys, values", cost, work))
     }
 
     fn project_backward(
@@ -275,8 +276,13 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(residual.rows()) else {
             return composed::project_backward(self, weights, residual, d_query, d_key_value, x);
         };
-        let pool = &self.pool;
-        blocks::project_backward(pool, weights, &mut residual, d_query, d_key_value, x, each);
+        let (pool, rows) = (&self.pool, residual.rows());
+        let cost = || linear_cost(rows, &[weights.query, weights.key_value]);
+        let work = || {
+            blocks::project_backward(pool, weights, &mut residual, d_query, d_key_value, x, each);
+        };
+        self.recorder
+            .run("norm, queries, keys, values: backward", cost, work);
         Ok(residual)
     }
 
@@ -286,10 +292,12 @@ impl Backend for Cpu {
         x: &mut Matrix,
         kept: Keep,
     ) -> Computed<(Option<Matrix>, Matrix)> {
-        match rows_per_task(x.rows()) {
-            Some(each) => Ok(blocks::mlp(&self.pool, weights, x, kept, each)),
-            None => composed::mlp(self, weights, x, kept),
-        }
+        let Some(each) = rows_per_task(x.rows()) else {
+            return composed::mlp(self, weights, x, kept);
+        };
+        let cost = || linear_cost(x.rows(), &[weights.gate_up, weights.down]);
+        let work = || blocks::mlp(&self.pool, weights, x, kept, each);
+        Ok(self.recorder.run("norm, MLP", cost, work))
     }
 
     fn mlp_backward(
@@ -302,7 +310,14 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(dx.rows()) else {
             return composed::mlp_backward(self, weights, dx, x, gate_up);
         };
-        blocks::mlp_backward(&self.pool, weights, &mut dx, x, gate_up.as_ref(), each);
+        let rows = dx.rows();
+        let cost = || {
+            let again = gate_up.is_none().then_some(weights.gate_up);
+            let layers = [Some(weights.gate_up), Some(weights.down), again];
+            linear_cost(rows, &layers.into_iter().flatten().collect::<Vec<_>>())
+        };
+        let work = || blocks::mlp_backward(&self.pool, weights, &mut dx, x, gate_up.as_ref(), each);
+        self.recorder.run("norm, MLP: backward", cost, work);
         Ok(dx)
     }
 
@@ -321,13 +336,12 @@ impl Backend for Cpu {
         rows: &Matrix,
         store: &mut KeysValues,
     ) -> Computed<()> {
-        store.put(
-            &self.pool,
-            shape,
-            &layout.rotation,
-            &rows.values,
-            &layout.store_rows,
-        );
+        let cost = || (0.0, 2 * rows.values.len());
+        let work = || {
+            let (pool, rotation) = (&self.pool, &layout.rotation);
+            store.put(pool, shape, rotation, &rows.values, &layout.store_rows);
+        };
+        self.recorder.run("rotation, key/value store", cost, work);
         Ok(())
     }
 
@@ -348,15 +362,19 @@ impl Backend for Cpu {
             });
         let mut values = Matrix::new(&self.pool, layout.plan.queries, width);
         let mut log_sums = self.pool.take(shape.heads * layout.plan.queries);
-        attention::forward(
-            &self.pool,
-            shape,
-            &layout.plan,
-            &queries.values,
-            store,
-            &mut values.values,
-            &mut log_sums,
-        );
+        let cost = || attention_cost(shape, &layout.plan, 2.0);
+        let work = || {
+            attention::forward(
+                &self.pool,
+                shape,
+                &layout.plan,
+                &queries.values,
+                store,
+                &mut values.values,
+                &mut log_sums,
+            );
+        };
+        self.recorder.run("attention", cost, work);
         Ok((values, Attended { queries, log_sums }))
     }
 
@@ -382,7 +400,9 @@ impl Backend for Cpu {
             query_rotation: &layout.query_rotation,
             rotation: &layout.rotation,
         };
-        attention::backward(&of, &mut dq.values, &mut d_kv.values);
+        let cost = || attention_cost(shape, &layout.plan, 5.0);
+        let work = || attention::backward(&of, &mut dq.values, &mut d_kv.values);
+        self.recorder.run("attention: backward", cost, work);
         Ok((dq, d_kv))
     }
 
@@ -427,7 +447,13 @@ impl Backend for Cpu {
         gradient: bool,
     ) -> Computed<(LabelLosses, Option<Matrix>)> {
         let x = &hidden.values;
-        let (losses, values) = head::loss(&self.pool, output, x, labels, distillation, gradient);
+        let cost = || {
+            let rows =
+                labels.len() * (1 + usize::from(gradient) + usize::from(distillation.is_some()));
+            linear_cost(rows, &[output])
+        };
+        let work = || head::loss(&self.pool, output, x, labels, distillation, gradient);
+        let (losses, values) = self.recorder.run("output head, losses", cost, work);
         let columns = hidden.columns;
         Ok((losses, gradient.then_some(Matrix { values, columns })))
     }
@@ -456,13 +482,9 @@ impl Backend for Cpu {
 
     fn most_likely(&self, output: &Linear, hidden: &Matrix) -> Computed<Vec<u32>> {
         let logits = head::forward(&self.pool, output, &hidden.values);
-        let of_row = |row: &[f32]| {
-            let top = dispatch(|| max(row));
-            row.iter().position(|&x| x >= top).unwrap_or(0) as u32
-        };
         Ok(logits
             .par_chunks_exact(output.outputs())
-            .map(of_row)
+            .map(head::most_likely)
             .collect())
     }
 
@@ -479,15 +501,41 @@ impl Backend for Cpu {
     }
 
     fn start_profile(&self) -> Computed<()> {
+        self.recorder.start();
         Ok(())
     }
 
     fn finish_profile(&self) -> Computed<Option<Profile>> {
-        Ok(None)
+        Ok(self.recorder.finish())
     }
 }
 
 /// Values of a parallel task over rows of `width`.
 fn task_of(width: usize) -> usize {
     crate::layers::vector::rows_per_task(width) * width
+}
+
+fn tile_rows() -> usize {
+    static M: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *M.get_or_init(|| std::env::var("MP_TILE").map_or(TILE_ROWS, |v| v.parse().unwrap()))
+}
+
+/// Operations, and values read and written, of `rows` rows through linear layers.
+fn linear_cost(rows: usize, layers: &[&Linear]) -> (f64, usize) {
+    let weights: usize = layers.iter().map(|l| l.inputs() * l.outputs()).sum();
+    let ends: usize = layers.iter().map(|l| l.inputs() + l.outputs()).sum();
+    (2.0 * rows as f64 * weights as f64, weights + rows * ends)
+}
+
+/// The same of attention with so many products, each over the pairs that it
+/// needs.
+fn attention_cost(shape: Shape, plan: &Plan, products: f64) -> (f64, usize) {
+    let seen = plan.tiles.iter().map(|tile| {
+        let own: usize = tile.visible.iter().sum();
+        tile.queries.len() * tile.context_len() + own
+    });
+    let pairs: usize = seen.sum();
+    let width = shape.query_width();
+    let values = plan.queries * (2 * width + shape.key_value_width());
+    (2.0 * products * (pairs * width) as f64, values)
 }

@@ -8,7 +8,9 @@ use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
 use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
-use crate::compute::{Backend, Ceilings, ComputeError, Computed, Memory, Profile, Wanted};
+use crate::compute::{
+    Backend, Ceilings, ComputeError, Computed, Memory, Products as ProductTimes, Profile, Wanted,
+};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -478,8 +480,10 @@ impl Backend for Cuda {
         Ok(Some(Profile {
             kernels,
             span,
-            products_alone: alone.chosen,
-            products_best: alone.best,
+            products: ProductTimes::Replayed {
+                alone: alone.chosen,
+                best: alone.best,
+            },
             ceilings: Ceilings {
                 copy_bytes_per_second: roofline::copy_ceiling(&self.device)?,
                 product_flops_per_second: roofline::product_ceiling(&self.device, &self.products)?,

@@ -7,7 +7,7 @@ use super::{KeysValues, Shape};
 use crate::buffer::{Buffer, Pool};
 use crate::forest::{Plan, Tile};
 use crate::layers::rotary::Rotation;
-use crate::layers::vector::{add, dispatch, dot, exp};
+use crate::layers::vector::{add, dot, exp, vectorized};
 use crate::matmul::{Kernel, Left, Out, Right, Threads, UNIT, Write, multiply};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -139,7 +139,7 @@ impl Task<'_> {
         }
         let sums = &self.of.log_sums[head * plan.queries..][tile.queries.clone()];
         let scale = shape.scale();
-        dispatch(|| score_gradients(&mut p, &mut ds, columns, &block, tile, sums, scale));
+        score_gradients(&mut p, &mut ds, columns, &block, tile, sums, scale);
 
         for (index, segment) in block.iter().enumerate() {
             let column = segment.column + segment.skipped;
@@ -197,36 +197,38 @@ impl Task<'_> {
     }
 }
 
-/// Turns scores into probabilities and `dp` into `ds`, row by row; both are
-/// zero where a key isn't seen.
-#[inline(always)]
-fn score_gradients(
-    p: &mut [f32],
-    ds: &mut [f32],
-    columns: usize,
-    block: &[Segment],
-    tile: &Tile,
-    log_sums: &[f32],
-    scale: f32,
-) {
-    let rows = p
-        .chunks_exact_mut(columns)
-        .zip(ds.chunks_exact_mut(columns));
-    for (((p, ds), &log_sum), &visible) in rows.zip(log_sums).zip(&tile.visible) {
-        let mut delta = 0.0;
-        for segment in block {
-            let seen = segment.seen(tile.own, visible);
-            let end = segment.column + segment.skipped + segment.keys.len();
-            p[seen.end..end].fill(0.0);
-            ds[seen.end..end].fill(0.0);
-            let (p, ds) = (&mut p[seen.clone()], &ds[seen]);
-            p.iter_mut().for_each(|p| *p = exp(*p * scale - log_sum));
-            delta += dot(p, ds);
-        }
-        for segment in block {
-            let seen: Range<usize> = segment.seen(tile.own, visible);
-            for (ds, &p) in ds[seen.clone()].iter_mut().zip(&p[seen]) {
-                *ds = p * (*ds - delta) * scale;
+vectorized! {
+    /// Turns scores into probabilities and `dp` into `ds`, row by row; both are
+    /// zero where a key isn't seen.
+    fn score_gradients(
+        p: &mut [f32],
+        ds: &mut [f32],
+        columns: usize,
+        block: &[Segment],
+        tile: &Tile,
+        log_sums: &[f32],
+        scale: f32,
+    ) {
+        let rows = p
+            .chunks_exact_mut(columns)
+            .zip(ds.chunks_exact_mut(columns));
+        for (((p, ds), &log_sum), &visible) in rows.zip(log_sums).zip(&tile.visible) {
+            let mut delta = 0.0;
+            for segment in block {
+                let seen = segment.seen(tile.own, visible);
+                let end = segment.column + segment.skipped + segment.keys.len();
+                p[seen.end..end].fill(0.0);
+                ds[seen.end..end].fill(0.0);
+                let (p, ds) = (&mut p[seen.clone()], &ds[seen]);
+                p.iter_mut().for_each(|p| *p = exp(*p * scale - log_sum));
+                delta += dot(p, ds);
+            }
+            for segment in block {
+                let seen: Range<usize> = segment.seen(tile.own, visible);
+                let (ds, p) = (&mut ds[seen.clone()], &p[seen]);
+                for i in 0..p.len() {
+                    ds[i] = p[i] * (ds[i] - delta) * scale;
+                }
             }
         }
     }
@@ -250,10 +252,8 @@ fn collect(of: &Backward<'_>, groups: &[Group], sums: &[[Buffer; 2]], d_kv: &mut
                     for row in some {
                         let from = (place + row - range.start) * h;
                         let to = &mut d_kv[(row - first) * width..][..width];
-                        dispatch(|| {
-                            add(&mut to[kv_head * h..][..h], &dk[from..from + h]);
-                            add(&mut to[half + kv_head * h..][..h], &dv[from..from + h]);
-                        });
+                        add(&mut to[kv_head * h..][..h], &dk[from..from + h]);
+                        add(&mut to[half + kv_head * h..][..h], &dv[from..from + h]);
                     }
                 }
             }

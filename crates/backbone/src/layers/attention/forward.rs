@@ -4,7 +4,7 @@ use super::scores::{Segment, blocks, columns, score};
 use super::{KeysValues, Shape};
 use crate::buffer::Pool;
 use crate::forest::{Plan, Tile};
-use crate::layers::vector::{dispatch, exp, max, scale_by, sum_map};
+use crate::layers::vector::{exp, max, scale_by, sum_map, vectorized};
 use crate::matmul::{Kernel, Left, Out, Right, Threads, UNIT, Write, multiply};
 use rayon::prelude::*;
 
@@ -78,13 +78,11 @@ fn attend(
         for (row, ((top, total), &visible)) in rows.enumerate() {
             let scores = &mut p[row * columns..(row + 1) * columns];
             let out = out.row_mut(row);
-            dispatch(|| {
-                let correction =
-                    exponentials(scores, block, tile.own, visible, shape.scale(), top, total);
-                if index > 0 && correction != 1.0 {
-                    scale_by(out, correction);
-                }
-            });
+            let correction =
+                exponentials(scores, block, tile.own, visible, shape.scale(), top, total);
+            if index > 0 && correction != 1.0 {
+                scale_by(out, correction);
+            }
         }
         for (at, segment) in block.iter().enumerate() {
             let p = Left::rows(
@@ -105,45 +103,46 @@ fn attend(
     for (row, ((sum, top), total)) in log_sums.iter_mut().zip(tops).zip(totals).enumerate() {
         *sum = top + total.ln();
         let out = out.row_mut(row);
-        dispatch(|| scale_by(out, 1.0 / total));
+        scale_by(out, 1.0 / total);
     }
 }
 
-/// Turns a row's scores into exponentials below its running maximum, zero where
-/// a key isn't seen; returns what to multiply earlier sums by.
-#[inline(always)]
-fn exponentials(
-    scores: &mut [f32],
-    block: &[Segment],
-    own: usize,
-    visible: usize,
-    scale: f32,
-    top: &mut f32,
-    total: &mut f32,
-) -> f32 {
-    let mut highest = *top;
-    for segment in block {
-        let seen = segment.seen(own, visible);
-        highest = highest.max(max(&scores[seen]) * scale);
-    }
-    let correction = if *top == highest {
-        1.0
-    } else {
-        exp(*top - highest)
-    };
-    let mut sum = 0.0;
-    for segment in block {
-        let seen = segment.seen(own, visible);
-        let end = segment.column + segment.skipped + segment.keys.len();
-        for v in &mut scores[seen.clone()] {
-            *v = exp(*v * scale - highest);
+vectorized! {
+    /// Turns a row's scores into exponentials below its running maximum, zero where
+    /// a key isn't seen; returns what to multiply earlier sums by.
+    fn exponentials(
+        scores: &mut [f32],
+        block: &[Segment],
+        own: usize,
+        visible: usize,
+        scale: f32,
+        top: &mut f32,
+        total: &mut f32,
+    ) -> f32 {
+        let mut highest = *top;
+        for segment in block {
+            let seen = segment.seen(own, visible);
+            highest = highest.max(max(&scores[seen]) * scale);
         }
-        sum += sum_map(&scores[seen.clone()], |v| v);
-        scores[seen.end..end].fill(0.0);
+        let correction = if *top == highest {
+            1.0
+        } else {
+            exp(*top - highest)
+        };
+        let mut sum = 0.0;
+        for segment in block {
+            let seen = segment.seen(own, visible);
+            let end = segment.column + segment.skipped + segment.keys.len();
+            for v in &mut scores[seen.clone()] {
+                *v = exp(*v * scale - highest);
+            }
+            sum += sum_map(&scores[seen.clone()], |v| v);
+            scores[seen.end..end].fill(0.0);
+        }
+        *total = *total * correction + sum;
+        *top = highest;
+        correction
     }
-    *total = *total * correction + sum;
-    *top = highest;
-    correction
 }
 
 /// `out (+)= p v` for row-major `v` of rows of `h`, any `h`.

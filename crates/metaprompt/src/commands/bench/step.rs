@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Adapter whose prompt is the first one, in place of a random one.
     #[arg(long, value_name = "DIR")]
     prompt: Option<PathBuf>,
-    /// Time each kernel of one more step (on a GPU).
+    /// Time each operation of one more step, beside what the machine can do.
     #[arg(long)]
     profile: bool,
 }
@@ -51,9 +51,6 @@ struct TokenExample {
 
 pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Context) -> Result<()> {
     let mut bench = Bench::new(load, 0, context)?;
-    if options.profile && bench.model.device_memory()?.is_none() {
-        bail!("--profile times the kernels of a GPU, and this is the CPU");
-    }
     let examples = match &options.tokens {
         Some(path) => read_examples(path, bench.model.config().vocab_size)?,
         None => random_examples(load, targets, options.shared_prefix as usize, &mut bench)?,
