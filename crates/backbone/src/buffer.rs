@@ -4,6 +4,7 @@
 //! have to be cleared and mapped page by page each time (10% of a step), so
 //! a [`Buffer`] goes back to its [`Pool`] when it is dropped.
 
+use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +29,7 @@ impl Pool {
         Buffer {
             values,
             length,
-            pool: Some(self.clone()),
+            home: Home::Pool(self.clone()),
         }
     }
 
@@ -104,12 +105,44 @@ fn class(length: usize) -> usize {
     length.next_multiple_of(step)
 }
 
-/// Values in memory of a pool.
+/// Values in memory that is used again.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     values: Vec<f32>,
     length: usize,
-    pool: Option<Pool>,
+    home: Home,
+}
+
+/// Where memory goes back to.
+#[derive(Debug)]
+enum Home {
+    /// To the system.
+    None,
+    Pool(Pool),
+    /// To the thread that drops it.
+    Thread,
+}
+
+thread_local! {
+    /// Memory of this thread's tasks, the last used at the end: it is still in
+    /// the caches of this thread's core.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Buffers that a thread keeps for its tasks.
+const SCRATCH_BUFFERS: usize = 8;
+
+/// `length` values, whatever they are, for use within one task.
+pub(crate) fn scratch(length: usize) -> Buffer {
+    let reused = SCRATCH.with_borrow_mut(|free| {
+        let fits = |values: &Vec<f32>| (length..=2 * class(length)).contains(&values.len());
+        free.iter().rposition(fits).map(|at| free.remove(at))
+    });
+    Buffer {
+        values: reused.unwrap_or_else(|| zeroed(class(length))),
+        length,
+        home: Home::Thread,
+    }
 }
 
 impl Buffer {
@@ -118,7 +151,7 @@ impl Buffer {
         Buffer {
             length: values.len(),
             values,
-            pool: None,
+            home: Home::None,
         }
     }
 
@@ -144,8 +177,20 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(pool) = &self.pool {
-            pool.give_back(std::mem::take(&mut self.values));
+        let values = std::mem::take(&mut self.values);
+        match &self.home {
+            Home::None => {}
+            Home::Pool(pool) => pool.give_back(values),
+            Home::Thread => {
+                // A thread that ends has nowhere to put it.
+                let _ = SCRATCH.try_with(|free| {
+                    let mut free = free.borrow_mut();
+                    if free.len() == SCRATCH_BUFFERS {
+                        free.remove(0);
+                    }
+                    free.push(values);
+                });
+            }
         }
     }
 }
@@ -172,6 +217,18 @@ mod tests {
             pool.next_pass();
         }
         assert!(pool.reuse(1_000).is_none());
+    }
+
+    #[test]
+    fn a_task_gets_the_memory_that_its_thread_used_last() {
+        let (first, second) = (scratch(500), scratch(500));
+        let at = first.as_ptr();
+        drop((second, first));
+        assert_eq!(scratch(490).as_ptr(), at);
+        for _ in 0..3 * SCRATCH_BUFFERS {
+            drop((scratch(100), scratch(1_000_000)));
+        }
+        SCRATCH.with_borrow(|free| assert!(free.len() <= SCRATCH_BUFFERS));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::{Backend, Computed, Keep, Mlp, Projections};
 
 /// See [`Backend::project`].
-pub(super) fn project<B: Backend + ?Sized>(
+pub(super) fn project<B: Backend>(
     backend: &B,
     weights: &Projections<'_, B>,
     x: &mut B::Stream,
@@ -17,7 +17,7 @@ pub(super) fn project<B: Backend + ?Sized>(
 }
 
 /// See [`Backend::project_backward`].
-pub(super) fn project_backward<B: Backend + ?Sized>(
+pub(super) fn project_backward<B: Backend>(
     backend: &B,
     weights: &Projections<'_, B>,
     residual: B::Stream,
@@ -31,7 +31,7 @@ pub(super) fn project_backward<B: Backend + ?Sized>(
 }
 
 /// See [`Backend::mlp`].
-pub(super) fn mlp<B: Backend + ?Sized>(
+pub(super) fn mlp<B: Backend>(
     backend: &B,
     weights: &Mlp<'_, B>,
     x: &mut B::Stream,
@@ -45,7 +45,7 @@ pub(super) fn mlp<B: Backend + ?Sized>(
 }
 
 /// See [`Backend::mlp_backward`].
-pub(super) fn mlp_backward<B: Backend + ?Sized>(
+pub(super) fn mlp_backward<B: Backend>(
     backend: &B,
     weights: &Mlp<'_, B>,
     dx: B::Stream,

@@ -25,7 +25,7 @@ use crate::layers::head::{Distillation, Label, LabelLosses};
 pub(crate) type Computed<T> = Result<T, ComputeError>;
 
 /// The weights of a decoder block's attention before the heads, and of its norm.
-pub(crate) struct Projections<'a, B: Backend + ?Sized> {
+pub(crate) struct Projections<'a, B: Backend> {
     pub(crate) norm: &'a B::Norm,
     pub(crate) query: &'a B::Linear,
     pub(crate) key_value: &'a B::Linear,
@@ -33,7 +33,7 @@ pub(crate) struct Projections<'a, B: Backend + ?Sized> {
 }
 
 /// The weights of a decoder block's MLP and of its norm.
-pub(crate) struct Mlp<'a, B: Backend + ?Sized> {
+pub(crate) struct Mlp<'a, B: Backend> {
     pub(crate) norm: &'a B::Norm,
     pub(crate) gate_up: &'a B::Linear,
     pub(crate) down: &'a B::Linear,
@@ -50,7 +50,7 @@ pub(crate) struct Mlp<'a, B: Backend + ?Sized> {
 /// tensors, and *writes* its result except where it says that it *adds*.
 /// `T` is the number of rows of the call, `N` that of its query rows, `h` the
 /// size of a head.
-pub(crate) trait Backend: Send + Sync + 'static {
+pub(crate) trait Backend: Send + Sync + Sized + 'static {
     /// The numbers that activations are stored in: results in different ones
     /// are close, not equal.
     const NUMBERS: &'static str;
@@ -76,6 +76,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
     type Attended;
     /// Losses of labels, not yet read.
     type Losses;
+
+    /// Runs a sequence of operations where it is best started from.
+    fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        work()
+    }
 
     /// Gets ready for a model with these heads, row widths (the hidden size
     /// first) and number of parameters, or says why it can't run it.

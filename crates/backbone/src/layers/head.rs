@@ -99,7 +99,7 @@ pub(crate) fn loss(
         }
         if gradient {
             let mut d_rows = rows;
-            output.backward_into(pool, &mut d_rows, &logits, Write::Replace);
+            output.backward_into(&mut d_rows, &logits, Write::Replace);
             for (label, d_row) in labels.iter().zip(d_rows.chunks_exact(d)) {
                 super::vector::add(&mut d_hidden[label.row * d..(label.row + 1) * d], d_row);
             }

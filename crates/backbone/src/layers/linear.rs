@@ -71,12 +71,12 @@ impl Linear {
 
     /// Writes or adds the gradient of the input, `dy W`, to `dx` (`[T, inputs]`),
     /// for `dy` of `[T, outputs]`.
-    pub(crate) fn backward_into(&self, pool: &Pool, dx: &mut [f32], dy: &[f32], write: Write) {
+    pub(crate) fn backward_into(&self, dx: &mut [f32], dy: &[f32], write: Write) {
         let (rows, inputs) = (dx.len() / self.inputs(), self.inputs());
         let left = Left::rows(dy, rows, self.outputs(), self.outputs());
         let mut out = Out::new(dx, rows, inputs, inputs);
         self.weight
-            .multiply_transposed(Kernel::best(), pool, &mut out, write, left);
+            .multiply_transposed(Kernel::best(), &mut out, write, left);
     }
 
     /// The layer with its weight packed for the gradient of the input.
@@ -153,7 +153,7 @@ mod tests {
         };
         let mut dx = vec![0.0; rows * inputs];
         let pool = Pool::default();
-        layer.backward_into(&pool, &mut dx, &dy, Write::Replace);
+        layer.backward_into(&mut dx, &dy, Write::Replace);
         let streamed = dx.clone();
         let transposed = layer.transposed(&pool);
         transposed.backward_into(&mut dx, &dy, outputs, Write::Replace, Threads::Pool);

@@ -3,8 +3,9 @@
 use super::kernel::{Kernel, UNIT};
 use super::operand::{Left, Out, Right};
 use super::{Threads, Write, multiply};
-use crate::buffer::{Buffer, Pool, zeroed};
+use crate::buffer::{Buffer, Pool, scratch, zeroed};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Panels that [`Panels::multiply_transposed`] transposes at a time.
 const PIECE_PANELS: usize = 16;
@@ -68,7 +69,6 @@ impl Panels {
     pub(crate) fn multiply_transposed(
         &self,
         kernel: &Kernel,
-        pool: &Pool,
         out: &mut Out<'_>,
         write: Write,
         left: Left<'_>,
@@ -82,7 +82,7 @@ impl Panels {
             let columns = width.min(self.depth - first);
             // SAFETY: the parts are disjoint columns.
             let mut out = unsafe { out.part(0..out.rows, first..first + columns) };
-            let mut piece = pool.take(PIECE_PANELS * width * width);
+            let mut piece = scratch(PIECE_PANELS * width * width);
             for start in (0..self.columns).step_by(PIECE_PANELS * width) {
                 let depth = (PIECE_PANELS * width).min(self.columns - start);
                 for (p, to) in piece.chunks_mut(width * width).enumerate() {
@@ -140,17 +140,36 @@ impl Panels {
 /// `to[c][r] = from[r][c]` for the rows of `from` and as many columns as `to` has
 /// rows, both in rows of `width` values; zero for rows that `from` lacks.
 fn transpose(to: &mut [f32], from: &[f32], width: usize) {
-    let rows = from.len() / width;
-    for first in (0..rows).step_by(UNIT) {
-        let last = (first + UNIT).min(rows);
-        let from = &from[first * width..last * width];
-        for (column, to) in to.chunks_exact_mut(width).enumerate() {
-            let values = from.iter().skip(column).step_by(width);
-            for (to, &value) in to[first..last].iter_mut().zip(values) {
-                *to = value;
+    let (rows, columns) = (from.len() / width, to.len() / width);
+    let (whole_rows, whole_columns) = (rows / 4 * 4, columns / 4 * 4);
+    for row in (0..whole_rows).step_by(4) {
+        let quad: [&[f32]; 4] =
+            std::array::from_fn(|i| &from[(row + i) * width..(row + i + 1) * width]);
+        for column in (0..whole_columns).step_by(4) {
+            let block = quad.map(|row| {
+                [
+                    row[column],
+                    row[column + 1],
+                    row[column + 2],
+                    row[column + 3],
+                ]
+            });
+            for i in 0..4 {
+                let at = (column + i) * width + row;
+                let values = [block[0][i], block[1][i], block[2][i], block[3][i]];
+                to[at..at + 4].copy_from_slice(&values);
             }
         }
     }
+    let single = |to: &mut [f32], rows: Range<usize>, columns: Range<usize>| {
+        for column in columns {
+            for row in rows.clone() {
+                to[column * width + row] = from[row * width + column];
+            }
+        }
+    };
+    single(to, whole_rows..rows, 0..columns);
+    single(to, 0..whole_rows, whole_columns..columns);
     if rows < width {
         to.chunks_exact_mut(width)
             .for_each(|to| to[rows..].fill(0.0));

@@ -47,7 +47,7 @@ pub(crate) fn multiply(
         let mut part = unsafe { out.part(rows.clone(), columns.clone()) };
         let operations = 2 * rows.len() * columns.len() * left.depth;
         metered(operations, || {
-            block(kernel, &mut part, write, left, right, rows.start, columns)
+            block(kernel, &mut part, write, left, right, rows.start, columns);
         });
     };
     if grid.tasks() == 1 {

@@ -196,7 +196,9 @@ impl<B: Backend> Engine for Decoder<B> {
         wanted: usize,
         recompute: Recompute,
     ) -> Computed<(LabelLosses, Vec<f32>)> {
-        self.step(work, labels, distillation, wanted, recompute)
+        let step = || self.step(work, labels, distillation, wanted, recompute);
+        self.backend
+            .within(step)
             .map_err(|e| self.planned(e, work, true))
     }
 

@@ -3,9 +3,9 @@
 
 use super::Cpu;
 use super::matrix::Matrix;
-use crate::buffer::Pool;
+use crate::buffer::{Pool, scratch};
 use crate::compute::{Keep, Mlp, Projections};
-use crate::layers::linear::Transposed;
+use crate::layers::linear::{Linear, Transposed};
 use crate::layers::{rms_norm, swiglu};
 use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
@@ -48,7 +48,7 @@ pub(super) fn project(
         .zip(key_value.values.par_chunks_mut(each * widths[1]))
         .with_max_len(1)
         .for_each(|((x, query), key_value)| {
-            let mut normed = pool.take(x.len());
+            let mut normed = scratch(x.len());
             rms_norm::forward(&mut normed, x, weights.norm, weights.eps);
             let to = (Write::Replace, Threads::One);
             weights.query.forward_into(query, &normed, d, to.0, to.1);
@@ -84,12 +84,34 @@ pub(super) fn project_backward(
         .zip(gradients)
         .with_max_len(1)
         .for_each(|((dx, x), (d_query, d_key_value))| {
-            let mut d_normed = pool.take(dx.len());
+            let mut d_normed = scratch(dx.len());
             let one = Threads::One;
             key_value.backward_into(&mut d_normed, d_key_value, widths[1], Write::Replace, one);
             query.backward_into(&mut d_normed, d_query, widths[0], Write::Accumulate, one);
             rms_norm::backward_add(dx, &d_normed, x, weights.norm, weights.eps);
         });
+}
+
+/// `residual + x Wᵀ + b`.
+pub(super) fn add(
+    pool: &Pool,
+    layer: &Linear,
+    x: &Matrix,
+    residual: &Matrix,
+    each: usize,
+) -> Matrix {
+    let (d, width) = (residual.columns, x.columns);
+    let mut y = Matrix::new(pool, residual.rows(), d);
+    y.values
+        .par_chunks_mut(each * d)
+        .zip(residual.values.par_chunks(each * d))
+        .zip(x.values.par_chunks(each * width))
+        .with_max_len(1)
+        .for_each(|((y, residual), x)| {
+            y.copy_from_slice(residual);
+            layer.forward_into(y, x, width, Write::Accumulate, Threads::One);
+        });
+    y
 }
 
 /// The stream after the MLP, and the gate and up values where they are kept.
@@ -103,9 +125,9 @@ pub(super) fn mlp(
     let (d, f) = (x.columns, weights.down.inputs());
     let mut next = Matrix::new(pool, x.rows(), d);
     let task = |x: &[f32], next: &mut [f32], gate_up: &mut [f32]| {
-        gate_and_up(pool, weights, x, gate_up);
+        gate_and_up(weights, x, gate_up);
         let stride = spread(f);
-        let mut activated = pool.take(x.len() / d * stride);
+        let mut activated = scratch(x.len() / d * stride);
         swiglu::forward(&mut activated, stride, gate_up, f);
         next.copy_from_slice(x);
         let to = (Write::Accumulate, Threads::One);
@@ -119,7 +141,7 @@ pub(super) fn mlp(
         .zip(next.values.par_chunks_mut(each * d))
         .with_max_len(1);
     if kept != Keep::All {
-        parts.for_each(|(x, next)| task(x, next, &mut pool.take(x.len() / d * 2 * f)));
+        parts.for_each(|(x, next)| task(x, next, &mut scratch(x.len() / d * 2 * f)));
         return (None, next);
     }
     let mut gate_up = Matrix::new(pool, x.rows(), 2 * f);
@@ -149,30 +171,30 @@ pub(super) fn mlp_backward(
         .for_each(|(index, (dx, x))| {
             let rows = dx.len() / d;
             let one = Threads::One;
-            let mut d_activated = pool.take(rows * f);
+            let mut d_activated = scratch(rows * f);
             down.backward_into(&mut d_activated, dx, d, Write::Replace, one);
             let stride = spread(2 * f);
-            let mut d_gate_up = pool.take(rows * stride);
+            let mut d_gate_up = scratch(rows * stride);
             match gate_up {
                 Some(kept) => {
                     let kept = &kept.values[index * each * 2 * f..][..rows * 2 * f];
                     swiglu::backward(&mut d_gate_up, stride, kept, &d_activated, f);
                 }
                 None => {
-                    let mut again = pool.take(rows * 2 * f);
-                    gate_and_up(pool, weights, x, &mut again);
+                    let mut again = scratch(rows * 2 * f);
+                    gate_and_up(weights, x, &mut again);
                     swiglu::backward(&mut d_gate_up, stride, &again, &d_activated, f);
                 }
             }
-            let mut d_normed = pool.take(rows * d);
+            let mut d_normed = scratch(rows * d);
             back.backward_into(&mut d_normed, &d_gate_up, stride, Write::Replace, one);
             rms_norm::backward_add(dx, &d_normed, x, weights.norm, weights.eps);
         });
 }
 
-fn gate_and_up(pool: &Pool, weights: &Mlp<'_, Cpu>, x: &[f32], gate_up: &mut [f32]) {
+fn gate_and_up(weights: &Mlp<'_, Cpu>, x: &[f32], gate_up: &mut [f32]) {
     let d = weights.norm.len();
-    let mut normed = pool.take(x.len());
+    let mut normed = scratch(x.len());
     rms_norm::forward(&mut normed, x, weights.norm, weights.eps);
     let to = (Write::Replace, Threads::One);
     weights

@@ -59,6 +59,12 @@ impl Backend for Cpu {
     type Attended = Attended;
     type Losses = LabelLosses;
 
+    fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        // On a thread of the pool: an operation then starts and ends without
+        // waking another thread to wait for it.
+        rayon::scope(|_| work())
+    }
+
     fn check(&self, _shape: Shape, _widths: &[usize], _parameters: u64) -> Computed<()> {
         Ok(())
     }
@@ -203,17 +209,22 @@ impl Backend for Cpu {
     }
 
     fn forward_add(&self, layer: &Linear, x: &Matrix, residual: &Matrix) -> Computed<Matrix> {
-        let mut y = Matrix::copy(&self.pool, residual);
-        let (write, threads) = (Write::Accumulate, Threads::Pool);
-        let work = || layer.forward_into(&mut y.values, &x.values, x.columns, write, threads);
+        let work = || {
+            if let Some(each) = rows_per_task(x.rows()) {
+                return blocks::add(&self.pool, layer, x, residual, each);
+            }
+            let mut y = Matrix::copy(&self.pool, residual);
+            let (write, threads) = (Write::Accumulate, Threads::Pool);
+            layer.forward_into(&mut y.values, &x.values, x.columns, write, threads);
+            y
+        };
         let cost = || linear_cost(x.rows(), &[layer]);
-        self.recorder.run("linear, residual sum", cost, work);
-        Ok(y)
+        Ok(self.recorder.run("linear, residual sum", cost, work))
     }
 
     fn backward(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
         let mut dx = Matrix::new(&self.pool, dy.rows(), layer.inputs());
-        let work = || layer.backward_into(&self.pool, &mut dx.values, &dy.values, Write::Replace);
+        let work = || layer.backward_into(&mut dx.values, &dy.values, Write::Replace);
         let cost = || linear_cost(dy.rows(), &[layer]);
         self.recorder.run("linear: backward", cost, work);
         Ok(dx)
@@ -224,7 +235,7 @@ impl Backend for Cpu {
     }
 
     fn backward_add(&self, layer: &Linear, dy: &Matrix, dx: &mut Matrix) -> Computed<()> {
-        layer.backward_into(&self.pool, &mut dx.values, &dy.values, Write::Accumulate);
+        layer.backward_into(&mut dx.values, &dy.values, Write::Accumulate);
         Ok(())
     }
 
@@ -338,8 +349,7 @@ impl Backend for Cpu {
     ) -> Computed<()> {
         let cost = || (0.0, 2 * rows.values.len());
         let work = || {
-            let (pool, rotation) = (&self.pool, &layout.rotation);
-            store.put(pool, shape, rotation, &rows.values, &layout.store_rows);
+            store.put(shape, &layout.rotation, &rows.values, &layout.store_rows);
         };
         self.recorder.run("rotation, key/value store", cost, work);
         Ok(())
@@ -365,7 +375,6 @@ impl Backend for Cpu {
         let cost = || attention_cost(shape, &layout.plan, 2.0);
         let work = || {
             attention::forward(
-                &self.pool,
                 shape,
                 &layout.plan,
                 &queries.values,

@@ -4,7 +4,7 @@ use super::forward::{padded, weigh};
 use super::groups::{Group, groups};
 use super::scores::{Segment, blocks, columns, score};
 use super::{KeysValues, Shape};
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, Pool, scratch};
 use crate::forest::{Plan, Tile};
 use crate::layers::rotary::Rotation;
 use crate::layers::vector::{add, dot, exp, vectorized};
@@ -105,11 +105,7 @@ struct Task<'a> {
 impl Task<'_> {
     fn tile(&mut self, tile: &Tile, head: usize, mut dq: Out<'_>) {
         let Backward {
-            pool,
-            shape,
-            store,
-            plan,
-            ..
+            shape, store, plan, ..
         } = *self.of;
         let kernel = Kernel::best();
         let (n, h, width) = (tile.queries.len(), shape.head_dim, shape.query_width());
@@ -119,8 +115,8 @@ impl Task<'_> {
         let mut all = blocks(tile, usize::MAX / 2);
         let Some(block) = all.pop() else { return };
         let columns = columns(&block);
-        let mut p = pool.take(n * columns);
-        let mut ds = pool.take(n * columns);
+        let mut p = scratch(n * columns);
+        let mut ds = scratch(n * columns);
         score(
             kernel,
             &mut p,
@@ -151,7 +147,7 @@ impl Task<'_> {
                 };
                 let ds = Left::rows(&ds[column..], dq.rows(), segment.keys.len(), columns);
                 let keys = &self.keys[segment.keys.start * h..segment.keys.end * h];
-                weigh(pool, kernel, &mut dq, write, ds, keys, h);
+                weigh(kernel, &mut dq, write, ds, keys, h);
             }
             let some = segment
                 .keys
@@ -174,16 +170,7 @@ impl Task<'_> {
                             Threads::One,
                         );
                     } else {
-                        padded(
-                            pool,
-                            kernel,
-                            &mut out,
-                            Write::Accumulate,
-                            weights,
-                            rows,
-                            h,
-                            width,
-                        );
+                        padded(kernel, &mut out, Write::Accumulate, weights, rows, h, width);
                     }
                 }
             }

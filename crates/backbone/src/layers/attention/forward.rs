@@ -2,7 +2,7 @@
 
 use super::scores::{Segment, blocks, columns, score};
 use super::{KeysValues, Shape};
-use crate::buffer::Pool;
+use crate::buffer::scratch;
 use crate::forest::{Plan, Tile};
 use crate::layers::vector::{exp, max, scale_by, sum_map, vectorized};
 use crate::matmul::{Kernel, Left, Out, Right, Threads, UNIT, Write, multiply};
@@ -15,7 +15,6 @@ const BLOCK_KEYS: usize = 512;
 /// the plan, and the log-sum-exp of the scaled scores to `log_sums`
 /// (`[heads, N]`). `q` is `[N, heads · h]`, rotated.
 pub(crate) fn forward(
-    pool: &Pool,
     shape: Shape,
     plan: &Plan,
     q: &[f32],
@@ -44,7 +43,7 @@ pub(crate) fn forward(
                     )
                 };
                 let sums = sums.row_mut(0);
-                attend(pool, shape, tile, &blocks, head, q, store, &mut out, sums);
+                attend(shape, tile, &blocks, head, q, store, &mut out, sums);
             }
         });
 }
@@ -52,7 +51,6 @@ pub(crate) fn forward(
 /// One head of one tile.
 #[expect(clippy::too_many_arguments, reason = "one task's parts of everything")]
 fn attend(
-    pool: &Pool,
     shape: Shape,
     tile: &Tile,
     blocks: &[Vec<Segment>],
@@ -72,7 +70,7 @@ fn attend(
     let (mut tops, mut totals) = (vec![f32::NEG_INFINITY; n], vec![0.0f32; n]);
     for (index, block) in blocks.iter().enumerate() {
         let columns = columns(block);
-        let mut p = pool.take(n * columns);
+        let mut p = scratch(n * columns);
         score(kernel, &mut p, block, q, n, kv_head, store);
         let rows = tops.iter_mut().zip(&mut totals).zip(&tile.visible);
         for (row, ((top, total), &visible)) in rows.enumerate() {
@@ -97,7 +95,7 @@ fn attend(
                 Write::Accumulate
             };
             let keys = &values[segment.keys.start * h..segment.keys.end * h];
-            weigh(pool, kernel, out, write, p, keys, h);
+            weigh(kernel, out, write, p, keys, h);
         }
     }
     for (row, ((sum, top), total)) in log_sums.iter_mut().zip(tops).zip(totals).enumerate() {
@@ -147,7 +145,6 @@ vectorized! {
 
 /// `out (+)= p v` for row-major `v` of rows of `h`, any `h`.
 pub(super) fn weigh(
-    pool: &Pool,
     kernel: &Kernel,
     out: &mut Out<'_>,
     write: Write,
@@ -160,13 +157,12 @@ pub(super) fn weigh(
         let right = Right::rows(v, rows, h, h);
         return multiply(kernel, out, write, p, right, Threads::One);
     }
-    padded(pool, kernel, out, write, p, v, h, h);
+    padded(kernel, out, write, p, v, h, h);
 }
 
 /// As [`weigh`], for rows that the kernels can't read whole units of.
 #[expect(clippy::too_many_arguments, reason = "a product and its layout")]
 pub(super) fn padded(
-    pool: &Pool,
     kernel: &Kernel,
     out: &mut Out<'_>,
     write: Write,
@@ -177,7 +173,8 @@ pub(super) fn padded(
 ) {
     let width = h.next_multiple_of(UNIT);
     let rows = v.len().div_ceil(stride);
-    let mut wide = pool.zeros(rows * width);
+    let mut wide = scratch(rows * width);
+    wide.fill(0.0);
     for (to, from) in wide.chunks_exact_mut(width).zip(v.chunks(stride)) {
         to[..h].copy_from_slice(&from[..h]);
     }

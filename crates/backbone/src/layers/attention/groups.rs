@@ -4,7 +4,7 @@ use crate::forest::{Plan, Tile};
 use std::ops::Range;
 
 /// Query-key pairs of one group: enough that its sums are worth their memory.
-const PAIRS: usize = 40_000;
+const PAIRS: usize = 16_000;
 /// Most groups: each holds gradients of all keys that its tiles see.
 const GROUPS: usize = 32;
 

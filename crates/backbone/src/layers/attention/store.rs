@@ -1,7 +1,7 @@
 //! Keys and values of one layer.
 
 use super::Shape;
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, Pool, scratch};
 use crate::layers::rotary::Rotation;
 use crate::matmul::{Right, UNIT};
 use rayon::prelude::*;
@@ -54,14 +54,7 @@ impl KeysValues {
 
     /// Puts rows (`[T, 2 · kv_heads · h]`: keys, then values) at their store
     /// rows, keys rotated.
-    pub(crate) fn put(
-        &mut self,
-        pool: &Pool,
-        shape: Shape,
-        rotation: &Rotation,
-        rows: &[f32],
-        at: &[usize],
-    ) {
+    pub(crate) fn put(&mut self, shape: Shape, rotation: &Rotation, rows: &[f32], at: &[usize]) {
         let held = self.held.as_mut().expect("room was made");
         let (h, width) = (shape.head_dim, shape.kv_heads * shape.head_dim);
         let size = held.rows * h;
@@ -70,7 +63,7 @@ impl KeysValues {
             .zip(held.values.par_chunks_exact_mut(size))
             .enumerate()
             .for_each(|(head, (keys, values))| {
-                let mut turned = pool.take(h);
+                let mut turned = scratch(h);
                 for ((index, row), &to) in rows.chunks_exact(2 * width).enumerate().zip(at) {
                     rotation.turn(&mut turned, &row[head * h..(head + 1) * h], index);
                     let panel = &mut keys[to / UNIT * UNIT * h..][..UNIT * h];
