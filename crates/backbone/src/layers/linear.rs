@@ -4,13 +4,16 @@ use super::vector::{add, rows_per_task};
 use crate::buffer::Pool;
 use crate::matmul::{Kernel, Left, Out, Panels, Threads, Write, multiply};
 use rayon::prelude::*;
+use std::ops::Deref;
+use std::sync::OnceLock;
 
-/// A frozen linear layer. Its weight is stored once, packed for the forward
-/// product; the backward product packs the transpose when it needs it.
+/// A frozen linear layer. Its weight is packed for the forward product when it
+/// is made, and for the backward product when that first needs it.
 #[derive(Debug)]
 pub(crate) struct Linear {
     weight: Panels,
     bias: Option<Vec<f32>>,
+    back: OnceLock<Transposed>,
 }
 
 impl Linear {
@@ -30,6 +33,7 @@ impl Linear {
         Linear {
             weight: Panels::transposed(Kernel::best(), weight, outputs, inputs),
             bias,
+            back: OnceLock::new(),
         }
     }
 
@@ -79,9 +83,15 @@ impl Linear {
             .multiply_transposed(Kernel::best(), &mut out, write, left);
     }
 
-    /// The layer with its weight packed for the gradient of the input.
-    pub(crate) fn transposed(&self, pool: &Pool) -> Transposed {
-        Transposed(self.weight.transpose(Kernel::best(), pool))
+    /// The layer with its weight packed for the gradient of the input: `kept` for
+    /// the next time, or in memory of the pool.
+    pub(crate) fn transposed(&self, pool: &Pool, kept: bool) -> Back<'_> {
+        let pack = |pool: &Pool| Transposed(self.weight.transpose(Kernel::best(), pool));
+        if kept {
+            Back::Kept(self.back.get_or_init(|| pack(&Pool::default())))
+        } else {
+            Back::Now(pack(pool))
+        }
     }
 
     /// Writes row `output` of the weight (for the output head, a token's
@@ -101,6 +111,23 @@ impl Linear {
                 let task = rows_per_task(self.outputs()) * self.outputs();
                 y.par_chunks_mut(task).for_each(each);
             }
+        }
+    }
+}
+
+/// A layer's [`Transposed`], kept or not.
+pub(crate) enum Back<'l> {
+    Kept(&'l Transposed),
+    Now(Transposed),
+}
+
+impl Deref for Back<'_> {
+    type Target = Transposed;
+
+    fn deref(&self) -> &Transposed {
+        match self {
+            Back::Kept(transposed) => transposed,
+            Back::Now(transposed) => transposed,
         }
     }
 }
@@ -155,7 +182,7 @@ mod tests {
         let pool = Pool::default();
         layer.backward_into(&mut dx, &dy, Write::Replace);
         let streamed = dx.clone();
-        let transposed = layer.transposed(&pool);
+        let transposed = layer.transposed(&pool, false);
         transposed.backward_into(&mut dx, &dy, outputs, Write::Replace, Threads::Pool);
         assert_eq!(dx, streamed);
         assert_gradient(&x, &dx, |x| {

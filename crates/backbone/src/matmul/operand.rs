@@ -7,12 +7,18 @@ use std::ops::Range;
 /// The left operand, `[rows, depth]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
-    pub(super) values: &'a [f32],
+    pub(super) values: *const f32,
     pub(super) rows: usize,
     pub(super) depth: usize,
     pub(super) row: usize,
     pub(super) step: usize,
+    owner: PhantomData<&'a [f32]>,
 }
+
+// SAFETY: a `Left` is a shared slice, of which only its own values are read.
+unsafe impl Send for Left<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Left<'_> {}
 
 impl<'a> Left<'a> {
     /// A row-major matrix whose rows start `stride` values apart.
@@ -29,7 +35,7 @@ impl<'a> Left<'a> {
     /// Some of its columns.
     pub(super) fn depths(&self, range: Range<usize>) -> Self {
         Left {
-            values: &self.values[range.start * self.step..],
+            values: self.values.wrapping_add(range.start * self.step),
             depth: range.len(),
             ..*self
         }
@@ -40,11 +46,12 @@ impl<'a> Left<'a> {
         let needed = (rows.max(1) - 1) * row + (depth.max(1) - 1) * step + 1;
         assert!(empty || needed <= values.len(), "left operand of a product");
         Left {
-            values,
+            values: values.as_ptr(),
             rows,
             depth,
             row,
             step,
+            owner: PhantomData,
         }
     }
 }
@@ -166,6 +173,19 @@ impl<'a> Out<'a> {
             rows: rows.len(),
             columns: columns.len(),
             row: self.row,
+            owner: PhantomData,
+        }
+    }
+
+    /// What was written, as an operand of another product.
+    pub(crate) fn left(&self) -> Left<'_> {
+        // Not a slice: what lies between the rows may be another part's.
+        Left {
+            values: self.values,
+            rows: self.rows,
+            depth: self.columns,
+            row: self.row,
+            step: 1,
             owner: PhantomData,
         }
     }

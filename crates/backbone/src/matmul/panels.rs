@@ -154,10 +154,10 @@ fn transpose(to: &mut [f32], from: &[f32], width: usize) {
                     row[column + 3],
                 ]
             });
-            for i in 0..4 {
+            let [a, b, c, d] = block;
+            for (i, (((a, b), c), d)) in a.into_iter().zip(b).zip(c).zip(d).enumerate() {
                 let at = (column + i) * width + row;
-                let values = [block[0][i], block[1][i], block[2][i], block[3][i]];
-                to[at..at + 4].copy_from_slice(&values);
+                to[at..at + 4].copy_from_slice(&[a, b, c, d]);
             }
         }
     }

@@ -153,8 +153,9 @@ fn block(
                 let strip = unsafe { out.part(rows.clone(), at..at + width) };
                 let operands = Operands {
                     depth: depth.len(),
-                    a: left.values[(first + rows.start) * left.row + depth.start * left.step..]
-                        .as_ptr(),
+                    a: left
+                        .values
+                        .wrapping_add((first + rows.start) * left.row + depth.start * left.step),
                     a_row: left.row,
                     a_depth: left.step,
                     b: right.values[right.offset(column / UNIT) + depth.start * right.step..]

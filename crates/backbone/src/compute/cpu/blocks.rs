@@ -5,14 +5,14 @@ use super::Cpu;
 use super::matrix::Matrix;
 use crate::buffer::{Pool, scratch};
 use crate::compute::{Keep, Mlp, Projections};
-use crate::layers::linear::{Linear, Transposed};
+use crate::layers::linear::Linear;
 use crate::layers::{rms_norm, swiglu};
 use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
 
 /// Most rows of a task: what they need between the products stays in a core's
 /// second cache.
-const MOST: usize = 64;
+const MOST: usize = 128;
 /// Fewest: with fewer the weights are read too often, and the single
 /// operations divide columns among threads instead.
 const FEWEST: usize = 24;
@@ -20,7 +20,7 @@ const FEWEST: usize = 24;
 /// Rows of a task, where `rows` are enough to divide them among the threads.
 pub(super) fn rows_per_task(rows: usize) -> Option<usize> {
     let threads = rayon::current_num_threads();
-    let tasks = threads * rows.div_ceil(threads * most()).max(1);
+    let tasks = threads * rows.div_ceil(threads * MOST).max(1);
     let each = rows.div_ceil(tasks);
     (each >= FEWEST).then_some(each)
 }
@@ -59,7 +59,12 @@ pub(super) fn project(
     (query, key_value)
 }
 
-/// The gradient of [`project`]'s `x`, added to `residual`.
+/// The gradient of [`project`]'s `x`, added to `residual`; whether the weights'
+/// second layout is `kept`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what the operation gets, and how"
+)]
 pub(super) fn project_backward(
     pool: &Pool,
     weights: &Projections<'_, Cpu>,
@@ -68,10 +73,11 @@ pub(super) fn project_backward(
     d_key_value: &Matrix,
     x: &Matrix,
     each: usize,
+    kept: bool,
 ) {
     let d = residual.columns;
-    let query = weights.query.transposed(pool);
-    let key_value = weights.key_value.transposed(pool);
+    let query = weights.query.transposed(pool, kept);
+    let key_value = weights.key_value.transposed(pool, kept);
     let widths = [d_query.columns, d_key_value.columns];
     let gradients = d_query
         .values
@@ -159,10 +165,11 @@ pub(super) fn mlp_backward(
     x: &Matrix,
     gate_up: Option<&Matrix>,
     each: usize,
+    kept: bool,
 ) {
     let (d, f) = (dx.columns, weights.down.inputs());
-    let down = weights.down.transposed(pool);
-    let back: Transposed = weights.gate_up.transposed(pool);
+    let down = weights.down.transposed(pool, kept);
+    let back = weights.gate_up.transposed(pool, kept);
     dx.values
         .par_chunks_mut(each * d)
         .zip(x.values.par_chunks(each * d))
@@ -200,9 +207,4 @@ fn gate_and_up(weights: &Mlp<'_, Cpu>, x: &[f32], gate_up: &mut [f32]) {
     weights
         .gate_up
         .forward_into(gate_up, &normed, d, to.0, to.1);
-}
-
-fn most() -> usize {
-    static M: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *M.get_or_init(|| std::env::var("MP_MOST").map_or(MOST, |v| v.parse().unwrap()))
 }

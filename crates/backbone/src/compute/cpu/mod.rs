@@ -2,6 +2,7 @@
 
 mod blocks;
 mod matrix;
+mod memory;
 mod profile;
 
 use super::{Backend, Computed, Keep, Memory, Mlp, Profile, Projections, Wanted, composed};
@@ -18,13 +19,21 @@ use blocks::rows_per_task;
 use matrix::Matrix;
 use profile::Recorder;
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The processor, on rayon's threads.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Cpu {
     pool: Pool,
-    recorder: Arc<Recorder>,
+    recorder: Recorder,
+    /// Whether the weights' second layout is kept.
+    keep: OnceLock<bool>,
+}
+
+impl Cpu {
+    fn keeps_transposed(&self) -> bool {
+        self.keep.get().copied().unwrap_or(false)
+    }
 }
 
 /// See [`Backend::Layout`].
@@ -65,7 +74,8 @@ impl Backend for Cpu {
         rayon::scope(|_| work())
     }
 
-    fn check(&self, _shape: Shape, _widths: &[usize], _parameters: u64) -> Computed<()> {
+    fn check(&self, _shape: Shape, _widths: &[usize], parameters: u64) -> Computed<()> {
+        let _ = self.keep.set(memory::keeps_transposed(parameters));
         Ok(())
     }
 
@@ -133,7 +143,7 @@ impl Backend for Cpu {
         self.pool.next_pass();
         let rotation = Arc::new(Rotation::new(&call.positions(forest), frequencies));
         Ok(Layout {
-            plan: Plan::new(forest, call, None, tile_rows()),
+            plan: Plan::new(forest, call, None, TILE_ROWS),
             query_rotation: rotation.clone(),
             rotation,
             store_rows: call.store_rows(forest).into(),
@@ -150,7 +160,7 @@ impl Backend for Cpu {
         _frequencies: &[f32],
     ) -> Computed<Layout> {
         Ok(Layout {
-            plan: Plan::new(forest, call, Some(rows), tile_rows()),
+            plan: Plan::new(forest, call, Some(rows), TILE_ROWS),
             query_rotation: Arc::new(whole.rotation.select(rows)),
             rotation: whole.rotation.clone(),
             store_rows: whole.store_rows.clone(),
@@ -224,7 +234,14 @@ impl Backend for Cpu {
 
     fn backward(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
         let mut dx = Matrix::new(&self.pool, dy.rows(), layer.inputs());
-        let work = || layer.backward_into(&mut dx.values, &dy.values, Write::Replace);
+        let work = || match rows_per_task(dy.rows()) {
+            Some(_) => {
+                let transposed = layer.transposed(&self.pool, self.keeps_transposed());
+                let (write, threads) = (Write::Replace, Threads::Pool);
+                transposed.backward_into(&mut dx.values, &dy.values, dy.columns, write, threads);
+            }
+            None => layer.backward_into(&mut dx.values, &dy.values, Write::Replace),
+        };
         let cost = || linear_cost(dy.rows(), &[layer]);
         self.recorder.run("linear: backward", cost, work);
         Ok(dx)
@@ -287,10 +304,19 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(residual.rows()) else {
             return composed::project_backward(self, weights, residual, d_query, d_key_value, x);
         };
-        let (pool, rows) = (&self.pool, residual.rows());
+        let (pool, rows, kept) = (&self.pool, residual.rows(), self.keeps_transposed());
         let cost = || linear_cost(rows, &[weights.query, weights.key_value]);
         let work = || {
-            blocks::project_backward(pool, weights, &mut residual, d_query, d_key_value, x, each);
+            blocks::project_backward(
+                pool,
+                weights,
+                &mut residual,
+                d_query,
+                d_key_value,
+                x,
+                each,
+                kept,
+            );
         };
         self.recorder
             .run("norm, queries, keys, values: backward", cost, work);
@@ -321,13 +347,23 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(dx.rows()) else {
             return composed::mlp_backward(self, weights, dx, x, gate_up);
         };
-        let rows = dx.rows();
+        let (rows, kept) = (dx.rows(), self.keeps_transposed());
         let cost = || {
             let again = gate_up.is_none().then_some(weights.gate_up);
             let layers = [Some(weights.gate_up), Some(weights.down), again];
             linear_cost(rows, &layers.into_iter().flatten().collect::<Vec<_>>())
         };
-        let work = || blocks::mlp_backward(&self.pool, weights, &mut dx, x, gate_up.as_ref(), each);
+        let work = || {
+            blocks::mlp_backward(
+                &self.pool,
+                weights,
+                &mut dx,
+                x,
+                gate_up.as_ref(),
+                each,
+                kept,
+            );
+        };
         self.recorder.run("norm, MLP: backward", cost, work);
         Ok(dx)
     }
@@ -363,13 +399,6 @@ impl Backend for Cpu {
         store: &KeysValues,
     ) -> Computed<(Matrix, Attended)> {
         let width = shape.query_width();
-        let rows = queries.values.par_chunks_exact_mut(width).enumerate();
-        rows.with_min_len(PARALLEL_ELEMENTS / width + 1)
-            .for_each(|(row, q)| {
-                for head in q.chunks_exact_mut(shape.head_dim) {
-                    layout.query_rotation.turn_in_place(head, row);
-                }
-            });
         let mut values = Matrix::new(&self.pool, layout.plan.queries, width);
         let mut log_sums = self.pool.take(shape.heads * layout.plan.queries);
         let cost = || attention_cost(shape, &layout.plan, 2.0);
@@ -377,7 +406,8 @@ impl Backend for Cpu {
             attention::forward(
                 shape,
                 &layout.plan,
-                &queries.values,
+                &layout.query_rotation,
+                &mut queries.values,
                 store,
                 &mut values.values,
                 &mut log_sums,
@@ -522,11 +552,6 @@ impl Backend for Cpu {
 /// Values of a parallel task over rows of `width`.
 fn task_of(width: usize) -> usize {
     crate::layers::vector::rows_per_task(width) * width
-}
-
-fn tile_rows() -> usize {
-    static M: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *M.get_or_init(|| std::env::var("MP_TILE").map_or(TILE_ROWS, |v| v.parse().unwrap()))
 }
 
 /// Operations, and values read and written, of `rows` rows through linear layers.

@@ -51,7 +51,14 @@ pub(crate) fn backward(of: &Backward<'_>, dq: &mut [f32], d_kv: &mut [f32]) {
     keys.par_chunks_exact_mut(size)
         .zip(values.par_chunks_exact_mut(size))
         .enumerate()
-        .for_each(|(head, (keys, values))| of.store.turn_round(head, keys, values));
+        .for_each(|(head, (keys, values))| {
+            let store = of.store;
+            let (keys, values) = (
+                || store.keys_by_row(head, keys),
+                || store.values_in_panels(head, values),
+            );
+            rayon::join(keys, values);
+        });
 
     let queries = dq.len() / width;
     let dq = Out::new(dq, queries, width, width);

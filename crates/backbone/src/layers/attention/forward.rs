@@ -4,6 +4,7 @@ use super::scores::{Segment, blocks, columns, score};
 use super::{KeysValues, Shape};
 use crate::buffer::scratch;
 use crate::forest::{Plan, Tile};
+use crate::layers::rotary::Rotation;
 use crate::layers::vector::{exp, max, scale_by, sum_map, vectorized};
 use crate::matmul::{Kernel, Left, Out, Right, Threads, UNIT, Write, multiply};
 use rayon::prelude::*;
@@ -13,16 +14,18 @@ const BLOCK_KEYS: usize = 512;
 
 /// Writes `softmax(q kᵀ / √h) v` to `out` (`[N, heads · h]`) for every tile of
 /// the plan, and the log-sum-exp of the scaled scores to `log_sums`
-/// (`[heads, N]`). `q` is `[N, heads · h]`, rotated.
+/// (`[heads, N]`). `q` is `[N, heads · h]`, which is rotated.
 pub(crate) fn forward(
     shape: Shape,
     plan: &Plan,
-    q: &[f32],
+    rotation: &Rotation,
+    q: &mut [f32],
     store: &KeysValues,
     out: &mut [f32],
     log_sums: &mut [f32],
 ) {
     let (n, width) = (plan.queries, shape.query_width());
+    let q = Out::new(q, n, width, width);
     let out = Out::new(out, n, width, width);
     let log_sums = Out::new(log_sums, shape.heads, n, n);
     let tiles = plan.tiles.len();
@@ -36,13 +39,18 @@ pub(crate) fn forward(
                 let columns = head * shape.head_dim..(head + 1) * shape.head_dim;
                 // SAFETY: every (tile, head) is one task's, and their rows
                 // and columns are disjoint.
-                let (mut out, mut sums) = unsafe {
+                let (mut q, mut out, mut sums) = unsafe {
                     (
+                        q.part(tile.queries.clone(), columns.clone()),
                         out.part(tile.queries.clone(), columns),
                         log_sums.part(head..head + 1, tile.queries.clone()),
                     )
                 };
                 let sums = sums.row_mut(0);
+                for row in 0..tile.queries.len() {
+                    rotation.turn_in_place(q.row_mut(row), tile.queries.start + row);
+                }
+                let q = q.left();
                 attend(shape, tile, &blocks, head, q, store, &mut out, sums);
             }
         });
@@ -55,15 +63,13 @@ fn attend(
     tile: &Tile,
     blocks: &[Vec<Segment>],
     head: usize,
-    q: &[f32],
+    q: Left<'_>,
     store: &KeysValues,
     out: &mut Out<'_>,
     log_sums: &mut [f32],
 ) {
     let kernel = Kernel::best();
-    let (n, h, width) = (tile.queries.len(), shape.head_dim, shape.query_width());
-    let q = &q[tile.queries.start * width + head * h..];
-    let q = Left::rows(q, n, h, width);
+    let (n, h) = (tile.queries.len(), shape.head_dim);
     let kv_head = head / shape.group();
     let values = store.values(kv_head);
     // Each row's running maximum and the sum of its exponentials.
@@ -161,7 +167,6 @@ pub(super) fn weigh(
 }
 
 /// As [`weigh`], for rows that the kernels can't read whole units of.
-#[expect(clippy::too_many_arguments, reason = "a product and its layout")]
 pub(super) fn padded(
     kernel: &Kernel,
     out: &mut Out<'_>,

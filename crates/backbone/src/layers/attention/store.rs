@@ -100,9 +100,9 @@ impl KeysValues {
         self.held.as_ref().map_or(0, |held| held.rows)
     }
 
-    /// Writes a head's keys row by row, `[rows, h]`, and its values in panels:
-    /// the layouts that the backward products read.
-    pub(super) fn turn_round(&self, head: usize, keys: &mut [f32], values: &mut [f32]) {
+    /// Writes a head's keys row by row, `[rows, h]`, as a backward product reads
+    /// them.
+    pub(super) fn keys_by_row(&self, head: usize, keys: &mut [f32]) {
         let held = self.held.as_ref().expect("room was made");
         let (h, size) = (held.head_dim, held.rows * held.head_dim);
         let panels = held.keys[head * size..][..size].chunks_exact(UNIT * h);
@@ -113,6 +113,12 @@ impl KeysValues {
                 }
             }
         }
+    }
+
+    /// Writes a head's values in panels of 16 rows, `[rows / 16, h, 16]`, as a
+    /// backward product reads them.
+    pub(super) fn values_in_panels(&self, head: usize, values: &mut [f32]) {
+        let h = self.held.as_ref().expect("room was made").head_dim;
         let rows = self.values(head).chunks_exact(UNIT * h);
         for (rows, panel) in rows.zip(values.chunks_exact_mut(UNIT * h)) {
             for (row, values) in rows.chunks_exact(h).enumerate() {

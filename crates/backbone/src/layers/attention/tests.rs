@@ -53,7 +53,16 @@ fn attend(shape: Shape, plan: &Plan, q: &[f32], kv: &[f32]) -> (Vec<f32>, Vec<f3
     let store = store(&pool, shape, kv);
     let mut out = vec![f32::NAN; q.len()];
     let mut sums = vec![f32::NAN; plan.queries * shape.heads];
-    forward(shape, plan, q, &store, &mut out, &mut sums);
+    let still = still(plan.queries, shape);
+    forward(
+        shape,
+        plan,
+        &still,
+        &mut q.to_vec(),
+        &store,
+        &mut out,
+        &mut sums,
+    );
     (out, sums)
 }
 
@@ -186,79 +195,4 @@ fn backward_is_the_derivative_for_all_rows_and_for_selected_queries() {
             assert_gradient(&kv[..d_kv.len()], &d_kv, |part| loss(&q, &put(&kv, part)));
         }
     }
-}
-
-#[test]
-#[ignore = "timing"]
-fn timing() {
-    let shape = Shape {
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-    };
-    let mut forest = Forest::new();
-    let root = forest.add(None, 100);
-    let mut nodes = vec![root];
-    for n in [52usize, 76, 100, 121, 142, 167, 212, 242] {
-        nodes.push(forest.add(Some(root), n));
-    }
-    let call = Call::nodes(&forest, &nodes);
-    let rows = call.rows();
-    let plan = Plan::new(
-        &forest,
-        &call,
-        None,
-        std::env::var("MP_TILE").map_or(TILE_ROWS, |v| v.parse().unwrap()),
-    );
-    let pool = Pool::default();
-    let q = numbers(rows * shape.query_width(), 1);
-    let kv = numbers(rows * shape.key_value_width(), 2);
-    let store = store(&pool, shape, &kv);
-    let mut out = vec![0.0; q.len()];
-    let mut sums = vec![0.0; plan.queries * shape.heads];
-    let p = rayon::ThreadPoolBuilder::new()
-        .num_threads(std::env::var("MP_T").map_or(1, |v| v.parse().unwrap()))
-        .build()
-        .unwrap();
-    let pairs: usize = plan
-        .tiles
-        .iter()
-        .map(|t| t.queries.len() * t.context_len() + t.visible.iter().sum::<usize>())
-        .sum();
-    let flops = 4.0 * (pairs * shape.query_width()) as f64;
-    p.install(|| {
-        for _ in 0..4 {
-            let t = std::time::Instant::now();
-            for _ in 0..50 {
-                forward(shape, &plan, &q, &store, &mut out, &mut sums);
-            }
-            let s = t.elapsed().as_secs_f64() / 50.0;
-            let t = std::time::Instant::now();
-            let mut dq = vec![0.0; q.len()];
-            let mut d_kv = vec![0.0; kv.len()];
-            let of = Backward {
-                pool: &pool,
-                shape,
-                plan: &plan,
-                q: &q,
-                store: &store,
-                log_sums: &sums,
-                d_out: &out,
-                query_rotation: &still(plan.queries, shape),
-                rotation: &still(rows, shape),
-            };
-            for _ in 0..20 {
-                backward(&of, &mut dq, &mut d_kv);
-            }
-            let b = t.elapsed().as_secs_f64() / 20.0;
-            eprintln!(
-                "tiles {} forward {:.2} ms {:.1} GFLOP/s  backward {:.2} ms {:.1}",
-                plan.tiles.len(),
-                1e3 * s,
-                flops / s / 1e9,
-                1e3 * b,
-                2.5 * flops / b / 1e9
-            );
-        }
-    });
 }
