@@ -4,6 +4,7 @@ use crate::progress::Progress;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use metaprompt_backbone::fetch;
+use metaprompt_backbone::model::Recompute;
 use metaprompt_backbone::{Backbone, Device};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,16 @@ pub(crate) struct Global {
         value_name = "DEVICE"
     )]
     pub(crate) device: Device,
+    /// What training computes again in its backward pass to hold less in memory:
+    /// none, mlp or layer (see `backbone inspect --train`).
+    #[arg(
+        long,
+        global = true,
+        env = "METAPROMPT_RECOMPUTE",
+        default_value = "none",
+        value_name = "LEVEL"
+    )]
+    pub(crate) recompute: Recompute,
     /// No progress, only results.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -88,6 +99,7 @@ impl Context {
         let embedded = path.is_none_or(|path| path == Path::new(EMBEDDED));
         let path = self.backbone_path(path)?;
         let mut backbone = Backbone::open(&path, self.global.device)?;
+        backbone.model = backbone.model.with_recompute(self.global.recompute)?;
         if embedded && std::env::var_os(fetch::VARIABLE).is_none() {
             backbone = backbone.named(EMBEDDED_NAME);
         }

@@ -12,7 +12,7 @@ mod error;
 mod measure;
 
 pub use choice::Device;
-pub(crate) use cpu::Cpu;
+pub(crate) use cpu::{Cpu, memory as cpu_memory};
 pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
 pub use measure::{Ceilings, KernelTime, Memory, Products, Profile};

@@ -1,8 +1,10 @@
-//! How much memory the passes need on a device that stores bf16.
+//! How much memory the passes need.
 
+use super::Recompute;
+use crate::compute::cpu_memory;
 use crate::files::Config;
 
-/// Bytes of a stored value.
+/// Bytes of a value on a device that stores bf16.
 const VALUE: f64 = 2.0;
 
 /// What a pass over `rows` rows needs, for people.
@@ -35,4 +37,57 @@ fn tape(config: &Config, rows: usize) -> f64 {
     let width =
         2 * config.hidden_size + 2 * config.heads * config.head_dim + 2 * config.intermediate_size;
     VALUE * (config.layers * rows * width) as f64
+}
+
+/// What a training step needs on the processor, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingMemory {
+    /// The frozen weights as the engine holds them.
+    pub weights: f64,
+    /// Their second layout, for the backward pass; 0 where the machine is too
+    /// small to keep it.
+    pub second_layout: f64,
+    /// What the forward pass keeps for the backward pass.
+    pub kept: f64,
+    /// What exists beside that at the same time, at most.
+    pub passing: f64,
+}
+
+impl TrainingMemory {
+    /// Of a step over `rows` packed rows (virtual tokens, shared segments once,
+    /// examples) on this machine with so many threads.
+    #[must_use]
+    pub fn of(config: &Config, rows: usize, level: Recompute, threads: usize) -> Self {
+        const F32: f64 = 4.0;
+        let (d, f) = (config.hidden_size, config.intermediate_size);
+        let (q, kv) = (
+            config.heads * config.head_dim,
+            2 * config.kv_heads * config.head_dim,
+        );
+        let [forward, back] = cpu_memory::layouts(config);
+        let inner = d + q + kv + config.heads;
+        let kept = config.layers
+            * match level {
+                Recompute::None => d + inner + 2 * f,
+                Recompute::Mlp => d + inner,
+                Recompute::Layer => d,
+            };
+        // One layer's gradients and inputs, and what is computed again of it.
+        let again = if level == Recompute::Layer { inner } else { 0 };
+        let passing = rows * (3 * d + 3 * q + 4 * kv + again)
+            + threads * cpu_memory::ROWS_PER_TASK.min(rows) * (2 * d + 5 * f)
+            + cpu_memory::LOGIT_ROWS * config.vocab_size;
+        TrainingMemory {
+            weights: F32 * forward,
+            second_layout: F32 * back,
+            kept: F32 * (rows * kept) as f64,
+            passing: F32 * passing as f64,
+        }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.weights + self.second_layout + self.kept + self.passing
+    }
 }

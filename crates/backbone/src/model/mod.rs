@@ -6,6 +6,7 @@ mod engine;
 mod forward;
 mod frequencies;
 mod memory;
+mod recompute;
 
 use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory, Profile};
 use crate::files::{Checkpoint, Config, LoadError, TensorSource};
@@ -15,6 +16,8 @@ use decoder::Decoder;
 use engine::Engine;
 
 pub use engine::{Runner, Work};
+pub use memory::TrainingMemory;
+pub use recompute::Recompute;
 
 /// Which call rows' final hidden states are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +27,6 @@ pub enum Outputs<'a> {
     /// These rows, ascending: the last layer then computes nothing but keys
     /// and values for the others.
     Rows(&'a [usize]),
-}
-
-/// What a training step keeps of its forward pass, and what it computes again
-/// on the way back: less memory for more time. The results are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recompute {
-    /// Nothing is computed again: fastest.
-    #[default]
-    None,
-    /// The gate and up values of the MLPs: half the memory, a quarter more
-    /// arithmetic.
-    Mlp,
-    /// All but the inputs of the layers: the least memory, about half as much
-    /// arithmetic again.
-    Layer,
 }
 
 /// What a forward pass computes, and its backward pass goes back through.

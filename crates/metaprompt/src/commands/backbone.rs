@@ -3,8 +3,8 @@
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use metaprompt_backbone::files::Checkpoint;
-use metaprompt_backbone::model::Model;
+use metaprompt_backbone::files::{Checkpoint, Config};
+use metaprompt_backbone::model::{Model, Recompute, TrainingMemory};
 use metaprompt_backbone::probe::{Probe, probe};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::json;
@@ -26,6 +26,14 @@ pub(crate) enum Command {
     Inspect {
         /// Hugging Face directory or GGUF file [default: embedded].
         path: Option<PathBuf>,
+        /// Also say how much memory a training step takes on this machine, for
+        /// each level of --recompute.
+        #[arg(long)]
+        train: bool,
+        /// Packed tokens of that step: virtual tokens, and those of the examples,
+        /// what they share counted once.
+        #[arg(long, default_value_t = 1276, value_name = "N", requires = "train", value_parser = super::bench::positive())]
+        tokens: u32,
     },
     /// Run one token sequence and write hidden states, logits, loss and the
     /// gradient at the input embeddings.
@@ -60,12 +68,19 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             context.print(&json!({ "path": path }), &path.display().to_string());
             Ok(())
         }
-        Command::Inspect { path } => inspect(&context.backbone_path(path.as_deref())?, context),
+        Command::Inspect {
+            path,
+            train,
+            tokens,
+        } => {
+            let path = context.backbone_path(path.as_deref())?;
+            inspect(&path, train.then_some(*tokens as usize), context)
+        }
         Command::Probe(args) => run_probe(args, context),
     }
 }
 
-fn inspect(path: &Path, context: &Context) -> Result<()> {
+fn inspect(path: &Path, train: Option<usize>, context: &Context) -> Result<()> {
     let checkpoint = Checkpoint::open(path)?;
     let c = &checkpoint.config;
     let mut dtypes = std::collections::BTreeMap::<String, (usize, usize)>::new();
@@ -126,11 +141,11 @@ fn inspect(path: &Path, context: &Context) -> Result<()> {
         ),
         ("key/value cache", format!("{kv_bytes} bytes a token")),
     ];
-    let text: String = rows
+    let mut text: String = rows
         .iter()
         .map(|(name, value)| format!("{name:<18} {value}\n"))
         .collect();
-    let json = json!({
+    let mut json = json!({
         "name": c.name, "path": path, "fingerprint": checkpoint.fingerprint,
         "parameters": c.parameters(), "layers": c.layers, "hidden_size": c.hidden_size,
         "intermediate_size": c.intermediate_size, "heads": c.heads, "kv_heads": c.kv_heads,
@@ -138,8 +153,42 @@ fn inspect(path: &Path, context: &Context) -> Result<()> {
         "max_positions": c.max_positions, "rope_theta": c.rope.theta, "bytes_on_disk": bytes,
         "kv_bytes_per_token": kv_bytes,
     });
+    if let Some(tokens) = train {
+        let (of_training, table) = training_memory(c, tokens);
+        json["training"] = of_training;
+        text += &table;
+    }
     context.print(&json, &text);
     Ok(())
+}
+
+/// What a training step holds in memory at each level of computing again.
+fn training_memory(config: &Config, tokens: usize) -> (serde_json::Value, String) {
+    let threads = rayon::current_num_threads();
+    let mut text = format!(
+        "\nmemory of a training step of {tokens} packed tokens on this CPU, {threads} threads, in MB\n\
+         --recompute   weights   second layout   activations   passing    in all\n"
+    );
+    let mut levels = Vec::new();
+    for level in Recompute::ALL {
+        let memory = TrainingMemory::of(config, tokens, level, threads);
+        let megabytes = |bytes: f64| (bytes / 1e6).round();
+        text += &format!(
+            "{level:<11} {:>9} {:>15} {:>13} {:>9} {:>9}\n",
+            megabytes(memory.weights),
+            megabytes(memory.second_layout),
+            megabytes(memory.kept),
+            megabytes(memory.passing),
+            megabytes(memory.total())
+        );
+        levels.push(json!({
+            "recompute": level.to_string(), "weights_bytes": memory.weights,
+            "second_layout_bytes": memory.second_layout, "kept_bytes": memory.kept,
+            "passing_bytes": memory.passing, "total_bytes": memory.total(),
+        }));
+    }
+    let json = json!({ "tokens": tokens, "threads": threads, "levels": levels });
+    (json, text)
 }
 
 fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
@@ -158,7 +207,8 @@ fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
         .as_deref()
         .map(|path| read_prompt(path, d))
         .transpose()?;
-    let model = Model::load(&checkpoint, context.global.device)?;
+    let model = Model::load(&checkpoint, context.global.device)?
+        .with_recompute(context.global.recompute)?;
     let probed = probe(&model, &tokens, args.labels, prompt.as_deref())
         .with_context(|| args.tokens.display().to_string())?;
     write_probe(&args.out, &probed, args.labels, d)?;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 /// Most rows of a task: what they need between the products stays in a core's
 /// second cache.
-const MOST: usize = 128;
+pub(crate) const MOST: usize = 128;
 /// Fewest: with fewer the weights are read too often, and the single
 /// operations divide columns among threads instead.
 const FEWEST: usize = 24;

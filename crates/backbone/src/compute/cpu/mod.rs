@@ -2,7 +2,7 @@
 
 mod blocks;
 mod matrix;
-mod memory;
+pub(crate) mod memory;
 mod profile;
 
 use super::{Backend, Computed, Keep, Memory, Mlp, Profile, Projections, Wanted, composed};
