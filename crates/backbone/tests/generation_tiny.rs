@@ -3,68 +3,13 @@
 
 #![allow(clippy::print_stdout)] // Measured differences, for `--nocapture`.
 
-use metaprompt_backbone::Device;
-use metaprompt_backbone::files::Checkpoint;
+mod generation_common;
+
+use generation_common::{VOCABULARY, greedy, model, never, soft, tokenizer, tokens};
 use metaprompt_backbone::generation::{Choices, Generated, Limits, Request, Session, StopReason};
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::probe::probe;
 use metaprompt_backbone::tokenizer::Tokenizer;
-use serde_json::{Map, Value, json};
-use std::path::Path;
-
-const VOCABULARY: u32 = 160;
-
-fn model() -> Model {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama-gqa");
-    let checkpoint = Checkpoint::open(&folder).expect("the fixture opens");
-    Model::load(&checkpoint, Device::Cpu).expect("it loads")
-}
-
-/// Reproducible token ids, none of them a control token.
-fn tokens(count: usize, seed: u32) -> Vec<u32> {
-    (0..count as u32)
-        .map(|i| 3 + (i * 37 + seed * 101 + i * i * 7) % (VOCABULARY - 3))
-        .collect()
-}
-
-/// A soft prompt: embeddings of some tokens.
-fn soft(model: &Model, length: usize) -> Vec<f32> {
-    let tokens = tokens(length, 77);
-    model.embeddings(&tokens).expect("the CPU can")
-}
-
-/// The fixture's ids as two letters each (`<unk>`, `<s>`, `</s>` first).
-fn tokenizer(eos: u32) -> Tokenizer {
-    let mut vocab = Map::new();
-    for id in 0..VOCABULARY {
-        let letter = |at: u32| char::from(b'a' + u8::try_from(at).expect("a letter"));
-        let text = match id {
-            0 => "<unk>".into(),
-            1 => "<s>".into(),
-            2 => "</s>".into(),
-            _ => format!(
-                "{}{}",
-                letter(id / 26),
-                letter(id % 26).to_ascii_uppercase()
-            ),
-        };
-        vocab.insert(text, json!(id));
-    }
-    let bytes = json!({
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true
-    });
-    let file: Value = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-        "normalizer": null, "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
-        "model": { "type": "BPE", "dropout": null, "unk_token": null,
-            "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false,
-            "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": [] },
-    });
-    let folder = tempfile::TempDir::new().expect("folder");
-    let path = folder.path().join("tokenizer.json");
-    std::fs::write(&path, file.to_string()).expect("file");
-    Tokenizer::from_json(&path, Some(1), &[eos]).expect("it loads")
-}
 
 /// `Σ ln p` of an answer after `before`, in f64 from one sequence's logits.
 fn log_likelihood(model: &Model, prompt: Option<&[f32]>, before: &[u32], answer: &[u32]) -> f64 {
@@ -163,24 +108,6 @@ fn scores_equal_the_log_likelihoods_of_single_sequences() {
     println!("largest difference of a log-likelihood: {worst:.1e}");
 }
 
-/// Greedy continuation by running the whole sequence again for every token.
-/// Requires that the first token leads the second by more than rounding.
-fn greedy(model: &Model, prompt: Option<&[f32]>, before: &[u32], count: usize) -> Vec<u32> {
-    let mut sequence = before.to_vec();
-    for _ in 0..count {
-        // The logits that predict a token don't depend on which it is.
-        sequence.push(0);
-        let logits = probe(model, &sequence, 1, prompt).expect("it fits").logits;
-        sequence.pop();
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
-        let lead = logits[order[0]] - logits[order[1]];
-        assert!(lead > 1e-4, "a lead of {lead} could be rounding");
-        sequence.push(order[0] as u32);
-    }
-    sequence.split_off(before.len())
-}
-
 const COUNT: usize = 12;
 
 /// Contexts of different lengths: some begin others, two are equal.
@@ -201,13 +128,6 @@ fn limits(batch: usize, stop: &[&str]) -> Limits {
         stop: stop.iter().map(|&s| s.to_owned()).collect(),
         batch,
     }
-}
-
-/// A control token that the reference never writes.
-fn never(references: &[Vec<u32>]) -> u32 {
-    (0..VOCABULARY)
-        .find(|id| references.iter().all(|r| !r.contains(id)))
-        .expect("one of 160")
 }
 
 #[test]

@@ -12,7 +12,10 @@
 
 mod pack;
 mod plan;
+mod reuse;
+mod rows;
 
+use rows::Rows;
 use std::ops::Range;
 
 pub use pack::{Input, Packed, Path, pack};
@@ -29,20 +32,22 @@ struct Node {
     capacity: usize,
     len: usize,
     position: usize,
+    children: usize,
+    /// Whether its rows were given back: nothing may name it any more.
+    released: bool,
 }
 
-/// The nodes, in an order where a parent precedes its children.
+/// The nodes and the store rows that they hold.
 #[derive(Clone, Debug, Default)]
 pub struct Forest {
     nodes: Vec<Node>,
-    rows: usize,
+    rows: Rows,
 }
 
 /// A mark to which a forest can be cut back ([`Forest::truncate`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     nodes: usize,
-    rows: usize,
 }
 
 impl Forest {
@@ -52,10 +57,11 @@ impl Forest {
         Self::default()
     }
 
-    /// Store rows in use or reserved.
+    /// Store rows that the nodes need: all of theirs, taken or reserved, are
+    /// below.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows
+        self.rows.end()
     }
 
     /// Adds a full node of `len` tokens below `parent`.
@@ -66,28 +72,35 @@ impl Forest {
     }
 
     /// Adds an empty node with room for `capacity` tokens (generation fills it
-    /// token by token with [`Forest::grow`]).
+    /// with [`Forest::grow`]).
     pub fn reserve(&mut self, parent: Option<NodeId>, capacity: usize) -> NodeId {
-        let position = parent.map_or(0, |p| self.nodes[p.0].position + self.nodes[p.0].len);
+        let position = parent.map_or(0, |p| self.end_position(p));
+        if let Some(parent) = parent {
+            self.nodes[parent.0].children += 1;
+        }
         self.nodes.push(Node {
             parent,
-            start: self.rows,
+            start: self.rows.take(capacity).start,
             capacity,
             len: 0,
             position,
+            children: 0,
+            released: false,
         });
-        self.rows += capacity;
         NodeId(self.nodes.len() - 1)
     }
 
-    /// Makes the next token of a reserved node exist.
+    /// Makes the next `tokens` tokens of a reserved node exist.
     ///
     /// # Panics
-    /// When the node is full.
-    pub fn grow(&mut self, node: NodeId) {
+    /// When the node has no room for them.
+    pub fn grow(&mut self, node: NodeId, tokens: usize) {
         let node = &mut self.nodes[node.0];
-        assert!(node.len < node.capacity, "a reserved node outgrew its room");
-        node.len += 1;
+        node.len += tokens;
+        assert!(
+            node.len <= node.capacity,
+            "a reserved node outgrew its room"
+        );
     }
 
     /// Rows of a node's tokens.
@@ -127,21 +140,6 @@ impl Forest {
             }
         }
         merged
-    }
-
-    /// The present size, for [`Forest::truncate`].
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark {
-            nodes: self.nodes.len(),
-            rows: self.rows,
-        }
-    }
-
-    /// Forgets every node added after `mark`.
-    pub fn truncate(&mut self, mark: Mark) {
-        self.nodes.truncate(mark.nodes);
-        self.rows = mark.rows;
     }
 }
 

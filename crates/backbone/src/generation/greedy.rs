@@ -1,9 +1,22 @@
 //! Greedy decoding of many examples at once.
+//!
+//! Continuous batching: an answer that ends gives its place (its rows of the
+//! key/value store) to the next waiting request, whose tokens run in the same
+//! call as the next tokens of the others. So the batch stays full until no
+//! request waits.
 
+use super::stop::StopSearch;
 use super::{GenerationError, Session};
-use crate::forest::{Call, Input, NodeId, Path, Span, pack};
-use crate::model::Outputs;
+use crate::forest::{Call, Input, NodeId};
 use crate::tokenizer::{Tokenizer, TokenizerError};
+
+/// Tokens of requests that one call may begin (and those of one more request):
+/// enough to fill the products, few enough to stay in memory.
+const CALL_TOKENS: usize = 2048;
+
+/// Fewer common tokens than that are run again for each request: every further
+/// token would attend to them as a range of keys of their own, which costs more.
+const SHARED_TOKENS: usize = 16;
 
 /// One example to continue.
 #[derive(Clone, Debug)]
@@ -17,12 +30,19 @@ pub struct Request {
 /// When generation ends.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Most tokens that an answer may have.
+    /// Most tokens that an answer may have, at least one.
     pub max_new_tokens: usize,
     /// Texts that end an answer; they are not part of it.
     pub stop: Vec<String>,
-    /// Examples decoded together.
+    /// Examples decoded together, at least one.
     pub batch: usize,
+}
+
+impl Limits {
+    /// Store rows that an answer's tokens take: the last one is never run.
+    fn room(&self) -> usize {
+        self.max_new_tokens.saturating_sub(1)
+    }
 }
 
 /// Why an answer ended.
@@ -48,7 +68,9 @@ pub struct Generated {
 }
 
 impl Session<'_> {
-    /// Continues every request by its most likely tokens.
+    /// Continues every request by its most likely tokens. Requests of different
+    /// tasks (behind different pinned nodes) may be mixed; each answer is what
+    /// it would be alone.
     ///
     /// # Errors
     /// When the tokenizer can't turn ids back into text, or the model's
@@ -62,134 +84,196 @@ impl Session<'_> {
         tokenizer: &Tokenizer,
         limits: &Limits,
     ) -> Result<Vec<Generated>, GenerationError> {
-        // Examples of similar length run together; results keep their order.
-        let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by_key(|&i| requests[i].tokens.len());
+        self.generate_with_progress(requests, tokenizer, limits, &mut |_| {})
+    }
+
+    /// [`Session::generate`], which calls `ended` with the number of answers
+    /// that have ended, whenever it grows.
+    ///
+    /// # Errors
+    /// As [`Session::generate`].
+    ///
+    /// # Panics
+    /// As [`Session::generate`].
+    pub fn generate_with_progress(
+        &mut self,
+        requests: &[Request],
+        tokenizer: &Tokenizer,
+        limits: &Limits,
+        ended: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Generated>, GenerationError> {
+        let mark = self.forest.mark();
+        let generated = self.generate_all(requests, tokenizer, limits, ended);
+        self.forest.truncate(mark);
+        generated
+    }
+
+    fn generate_all(
+        &mut self,
+        requests: &[Request],
+        tokenizer: &Tokenizer,
+        limits: &Limits,
+        ended: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Generated>, GenerationError> {
+        // The longest first: whether memory suffices shows at once, a place that
+        // comes free is large enough for what waits, and short answers at the
+        // end leave the batch half empty for a short time only.
+        let mut waiting: Vec<usize> = (0..requests.len()).collect();
+        let key = |i: usize| (requests[i].tokens.len(), requests[i].parent);
+        waiting.sort_by(|&a, &b| {
+            let order = key(a).cmp(&key(b));
+            order.then_with(|| requests[a].tokens.cmp(&requests[b].tokens))
+        });
+        let places = waiting.iter().rev().take(limits.batch.max(1));
+        let places = places.map(|&i| requests[i].tokens.len() + limits.room());
+        let most_rows = self.forest.rows() + places.sum::<usize>();
+
         let mut results: Vec<Option<Generated>> = vec![None; requests.len()];
-        for batch in order.chunks(limits.batch.max(1)) {
-            let of_batch: Vec<&Request> = batch.iter().map(|&i| &requests[i]).collect();
-            let mark = self.forest.mark();
-            let generated = self.generate_batch(&of_batch, tokenizer, limits);
-            self.forest.truncate(mark);
-            for (&i, generated) in batch.iter().zip(generated?) {
-                results[i] = Some(generated);
+        let mut running: Vec<Answer<'_>> = Vec::new();
+        let mut done = 0;
+        while done < requests.len() {
+            let mut begun = 0;
+            while running.len() < limits.batch.max(1)
+                && begun < CALL_TOKENS
+                && let Some(&next) = waiting.last()
+                && let Some(answer) = self.begin(next, requests, &running, limits, most_rows)
+            {
+                begun += answer.unrun.len();
+                running.push(answer);
+                waiting.pop();
+            }
+            let mut next = self.run_answers(&mut running)?.into_iter();
+            let before = done;
+            let mut still = Vec::with_capacity(running.len());
+            for mut answer in running {
+                let Some(next) = next.next() else {
+                    unreachable!("every answer's last row is wanted");
+                };
+                match answer.accept(next, tokenizer, limits)? {
+                    None => {
+                        self.forest.grow(answer.leaf, 1);
+                        still.push(answer);
+                    }
+                    Some((text, stop)) => {
+                        let request = answer.request;
+                        self.forest.release(answer.leaf, requests[request].parent);
+                        let tokens = answer.tokens;
+                        results[request] = Some(Generated { tokens, text, stop });
+                        done += 1;
+                    }
+                }
+            }
+            running = still;
+            if done > before {
+                ended(done);
             }
         }
         Ok(results.into_iter().flatten().collect())
     }
 
-    fn generate_batch(
+    /// Gives a request a place below what it has in common with a running one,
+    /// unless that must wait for rows.
+    fn begin<'l>(
         &mut self,
-        requests: &[&Request],
-        tokenizer: &Tokenizer,
-        limits: &Limits,
-    ) -> Result<Vec<Generated>, GenerationError> {
-        let paths: Vec<Path<'_>> = requests
+        index: usize,
+        requests: &[Request],
+        running: &[Answer<'_>],
+        limits: &'l Limits,
+        most_rows: usize,
+    ) -> Option<Answer<'l>> {
+        let request = &requests[index];
+        let siblings = running
             .iter()
-            .map(|r| Path {
-                parent: r.parent,
-                prompt: None,
-                tokens: &r.tokens,
-            })
-            .collect();
-        let packed = pack(&mut self.forest, &[], &paths);
-        let last_rows: Vec<usize> = requests
-            .iter()
-            .enumerate()
-            .map(|(path, r)| packed.row(path, r.tokens.len() - 1))
-            .collect();
-        let mut rows = last_rows.clone();
-        rows.sort_unstable();
-        rows.dedup();
-        self.run(&packed.call, &packed.inputs, &[], Outputs::Rows(&rows))?;
-        let first = self.runner.most_likely()?;
-
-        let mut answers: Vec<Answer> = (0..requests.len())
-            .map(|path| Answer {
-                node: self
-                    .forest
-                    .reserve(packed.leaf(path), limits.max_new_tokens.max(1)),
-                next: first[rows.partition_point(|&r| r < last_rows[path])],
-                tokens: Vec::new(),
-                done: None,
-            })
-            .collect();
-        loop {
-            let mut running = Vec::new();
-            for (i, answer) in answers
-                .iter_mut()
-                .enumerate()
-                .filter(|(_, a)| a.done.is_none())
-            {
-                answer.accept(tokenizer, limits)?;
-                if answer.done.is_none() {
-                    running.push(i);
-                }
-            }
-            if running.is_empty() {
-                break;
-            }
-            let mut spans = Vec::with_capacity(running.len());
-            let mut inputs = Vec::with_capacity(running.len());
-            for &i in &running {
-                let answer = &answers[i];
-                self.forest.grow(answer.node);
-                spans.push(Span {
-                    node: answer.node,
-                    offset: answer.tokens.len() - 1,
-                    len: 1,
-                });
-                inputs.push(Input::Token(answer.next));
-            }
-            self.run(&Call { spans }, &inputs, &[], Outputs::All)?;
-            for (&i, next) in running.iter().zip(self.runner.most_likely()?) {
-                answers[i].next = next;
-            }
+            .filter(|a| requests[a.request].parent == request.parent);
+        let (shared, sibling) = siblings
+            .map(|a| (common(&request.tokens, &requests[a.request].tokens), a.leaf))
+            .max_by_key(|&(shared, _)| shared)
+            .filter(|&(shared, _)| shared >= SHARED_TOKENS)
+            .unzip();
+        let unrun = request.tokens[shared.unwrap_or(0)..].to_vec();
+        let capacity = unrun.len() + limits.room();
+        // Alone, it always fits: `most_rows` has room for the longest.
+        if !self.forest.fits(capacity, most_rows) {
+            return None;
         }
-        Ok(answers
-            .into_iter()
-            .filter_map(|a| {
-                a.done.map(|(text, stop)| Generated {
-                    tokens: a.tokens,
-                    text,
-                    stop,
-                })
-            })
-            .collect())
+        let root = request.parent.map_or(0, |p| self.forest.end_position(p));
+        let from = root + shared.unwrap_or(0);
+        let parent = match sibling {
+            Some(leaf) => self.forest.until(leaf, request.parent, from),
+            None => request.parent,
+        };
+        let leaf = self.forest.reserve(parent, capacity);
+        self.forest.grow(leaf, unrun.len());
+        Some(Answer {
+            request: index,
+            leaf,
+            from,
+            unrun,
+            tokens: Vec::new(),
+            stop: StopSearch::new(&limits.stop),
+        })
+    }
+
+    /// Runs what each answer has not run yet; the token that the model finds
+    /// most likely to follow each.
+    fn run_answers(&mut self, running: &mut [Answer<'_>]) -> Result<Vec<u32>, GenerationError> {
+        let mut call = Call { spans: Vec::new() };
+        let (mut inputs, mut last_rows) = (Vec::new(), Vec::new());
+        for answer in running {
+            let spans = self.forest.spans_from(answer.leaf, answer.from);
+            call.spans.extend(spans);
+            inputs.extend(answer.unrun.iter().map(|&token| Input::Token(token)));
+            last_rows.push(inputs.len() - 1);
+            answer.from = self.forest.end_position(answer.leaf);
+        }
+        self.run(&call, &inputs, &[], &last_rows)?;
+        Ok(self.runner.most_likely()?)
     }
 }
 
-struct Answer {
-    node: NodeId,
-    /// The token that the model predicts next.
-    next: u32,
-    tokens: Vec<u32>,
-    done: Option<(String, StopReason)>,
+/// How many first tokens two requests share, not counting their last: each
+/// answer has a token before it that nothing else continues.
+fn common(a: &[u32], b: &[u32]) -> usize {
+    assert!(!a.is_empty() && !b.is_empty(), "nothing to continue");
+    let of_both = a[..a.len() - 1].iter().zip(&b[..b.len() - 1]);
+    of_both.take_while(|(a, b)| a == b).count()
 }
 
-impl Answer {
-    /// Takes `next` into the answer unless the answer ends before it.
-    fn accept(&mut self, tokenizer: &Tokenizer, limits: &Limits) -> Result<(), TokenizerError> {
-        if tokenizer.eos().contains(&self.next) {
-            self.done = Some((tokenizer.decode(&self.tokens)?, StopReason::EndToken));
-            return Ok(());
-        }
-        self.tokens.push(self.next);
-        if !limits.stop.is_empty() {
+/// An answer that is being written.
+struct Answer<'l> {
+    request: usize,
+    /// Where its tokens go, and at least its example's last.
+    leaf: NodeId,
+    /// Tokens that the next call runs, and the first one's position.
+    unrun: Vec<u32>,
+    from: usize,
+    tokens: Vec<u32>,
+    stop: StopSearch<'l>,
+}
+
+impl Answer<'_> {
+    /// Takes `next` into the answer unless the answer ends before it; the text,
+    /// and why, when it has ended.
+    fn accept(
+        &mut self,
+        next: u32,
+        tokenizer: &Tokenizer,
+        limits: &Limits,
+    ) -> Result<Option<(String, StopReason)>, TokenizerError> {
+        if tokenizer.eos().contains(&next) {
             let text = tokenizer.decode(&self.tokens)?;
-            if let Some(at) = limits
-                .stop
-                .iter()
-                .filter_map(|s| text.find(s.as_str()))
-                .min()
-            {
-                self.done = Some((text[..at].to_owned(), StopReason::StopString));
-                return Ok(());
-            }
+            return Ok(Some((text, StopReason::EndToken)));
+        }
+        self.tokens.push(next);
+        if let Some(text) = self.stop.find(&self.tokens, tokenizer)? {
+            return Ok(Some((text, StopReason::StopString)));
         }
         if self.tokens.len() >= limits.max_new_tokens {
-            self.done = Some((tokenizer.decode(&self.tokens)?, StopReason::Length));
+            let text = tokenizer.decode(&self.tokens)?;
+            return Ok(Some((text, StopReason::Length)));
         }
-        Ok(())
+        self.unrun.clear();
+        self.unrun.push(next);
+        Ok(None)
     }
 }

@@ -3,6 +3,7 @@
 
 mod greedy;
 mod score;
+mod stop;
 
 use crate::compute::ComputeError;
 use crate::forest::{Call, Forest, Input, NodeId, Path, pack};
@@ -23,11 +24,23 @@ pub enum GenerationError {
     Compute(#[from] ComputeError),
 }
 
+/// What a session has run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Forward passes.
+    pub calls: usize,
+    /// Their tokens, virtual ones included.
+    pub tokens: usize,
+    /// Most rows of the key/value cache that were in use at the same time.
+    pub most_rows: usize,
+}
+
 /// A model with a key/value cache. Pinned nodes stay; what a batch adds is
 /// forgotten when the batch is done.
 pub struct Session<'m> {
     model: &'m Model,
     forest: Forest,
+    usage: Usage,
     runner: Box<dyn Runner + 'm>,
 }
 
@@ -38,6 +51,7 @@ impl<'m> Session<'m> {
         Session {
             model,
             forest: Forest::new(),
+            usage: Usage::default(),
             runner: model.runner(),
         }
     }
@@ -62,28 +76,42 @@ impl<'m> Session<'m> {
         let packed = pack(&mut self.forest, &[length], &[path]);
         if !packed.inputs.is_empty() {
             let prompts = &[prompt.unwrap_or_default()];
-            self.run(&packed.call, &packed.inputs, prompts, Outputs::Rows(&[]))?;
+            self.run(&packed.call, &packed.inputs, prompts, &[])?;
         }
         Ok(packed.leaf(0))
     }
 
+    /// Runs a call; `wanted` are the call rows, ascending, whose final hidden
+    /// states are asked for afterwards.
     fn run(
         &mut self,
         call: &Call,
         inputs: &[Input],
         prompts: &[&[f32]],
-        outputs: Outputs<'_>,
+        wanted: &[usize],
     ) -> Result<(), ComputeError> {
+        self.usage.calls += 1;
+        self.usage.tokens += inputs.len();
+        self.usage.most_rows = self.usage.most_rows.max(self.forest.rows());
         let pass = Pass {
             forest: &self.forest,
             call,
-            outputs,
+            outputs: match wanted.len() == inputs.len() {
+                true => Outputs::All,
+                false => Outputs::Rows(wanted),
+            },
         };
         self.runner.run(Work {
             pass,
             inputs,
             prompts,
         })
+    }
+
+    /// What it has run so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// Positions in use up to and including `node`.
