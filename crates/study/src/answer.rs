@@ -41,8 +41,15 @@ pub struct Answerer<'a> {
     pub decoding: &'a Decoding,
 }
 
-/// Examples answered between two signs of progress.
-const CHUNK: usize = 32;
+/// A session with what all examples share pinned.
+struct Asked<'s, 'm> {
+    session: &'s mut Session<'m>,
+    root: Option<NodeId>,
+    /// Tokens of each example's context that are pinned.
+    shared: usize,
+    /// Told how many examples are answered.
+    advance: &'s mut dyn FnMut(usize),
+}
 
 impl Answerer<'_> {
     /// One answer per example, in order.
@@ -58,31 +65,22 @@ impl Answerer<'_> {
         let mut session = Session::new(&self.backbone.model);
         let shared = common_prefix(examples);
         let root = session.pin(None, self.prompt, shared)?;
-        let mut answers = Vec::with_capacity(examples.len());
-        for chunk in examples.chunks(CHUNK.max(self.decoding.batch)) {
-            let words: Vec<Option<Vec<String>>> = chunk
-                .iter()
-                .map(|e| task.choices(&e.example).or_else(|| task.label_words()))
-                .collect();
-            // A task's answers are closed for all of its examples or for none.
-            match words.into_iter().collect::<Option<Vec<_>>>() {
-                Some(words) => {
-                    answers.extend(self.choose(
-                        task,
-                        chunk,
-                        &words,
-                        &mut session,
-                        root,
-                        shared.len(),
-                    )?);
-                }
-                None => {
-                    answers.extend(self.generate(task, chunk, &mut session, root, shared.len())?);
-                }
-            }
-            observer.advance(answers.len() as u64);
+        let words: Vec<Option<Vec<String>>> = examples
+            .iter()
+            .map(|e| task.choices(&e.example).or_else(|| task.label_words()))
+            .collect();
+        let mut advance = |answered: usize| observer.advance(answered as u64);
+        let mut asked = Asked {
+            session: &mut session,
+            root,
+            shared: shared.len(),
+            advance: &mut advance,
+        };
+        // A task's answers are closed for all of its examples or for none.
+        match words.into_iter().collect::<Option<Vec<_>>>() {
+            Some(words) => self.choose(task, examples, &words, &mut asked),
+            None => self.generate(task, examples, &mut asked),
         }
-        Ok(answers)
     }
 
     fn choose(
@@ -90,19 +88,19 @@ impl Answerer<'_> {
         task: &Task,
         examples: &[EncodedExample],
         words: &[Vec<String>],
-        session: &mut Session<'_>,
-        root: Option<NodeId>,
-        shared: usize,
+        asked: &mut Asked<'_, '_>,
     ) -> Result<Vec<Answered>, StudyError> {
         let mut requests = Vec::with_capacity(examples.len());
         for (example, words) in examples.iter().zip(words) {
             requests.push(Choices {
-                parent: root,
-                tokens: example.tokens.context[shared..].to_vec(),
+                parent: asked.root,
+                tokens: example.tokens.context[asked.shared..].to_vec(),
                 answers: self.encoder.labels(task, words)?,
             });
         }
-        let likelihoods = session.score(&requests)?;
+        let likelihoods = asked
+            .session
+            .score_with_progress(&requests, asked.advance)?;
         Ok(examples
             .iter()
             .zip(words)
@@ -137,15 +135,13 @@ impl Answerer<'_> {
         &self,
         task: &Task,
         examples: &[EncodedExample],
-        session: &mut Session<'_>,
-        root: Option<NodeId>,
-        shared: usize,
+        asked: &mut Asked<'_, '_>,
     ) -> Result<Vec<Answered>, StudyError> {
         let requests: Vec<Request> = examples
             .iter()
             .map(|e| Request {
-                parent: root,
-                tokens: e.tokens.context[shared..].to_vec(),
+                parent: asked.root,
+                tokens: e.tokens.context[asked.shared..].to_vec(),
             })
             .collect();
         let limits = Limits {
@@ -153,7 +149,12 @@ impl Answerer<'_> {
             stop: vec![task.stop().to_owned()],
             batch: self.decoding.batch,
         };
-        let generated = session.generate(&requests, &self.backbone.tokenizer, &limits)?;
+        let generated = asked.session.generate_with_progress(
+            &requests,
+            &self.backbone.tokenizer,
+            &limits,
+            asked.advance,
+        )?;
         Ok(examples
             .iter()
             .zip(generated)
