@@ -204,6 +204,7 @@ fn bench_reports_times_that_hold_together() {
     for (mix, tasks) in mixes.iter().zip([1, 2]) {
         assert_eq!(mix["tasks"], tasks);
         assert!((0..=15).contains(&mix["generated"].as_u64().expect("a number")));
+        assert!(number(mix, "tokens_per_second") * number(mix, "seconds") <= 60.0 + 18.0 + 1e-6);
     }
     let score = result(&[&["bench", "score", "--labels", "2"], &shape[..]].concat());
     assert!(number(&score, "examples_per_second") > 0.0);

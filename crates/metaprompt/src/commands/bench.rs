@@ -1,13 +1,15 @@
 //! `metaprompt bench`: how fast this machine is.
 
 mod corpus;
-mod decode;
+mod generate;
 mod measure;
 mod profile;
+mod score;
 mod step;
+mod tokens;
 
 use crate::context::Context;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use measure::{median, report, timed};
 use metaprompt_backbone::Backbone;
@@ -15,11 +17,12 @@ use metaprompt_backbone::files::{Checkpoint, Config, RandomTensors, TokenizerSou
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::tokenizer::Tokenizer;
 use metaprompt_study::Observer;
+use metaprompt_tuning::adapter::Adapter;
 use metaprompt_tuning::prompt::from_vocabulary;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Timings of the machine on random text, and of the readers on corpora.
 #[derive(Subcommand)]
@@ -60,16 +63,8 @@ pub(crate) enum Command {
     Generate {
         #[command(flatten)]
         load: Load,
-        /// Tokens to generate for each example.
-        #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1 << 20))]
-        new_tokens: u32,
-        /// Tasks, with a soft prompt each, that the examples take turns in;
-        /// several numbers, as in 1,31, are timed in turn on one load.
-        #[arg(long, default_value = "1", value_delimiter = ',', value_name = "N", value_parser = positive())]
-        tasks: Vec<u32>,
-        /// How often each is timed.
-        #[arg(long, default_value_t = 3, value_name = "N", value_parser = positive())]
-        rounds: u32,
+        #[command(flatten)]
+        options: generate::Options,
     },
     /// Time the scoring of a closed set of labels behind a soft prompt.
     ///
@@ -77,12 +72,8 @@ pub(crate) enum Command {
     Score {
         #[command(flatten)]
         load: Load,
-        /// Labels of each example.
-        #[arg(long, default_value_t = 3, value_name = "N", value_parser = positive())]
-        labels: u32,
-        /// Tokens of each label.
-        #[arg(long, default_value_t = 2, value_name = "N", value_parser = positive())]
-        label_tokens: u32,
+        #[command(flatten)]
+        options: score::Options,
     },
 }
 
@@ -139,17 +130,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             let json = json!({ "seconds": median(&seconds), "all_seconds": seconds });
             report(json, text, None, context)
         }
-        Command::Generate {
-            load,
-            new_tokens,
-            tasks,
-            rounds,
-        } => decode::generate(load, *new_tokens, tasks, *rounds, context),
-        Command::Score {
-            load,
-            labels,
-            label_tokens,
-        } => decode::score(load, *labels as usize, *label_tokens as usize, context),
+        Command::Generate { load, options } => generate::run(load, options, context),
+        Command::Score { load, options } => score::run(load, options, context),
     }
 }
 
@@ -165,16 +147,8 @@ struct Bench {
 impl Bench {
     fn new(load: &Load, extra: u32, context: &Context) -> Result<Self> {
         let (model, tokenizer) = load.model(context)?;
-        let (needed, most) = (
-            load.virtual_tokens + load.length + extra,
-            model.config().max_positions,
-        );
-        if needed as usize > most {
-            bail!(
-                "{needed} positions are more than the {most} of {}; lower --length",
-                model.config().name
-            );
-        }
+        let needed = load.virtual_tokens + load.length + extra;
+        check_positions(&model, needed as usize, "lower --length")?;
         let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
             .filter(|&id| !tokenizer.is_control(id))
             .collect();
@@ -195,8 +169,26 @@ impl Bench {
         })
     }
 
-    /// The prompt, and others like it, for so many tasks.
-    fn prompts(&mut self, tasks: usize) -> Result<Vec<Vec<f32>>> {
+    /// Refuses examples of a file, `tokens` long with what is added to them,
+    /// that don't fit behind the longest prompt.
+    fn check_examples(&self, prompts: &[Vec<f32>], tokens: usize) -> Result<()> {
+        let prompt = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let needed = prompt / self.model.config().hidden_size + tokens;
+        check_positions(&self.model, needed, "leave the longest examples out")
+    }
+
+    /// Prompts of so many tasks: those of the adapters where there are any, else
+    /// the first prompt and others like it.
+    fn prompts(&mut self, tasks: usize, adapters: &[PathBuf]) -> Result<Vec<Vec<f32>>> {
+        if !adapters.is_empty() {
+            if adapters.len() < tasks {
+                bail!(
+                    "{tasks} tasks need as many prompts, and --prompt gives {}",
+                    adapters.len()
+                );
+            }
+            return adapters.iter().map(|path| self.prompt_of(path)).collect();
+        }
         let length = self.prompt.len() / self.model.config().hidden_size;
         let mut prompts = vec![self.prompt.clone()];
         while prompts.len() < tasks {
@@ -206,11 +198,27 @@ impl Bench {
         Ok(prompts)
     }
 
+    /// The first prompt of an adapter.
+    fn prompt_of(&self, path: &Path) -> Result<Vec<f32>> {
+        let d = self.model.config().hidden_size;
+        let prompt = Adapter::load(path)?.prompt(0);
+        let fits = prompt.filter(|p| p.len() % d == 0);
+        fits.with_context(|| format!("{}: no prompt of hidden size {d} is in it", path.display()))
+    }
+
     fn tokens(&mut self, count: usize) -> Vec<u32> {
         (0..count)
             .map(|_| self.ordinary[self.random.random_range(0..self.ordinary.len())])
             .collect()
     }
+}
+
+fn check_positions(model: &Model, needed: usize, remedy: &str) -> Result<()> {
+    let (most, name) = (model.config().max_positions, &model.config().name);
+    if needed > most {
+        bail!("{needed} positions are more than the {most} of {name}; {remedy}");
+    }
+    Ok(())
 }
 
 impl Load {
