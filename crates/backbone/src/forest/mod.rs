@@ -42,6 +42,7 @@ struct Node {
 pub struct Forest {
     nodes: Vec<Node>,
     rows: Rows,
+    expected: usize,
 }
 
 /// A mark to which a forest can be cut back ([`Forest::truncate`]).
@@ -57,11 +58,11 @@ impl Forest {
         Self::default()
     }
 
-    /// Store rows that the nodes need: all of theirs, taken or reserved, are
-    /// below.
+    /// Store rows that there has to be room for: all of the nodes', taken or
+    /// reserved, are below.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows.end()
+        self.rows.end().max(self.expected)
     }
 
     /// Adds a full node of `len` tokens below `parent`.

@@ -10,6 +10,12 @@ impl Forest {
         self.rows.fits(capacity, most)
     }
 
+    /// Has [`Forest::rows`] count so many more rows than are in use now, until
+    /// the next [`Forest::truncate`]: the store grows once, not node by node.
+    pub fn expect(&mut self, more: usize) {
+        self.expected = self.rows.end() + more;
+    }
+
     /// Divides a node after its first `len` tokens, so that others can continue
     /// these: they become a new node, which is returned, and `node` keeps the
     /// rest below it. No row moves.
@@ -109,6 +115,7 @@ impl Forest {
             }
         }
         self.nodes.truncate(mark.nodes);
+        self.expected = 0;
     }
 
     fn drop_node(&mut self, node: NodeId) {
@@ -174,6 +181,10 @@ mod tests {
         let c = forest.add(Some(root), 4);
         assert_eq!((forest.range(c), forest.position(c)), (5..9, 5));
         forest.until(c, Some(root), 7);
+        forest.expect(20);
+        assert_eq!(forest.rows(), 29);
+        forest.add(Some(root), 25);
+        assert_eq!(forest.rows(), 34);
         forest.truncate(mark);
         assert_eq!(forest.rows(), 5);
         forest.release(root, None);

@@ -124,9 +124,21 @@ impl Session<'_> {
             let order = key(a).cmp(&key(b));
             order.then_with(|| requests[a].tokens.cmp(&requests[b].tokens))
         });
-        let places = waiting.iter().rev().take(limits.batch.max(1));
-        let places = places.map(|&i| requests[i].tokens.len() + limits.room());
-        let most_rows = self.forest.rows() + places.sum::<usize>();
+        let mut first: Vec<&Request> = waiting
+            .iter()
+            .rev()
+            .take(limits.batch.max(1))
+            .map(|&i| &requests[i])
+            .collect();
+        let place = |r: &Request| r.tokens.len() + limits.room();
+        let most_rows = self.forest.rows() + first.iter().map(|r| place(r)).sum::<usize>();
+        first.sort_by_key(|r| (r.parent, &r.tokens));
+        let shared = first.windows(2).map(|w| match w[0].parent == w[1].parent {
+            true => shared(&w[0].tokens, &w[1].tokens),
+            false => 0,
+        });
+        let shared: usize = shared.sum();
+        self.forest.expect(most_rows - self.forest.rows() - shared);
 
         let mut results: Vec<Option<Generated>> = vec![None; requests.len()];
         let mut running: Vec<Answer<'_>> = Vec::new();
@@ -185,10 +197,14 @@ impl Session<'_> {
         let siblings = running
             .iter()
             .filter(|a| requests[a.request].parent == request.parent);
+        let of_sibling = |a: &Answer<'_>| {
+            let shared = shared(&request.tokens, &requests[a.request].tokens);
+            (shared, a.leaf)
+        };
         let (shared, sibling) = siblings
-            .map(|a| (common(&request.tokens, &requests[a.request].tokens), a.leaf))
+            .map(of_sibling)
             .max_by_key(|&(shared, _)| shared)
-            .filter(|&(shared, _)| shared >= SHARED_TOKENS)
+            .filter(|&(shared, _)| shared > 0)
             .unzip();
         let unrun = request.tokens[shared.unwrap_or(0)..].to_vec();
         let capacity = unrun.len() + limits.room();
@@ -231,12 +247,13 @@ impl Session<'_> {
     }
 }
 
-/// How many first tokens two requests share, not counting their last: each
-/// answer has a token before it that nothing else continues.
-fn common(a: &[u32], b: &[u32]) -> usize {
+/// How many first tokens two requests share. Their last tokens are not among
+/// them: each answer has a token before it that nothing else continues.
+fn shared(a: &[u32], b: &[u32]) -> usize {
     assert!(!a.is_empty() && !b.is_empty(), "nothing to continue");
     let of_both = a[..a.len() - 1].iter().zip(&b[..b.len() - 1]);
-    of_both.take_while(|(a, b)| a == b).count()
+    let common = of_both.take_while(|(a, b)| a == b).count();
+    if common < SHARED_TOKENS { 0 } else { common }
 }
 
 /// An answer that is being written.

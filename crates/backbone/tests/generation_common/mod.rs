@@ -67,7 +67,12 @@ pub(crate) fn tokenizer(eos: u32) -> Tokenizer {
 
 /// Greedy continuation by running the whole sequence again for every token.
 /// Requires that the first token leads the second by more than rounding.
-pub(crate) fn greedy(model: &Model, prompt: Option<&[f32]>, before: &[u32], count: usize) -> Vec<u32> {
+pub(crate) fn greedy(
+    model: &Model,
+    prompt: Option<&[f32]>,
+    before: &[u32],
+    count: usize,
+) -> Vec<u32> {
     let mut sequence = before.to_vec();
     for _ in 0..count {
         // The logits that predict a token don't depend on which it is.
