@@ -13,7 +13,13 @@ impl Example {
     /// Tokens that the model runs: the last target token is only predicted.
     #[must_use]
     pub fn run(&self) -> Vec<u32> {
-        [&self.context[..], &self.target[..self.target.len() - 1]].concat()
+        self.tokens().collect()
+    }
+
+    /// See [`Example::run`].
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = u32> {
+        let run = self.target.len().saturating_sub(1);
+        self.context.iter().chain(&self.target[..run]).copied()
     }
 }
 

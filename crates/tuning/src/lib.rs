@@ -7,6 +7,7 @@
 //! applied to clinical text by arXiv 2604.06650.
 
 pub mod adapter;
+mod batch;
 mod digest;
 mod example;
 mod files;

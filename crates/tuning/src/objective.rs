@@ -5,10 +5,11 @@
 //! and the mean squared error of the final hidden states (Wang et al., eq. 4–6).
 
 use crate::Example;
+use crate::batch::Batch;
 use metaprompt_backbone::ComputeError;
-use metaprompt_backbone::forest::{Forest, Input, Packed, Path, pack};
-use metaprompt_backbone::layers::head::{Distillation, Label, LabelLosses};
-use metaprompt_backbone::model::{Model, Outputs, Pass, Work};
+use metaprompt_backbone::forest::Input;
+use metaprompt_backbone::layers::head::{Distillation, LabelLosses};
+use metaprompt_backbone::model::Model;
 
 /// One example of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -50,91 +51,23 @@ pub struct Losses {
     pub rows: usize,
 }
 
-/// A batch packed into a forest, with the labels' places.
-struct Batch {
-    forest: Forest,
-    packed: Packed,
-    /// Call rows with a label, ascending.
-    rows: Vec<usize>,
-    /// One label per target token, in item order; `row` counts in `rows`.
-    labels: Vec<Label>,
-}
-
-impl Batch {
-    fn new(items: &[Item<'_>], prompt_lengths: &[usize]) -> Self {
-        let runs: Vec<Vec<u32>> = items.iter().map(|item| item.example.run()).collect();
-        let paths: Vec<Path<'_>> = items
-            .iter()
-            .zip(&runs)
-            .map(|(item, tokens)| Path {
-                parent: None,
-                prompt: item.prompt,
-                tokens,
-            })
-            .collect();
-        let mut forest = Forest::new();
-        let packed = pack(&mut forest, prompt_lengths, &paths);
-        let targets: usize = items.iter().map(|item| item.example.target.len()).sum();
-        let weight = 1.0 / targets.max(1) as f32;
-        let mut labels: Vec<Label> = Vec::with_capacity(targets);
-        for (path, item) in items.iter().enumerate() {
-            let context = item.example.context.len();
-            labels.extend(
-                item.example
-                    .target
-                    .iter()
-                    .enumerate()
-                    .map(|(i, &token)| Label {
-                        row: packed.row(path, context + i - 1),
-                        token,
-                        weight,
-                    }),
-            );
-        }
-        let mut rows: Vec<usize> = labels.iter().map(|l| l.row).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        for label in &mut labels {
-            label.row = rows.partition_point(|&r| r < label.row);
-        }
-        Batch {
-            forest,
-            packed,
-            rows,
-            labels,
-        }
+/// Means of the labels' losses.
+fn mean(batch: &Batch, of: &LabelLosses, distillation: Option<DistillationLoss>) -> Losses {
+    let count = batch.labels().len().max(1) as f64;
+    let mean = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+    let mut losses = Losses {
+        task: mean(&of.nll),
+        logits: mean(&of.divergence),
+        hidden: mean(&of.hidden),
+        total: mean(&of.nll),
+        targets: batch.labels().len(),
+        rows: batch.rows(),
+    };
+    if let Some(weights) = distillation {
+        losses.total += f64::from(weights.logits_weight) * losses.logits
+            + f64::from(weights.hidden_weight) * losses.hidden;
     }
-
-    fn work<'b>(&'b self, prompts: &'b [&'b [f32]]) -> Work<'b> {
-        Work {
-            pass: Pass {
-                forest: &self.forest,
-                call: &self.packed.call,
-                outputs: Outputs::Rows(&self.rows),
-            },
-            inputs: &self.packed.inputs,
-            prompts,
-        }
-    }
-
-    /// Means of the labels' losses.
-    fn mean(&self, of: &LabelLosses, distillation: Option<DistillationLoss>) -> Losses {
-        let count = self.labels.len().max(1) as f64;
-        let mean = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-        let mut losses = Losses {
-            task: mean(&of.nll),
-            logits: mean(&of.divergence),
-            hidden: mean(&of.hidden),
-            total: mean(&of.nll),
-            targets: self.labels.len(),
-            rows: self.packed.inputs.len(),
-        };
-        if let Some(weights) = distillation {
-            losses.total += f64::from(weights.logits_weight) * losses.logits
-                + f64::from(weights.hidden_weight) * losses.hidden;
-        }
-        losses
-    }
+    losses
 }
 
 /// The teachers' hidden states of all labels, in item order.
@@ -167,19 +100,32 @@ pub fn gradients(
     items: &[Item<'_>],
     distillation: Option<DistillationLoss>,
 ) -> Result<(Losses, Vec<Vec<f32>>), ComputeError> {
-    let d = model.config().hidden_size;
     let batch = Batch::new(items, &lengths(model, prompts));
     let teacher = teacher_states(items, distillation);
-    let imitate = distillation.map(|l| l.against(&teacher));
-    let soft = batch.packed.soft_rows;
-    let (losses, dx) = model.gradients(batch.work(prompts), &batch.labels, imitate, soft)?;
+    batch_gradients(model, prompts, &batch, &teacher, distillation)
+}
+
+/// [`gradients`] of a batch that is packed already; `teacher` holds the
+/// teachers' states of all labels when there is a distillation.
+pub(crate) fn batch_gradients(
+    model: &Model,
+    prompts: &[&[f32]],
+    batch: &Batch,
+    teacher: &[f32],
+    distillation: Option<DistillationLoss>,
+) -> Result<(Losses, Vec<Vec<f32>>), ComputeError> {
+    let d = model.config().hidden_size;
+    let imitate = distillation.map(|l| l.against(teacher));
+    let soft = batch.soft();
+    let work = batch.work(prompts);
+    let (losses, dx) = model.gradients(work, batch.labels(), imitate, soft.len())?;
     let mut d_prompts: Vec<Vec<f32>> = prompts.iter().map(|p| vec![0.0; p.len()]).collect();
-    for (input, dx) in batch.packed.inputs[..soft].iter().zip(dx.chunks_exact(d)) {
+    for (input, dx) in soft.iter().zip(dx.chunks_exact(d)) {
         if let Input::Soft { prompt, index } = *input {
             d_prompts[prompt][index * d..(index + 1) * d].copy_from_slice(dx);
         }
     }
-    Ok((batch.mean(&losses, distillation), d_prompts))
+    Ok((mean(batch, &losses, distillation), d_prompts))
 }
 
 /// Losses of a batch without gradients.
@@ -195,8 +141,8 @@ pub fn evaluate(
     let batch = Batch::new(items, &lengths(model, prompts));
     let teacher = teacher_states(items, distillation);
     let imitate = distillation.map(|l| l.against(&teacher));
-    let losses = model.losses(batch.work(prompts), &batch.labels, imitate)?;
-    Ok(batch.mean(&losses, distillation))
+    let losses = model.losses(batch.work(prompts), batch.labels(), imitate)?;
+    Ok(mean(&batch, &losses, distillation))
 }
 
 /// Final hidden states at the positions that predict each item's target
@@ -214,7 +160,7 @@ pub fn hidden_states(
     let mut runner = model.runner();
     runner.run(batch.work(prompts))?;
     let hidden = runner.hidden()?;
-    let mut labels = batch.labels.iter();
+    let mut labels = batch.labels().iter();
     Ok(items
         .iter()
         .map(|item| {

@@ -4,46 +4,12 @@
 
 mod common;
 
-use common::{example, prompt, tiny_model, tokens};
-use metaprompt_tuning::prompt::{Decomposed, PromptMethod, SinglePrompt, VectorInit};
-use metaprompt_tuning::train::{Event, Mixing, Settings, Teachers, TrainError, Training};
+use common::runs::{interrupted, settings, student, tasks, training};
+use common::{prompt, tiny_model};
+use metaprompt_tuning::prompt::{PromptMethod, SinglePrompt};
+use metaprompt_tuning::train::{Event, Mixing, Sampler, Settings, Teachers, TrainError};
 use metaprompt_tuning::{DistillationLoss, Item, TaskData, evaluate, hidden_states};
 use std::path::Path;
-
-fn tasks() -> Vec<TaskData> {
-    (0..3u32)
-        .map(|task| {
-            let make = |i: u32| {
-                let context = [tokens(4, task), tokens(5 + (i % 4) as usize, 50 + i)].concat();
-                example(&context, &[120 + task, 3 + (i % 2), 1])
-            };
-            TaskData {
-                name: format!("task {task}"),
-                train: (0..20).map(make).collect(),
-                dev: (20..26).map(make).collect(),
-            }
-        })
-        .collect()
-}
-
-fn settings(steps: u64) -> Settings {
-    Settings {
-        steps,
-        batch: 6,
-        accumulation: 2,
-        weight_decay: 1e-5,
-        clip: 1.0,
-        warmup: 0.1,
-        evaluate_every: 4,
-        evaluate_examples: 6,
-        patience: 0,
-        checkpoint_every: 3,
-        seed: 5,
-        logits_weight: 0.9,
-        hidden_weight: 0.9,
-        temperature: 1.0,
-    }
-}
 
 /// Teachers that really know their task: prompts trained for a few steps.
 fn teachers(
@@ -66,29 +32,6 @@ fn teachers(
             method.prompt(0)
         })
         .collect()
-}
-
-fn training<'a>(
-    model: &'a metaprompt_backbone::model::Model,
-    tasks: &'a [TaskData],
-    teachers: Option<Teachers>,
-    settings: &'a Settings,
-    folder: &'a Path,
-) -> Training<'a> {
-    Training {
-        model,
-        tasks,
-        mixing: Mixing::Equal,
-        teachers,
-        settings,
-        folder,
-        identity: serde_json::json!({}),
-    }
-}
-
-fn student(model: &metaprompt_backbone::model::Model) -> Decomposed {
-    Decomposed::new(prompt(model, 4, 9), 48, 3, 1, VectorInit::NearOne(1e-3), 1)
-        .with_rates(0.03, 0.03)
 }
 
 /// Mean distillation losses over all training examples.
@@ -183,9 +126,8 @@ fn distillation_lowers_every_loss_and_teachers_imitate_themselves_perfectly() {
 fn cached_and_recomputed_teacher_states_give_equal_losses() {
     let (model, data) = (tiny_model(), tasks());
     let prompts: Vec<Vec<f32>> = (0..3).map(|t| prompt(&model, 4, t)).collect();
-    let mut sampler =
-        metaprompt_tuning::train::Sampler::new(&data, Mixing::Equal, 3).expect("examples");
-    let mut cache = Teachers::new(prompts.clone());
+    let mut sampler = Sampler::new(&data, Mixing::Equal, 3).expect("examples");
+    let cache = Teachers::new(prompts.clone());
     let weights = DistillationLoss {
         logits_weight: 0.9,
         hidden_weight: 0.9,
@@ -194,69 +136,68 @@ fn cached_and_recomputed_teacher_states_give_equal_losses() {
     let student = student(&model);
     for step in 0..12 {
         let draws = sampler.batch(step, 6);
-        let losses = |teachers: &mut Teachers| {
+        let losses = |teachers: &Teachers| {
             teachers
                 .prepare(&model, &data, &draws)
                 .expect("no file involved");
             let student: Vec<Vec<f32>> = (0..3).map(|t| student.prompt(t)).collect();
             let views: Vec<&[f32]> = student.iter().map(Vec::as_slice).collect();
+            let states: Vec<_> = draws
+                .iter()
+                .map(|d| teachers.state(*d).expect("no file involved"))
+                .collect();
             let items: Vec<Item<'_>> = draws
                 .iter()
-                .map(|d| Item {
+                .zip(&states)
+                .map(|(d, state)| Item {
                     prompt: Some(d.task),
                     example: &data[d.task].train[d.example],
-                    teacher: teachers.state(*d),
+                    teacher: state.as_deref(),
                 })
                 .collect();
             evaluate(&model, &views, &items, Some(weights)).expect("the CPU can")
         };
         // The cache computed these states in batches of earlier steps, the
         // fresh teachers in this one.
-        let (cached, fresh) = (
-            losses(&mut cache),
-            losses(&mut Teachers::new(prompts.clone())),
-        );
+        let (cached, fresh) = (losses(&cache), losses(&Teachers::new(prompts.clone())));
         assert!((cached.logits - fresh.logits).abs() < 1e-5 * fresh.logits.max(1e-3));
         assert!((cached.hidden - fresh.hidden).abs() < 1e-5 * fresh.hidden);
     }
 }
 
-/// Stops a run after `stop` steps by an error from outside, as a kill would.
-fn interrupted(training: Training<'_>, method: &mut dyn PromptMethod, stop: u64) {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        training.run(method, &mut |event| {
-            if let Event::Step { step, .. } = event {
-                assert!(*step < stop, "stopped on purpose");
-            }
-        })
-    }));
-    assert!(outcome.is_err(), "the run was to be stopped");
-}
-
 #[test]
 fn a_run_stopped_anywhere_ends_like_an_unbroken_one() {
+    for (batch_tokens, teacher_memory) in [(None, u64::MAX), (None, 0), (Some(60), 3000)] {
+        stopped_like_unbroken(&Settings {
+            batch_tokens,
+            teacher_memory,
+            ..settings(13)
+        });
+    }
+}
+
+fn stopped_like_unbroken(settings: &Settings) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (model, data) = (tiny_model(), tasks());
     let prompts: Vec<Vec<f32>> = (0..3).map(|t| prompt(&model, 4, t)).collect();
-    let settings = settings(13);
     let fresh = || Some(Teachers::new(prompts.clone()));
     let whole = folder.path().join("whole");
     let mut unbroken = student(&model);
-    training(&model, &data, fresh(), &settings, &whole)
+    training(&model, &data, fresh(), settings, &whole)
         .run(&mut unbroken, &mut |_| {})
         .expect("runs");
 
     let parts = folder.path().join("parts");
     for stop in [2, 5, 8, 12] {
         interrupted(
-            training(&model, &data, fresh(), &settings, &parts),
+            training(&model, &data, fresh(), settings, &parts),
             &mut student(&model),
             stop,
         );
     }
     let mut resumed = student(&model);
     let mut first = None;
-    training(&model, &data, fresh(), &settings, &parts)
+    training(&model, &data, fresh(), settings, &parts)
         .run(&mut resumed, &mut |event| {
             if let Event::Resumed(step) = event {
                 first = Some(*step);
@@ -271,6 +212,11 @@ fn a_run_stopped_anywhere_ends_like_an_unbroken_one() {
     for (a, b) in unbroken.parameters().iter().zip(resumed.parameters()) {
         assert_eq!(a.value, b.value, "{} differs after resuming", a.name);
     }
+    assert!(
+        std::fs::read(whole.join("teacher_states.bin")).expect("states")
+            == std::fs::read(parts.join("teacher_states.bin")).expect("states"),
+        "the teachers' states differ after resuming"
+    );
     let lines = |run: &Path| -> Vec<u64> {
         let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
         let step = |line: &str| {

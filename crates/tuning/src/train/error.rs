@@ -29,6 +29,14 @@ pub enum TrainError {
         /// What differs.
         field: String,
     },
+    /// There is no thread for preparing batches.
+    #[error(
+        "the system gives no thread for preparing batches; raise the limit of threads or end other programs"
+    )]
+    Thread {
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The model's processor could not do a step.
     #[error(transparent)]
     Compute(#[from] metaprompt_backbone::ComputeError),

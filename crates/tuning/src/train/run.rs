@@ -1,13 +1,15 @@
 //! The training loop.
 
 use super::checkpoint::{self, Progress};
+use super::development::development_loss;
+use super::feed::{Feed, Maker};
 use super::metrics::Metrics;
-use super::sampling::Draw;
+use super::step::Steps;
 use super::{Mixing, Sampler, Settings, Teachers, TrainError};
-use crate::objective::{Item, Losses, evaluate, gradients};
+use crate::objective::Losses;
 use crate::optimizer::clip;
 use crate::prompt::PromptMethod;
-use crate::{Digest, DistillationLoss, Example, TaskData};
+use crate::{Digest, Example, TaskData};
 use metaprompt_backbone::model::Model;
 use serde_json::json;
 use std::path::Path;
@@ -68,8 +70,14 @@ pub struct Finished {
 
 /// Name of the teacher-state file in a run's folder.
 const TEACHER_STATES: &str = "teacher_states.bin";
-/// Development examples that one forward pass takes.
-const EVALUATION_BATCH: usize = 16;
+
+/// What changes while a run goes on, beside the method.
+struct State {
+    progress: Progress,
+    /// The best parameters so far, once something was evaluated.
+    best: Vec<Vec<f32>>,
+    metrics: Metrics,
+}
 
 impl Training<'_> {
     /// Trains `method` to the end of the settings, from the folder's
@@ -80,7 +88,7 @@ impl Training<'_> {
     /// When files can't be written, a checkpoint is damaged or another run's,
     /// a task is empty, or the loss is not finite.
     pub fn run(
-        mut self,
+        self,
         method: &mut dyn PromptMethod,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<Finished, TrainError> {
@@ -90,7 +98,7 @@ impl Training<'_> {
         let identity = self.identity(method).to_string();
         let mut best: Vec<Vec<f32>> = Vec::new();
         let resumed = checkpoint::load(self.folder, &identity, method.parameters_mut(), &mut best)?;
-        let mut progress = resumed.unwrap_or_else(|| Progress {
+        let progress = resumed.unwrap_or_else(|| Progress {
             step: 0,
             drawn: sampler.drawn.clone(),
             teacher_bytes: 0,
@@ -99,69 +107,116 @@ impl Training<'_> {
             stopped: false,
         });
         sampler.drawn.clone_from(&progress.drawn);
-        if let Some(teachers) = &mut self.teachers {
-            teachers.open(&self.folder.join(TEACHER_STATES), progress.teacher_bytes)?;
+        if let Some(teachers) = &self.teachers {
+            let path = self.folder.join(TEACHER_STATES);
+            let (bytes, limit) = (progress.teacher_bytes, settings.teacher_memory);
+            teachers.open(&path, bytes, limit, self.model, self.tasks)?;
         }
-        let mut metrics = Metrics::open(self.folder, progress.step)?;
+        let metrics = Metrics::open(self.folder, progress.step)?;
         if progress.step > 0 {
             observe(&Event::Resumed(progress.step));
         }
-        let (optimizer, schedule) = (settings.optimizer(), settings.schedule());
+        let hidden_size = self.model.config().hidden_size;
+        let prompts = (0..self.tasks.len()).map(|t| method.prompt(t).len() / hidden_size);
+        let maker = Maker {
+            sampler,
+            data: self.tasks,
+            settings,
+            prompts: prompts.collect(),
+            teachers: self.teachers.as_ref(),
+        };
+        let mut state = State {
+            progress,
+            best,
+            metrics,
+        };
+        std::thread::scope(|scope| {
+            let mut feed = Feed::start(scope, maker, state.progress.step)?;
+            self.go_on(method, &mut feed, &mut state, &identity, observe)
+        })?;
+        for (p, best) in method.parameters_mut().iter_mut().zip(state.best) {
+            p.value = best;
+        }
+        Ok(Finished {
+            steps: state.progress.step,
+            best: state.progress.best,
+        })
+    }
 
-        while progress.step < settings.steps && !progress.stopped {
+    /// The steps that are left.
+    fn go_on(
+        &self,
+        method: &mut dyn PromptMethod,
+        feed: &mut Feed<'_>,
+        state: &mut State,
+        identity: &str,
+        observe: &mut dyn FnMut(&Event),
+    ) -> Result<(), TrainError> {
+        let settings = self.settings;
+        let (optimizer, schedule) = (settings.optimizer(), settings.schedule());
+        let steps = Steps {
+            model: self.model,
+            tasks: self.tasks,
+            settings,
+            teachers: self.teachers.as_ref(),
+        };
+        while state.progress.step < settings.steps && !state.progress.stopped {
             let start = Instant::now();
-            let losses = self.accumulate(method, &mut sampler, progress.step)?;
+            let losses = steps.accumulate(method, feed, &mut state.progress.drawn)?;
             let norm = clip(method.parameters_mut(), settings.clip);
             if !losses.total.is_finite() || !norm.is_finite() {
                 return Err(TrainError::Diverged {
-                    step: progress.step + 1,
+                    step: state.progress.step + 1,
                 });
             }
-            let factor = schedule.factor(progress.step);
-            progress.step += 1;
-            optimizer.update(method.parameters_mut(), progress.step, factor);
+            let factor = schedule.factor(state.progress.step);
+            state.progress.step += 1;
+            let step = state.progress.step;
+            optimizer.update(method.parameters_mut(), step, factor);
             let seconds = start.elapsed().as_secs_f64();
-            metrics.line(&json!({
-                "step": progress.step, "loss": losses.total, "task": losses.task,
+            state.metrics.line(&json!({
+                "step": step, "loss": losses.total, "task": losses.task,
                 "logits": losses.logits, "hidden": losses.hidden, "norm": norm,
                 "rate_factor": factor, "targets": losses.targets, "rows": losses.rows,
                 "seconds": seconds,
             }))?;
             observe(&Event::Step {
-                step: progress.step,
+                step,
                 losses,
                 seconds,
             });
 
-            let step = progress.step;
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
             let last = step == settings.steps;
             if settings.evaluate_every > 0 && (due(settings.evaluate_every) || last) {
-                self.check_development(method, &mut progress, &mut best, &mut metrics, observe)?;
+                self.check_development(method, state, observe)?;
             }
-            if due(settings.checkpoint_every) || last || progress.stopped {
-                progress.drawn.clone_from(&sampler.drawn);
-                if let Some(teachers) = &self.teachers {
-                    teachers.sync()?;
-                    progress.teacher_bytes = teachers.bytes();
-                }
-                metrics.sync()?;
-                checkpoint::save(
-                    self.folder,
-                    &identity,
-                    &progress,
-                    method.parameters(),
-                    &best,
-                )?;
+            if due(settings.checkpoint_every) || last || state.progress.stopped {
+                self.save(method, state, identity)?;
             }
         }
-        for (p, best) in method.parameters_mut().iter_mut().zip(best) {
-            p.value = best;
+        Ok(())
+    }
+
+    /// Writes a checkpoint, after all that it refers to.
+    fn save(
+        &self,
+        method: &dyn PromptMethod,
+        state: &mut State,
+        identity: &str,
+    ) -> Result<(), TrainError> {
+        if let Some(teachers) = &self.teachers {
+            teachers.sync()?;
+            state.progress.teacher_bytes = teachers.bytes();
         }
-        Ok(Finished {
-            steps: progress.step,
-            best: progress.best,
-        })
+        state.metrics.sync()?;
+        checkpoint::save(
+            self.folder,
+            identity,
+            &state.progress,
+            method.parameters(),
+            &state.best,
+        )
     }
 
     /// What a checkpoint of this run must have been made with: settings, data,
@@ -196,133 +251,37 @@ impl Training<'_> {
         identity
     }
 
-    /// Fills the gradients of one step.
-    fn accumulate(
-        &mut self,
-        method: &mut dyn PromptMethod,
-        sampler: &mut Sampler,
-        step: u64,
-    ) -> Result<Losses, TrainError> {
-        for p in method.parameters_mut() {
-            p.gradient.fill(0.0);
-        }
-        let passes = self.settings.accumulation.max(1);
-        let mut sum = Losses::default();
-        for pass in 0..passes {
-            let draws = sampler.batch(step * passes as u64 + pass as u64, self.settings.batch);
-            if let Some(teachers) = &mut self.teachers {
-                teachers.prepare(self.model, self.tasks, &draws)?;
-            }
-            let (used, prompts) = prompts_of(method, draws.iter().map(|d| d.task));
-            let items: Vec<Item<'_>> = draws.iter().map(|d| self.item(*d, &used)).collect();
-            let views: Vec<&[f32]> = prompts.iter().map(Vec::as_slice).collect();
-            let distillation: Option<DistillationLoss> =
-                self.teachers.as_ref().map(|_| self.settings.distillation());
-            let (losses, d_prompts) = gradients(self.model, &views, &items, distillation)?;
-            for (&task, mut d) in used.iter().zip(d_prompts) {
-                d.iter_mut().for_each(|g| *g /= passes as f32);
-                method.backward_add(task, &d);
-            }
-            let share = 1.0 / passes as f64;
-            sum.task += losses.task * share;
-            sum.logits += losses.logits * share;
-            sum.hidden += losses.hidden * share;
-            sum.total += losses.total * share;
-            sum.targets += losses.targets;
-            sum.rows += losses.rows;
-        }
-        Ok(sum)
-    }
-
-    fn item(&self, draw: Draw, used: &[usize]) -> Item<'_> {
-        Item {
-            prompt: used.iter().position(|&t| t == draw.task),
-            example: &self.tasks[draw.task].train[draw.example],
-            teacher: self.teachers.as_ref().and_then(|t| t.state(draw)),
-        }
-    }
-
     fn check_development(
         &self,
         method: &dyn PromptMethod,
-        progress: &mut Progress,
-        best: &mut Vec<Vec<f32>>,
-        metrics: &mut Metrics,
+        state: &mut State,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let Some(loss) = self.development_loss(method)? else {
+        let most = self.settings.evaluate_examples;
+        let Some(loss) = development_loss(self.model, self.tasks, most, method)? else {
             return Ok(());
         };
+        let progress = &mut state.progress;
+        let step = progress.step;
         if !loss.is_finite() {
-            return Err(TrainError::Diverged {
-                step: progress.step,
-            });
+            return Err(TrainError::Diverged { step });
         }
-        let improved = progress.best.is_none_or(|(_, lowest)| loss < lowest);
-        if improved {
-            progress.best = Some((progress.step, loss));
+        let best = progress.best.is_none_or(|(_, lowest)| loss < lowest);
+        if best {
+            progress.best = Some((step, loss));
             progress.stale = 0;
-            *best = method
-                .parameters()
-                .iter()
-                .map(|p| p.value.clone())
-                .collect();
+            let parameters = method.parameters().iter();
+            state.best = parameters.map(|p| p.value.clone()).collect();
         } else {
             progress.stale += 1;
             let patience = self.settings.patience;
             progress.stopped = patience > 0 && progress.stale >= patience;
         }
-        metrics.line(&json!({ "step": progress.step, "dev_loss": loss, "best": improved }))?;
-        observe(&Event::Evaluated {
-            step: progress.step,
-            loss,
-            best: improved,
-        });
+        let line = json!({ "step": step, "dev_loss": loss, "best": best });
+        state.metrics.line(&line)?;
+        observe(&Event::Evaluated { step, loss, best });
         Ok(())
     }
-
-    /// Mean over tasks of the mean loss per development target token; `None`
-    /// when no task has development examples.
-    fn development_loss(&self, method: &dyn PromptMethod) -> Result<Option<f64>, TrainError> {
-        let mut means = Vec::new();
-        for (task, data) in self.tasks.iter().enumerate() {
-            let dev: &[Example] = &data.dev[..data.dev.len().min(self.settings.evaluate_examples)];
-            let prompt = method.prompt(task);
-            let (mut sum, mut targets) = (0.0, 0);
-            for chunk in dev.chunks(EVALUATION_BATCH) {
-                let items: Vec<Item<'_>> = chunk
-                    .iter()
-                    .map(|example| Item {
-                        prompt: Some(0),
-                        example,
-                        teacher: None,
-                    })
-                    .collect();
-                let losses = evaluate(self.model, &[&prompt], &items, None)?;
-                sum += losses.task * losses.targets as f64;
-                targets += losses.targets;
-            }
-            if targets > 0 {
-                means.push(sum / targets as f64);
-            }
-        }
-        Ok((!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64))
-    }
-}
-
-/// The distinct tasks of a batch, in order of appearance, and their prompts.
-fn prompts_of(
-    method: &dyn PromptMethod,
-    tasks: impl Iterator<Item = usize>,
-) -> (Vec<usize>, Vec<Vec<f32>>) {
-    let mut used: Vec<usize> = Vec::new();
-    for task in tasks {
-        if !used.contains(&task) {
-            used.push(task);
-        }
-    }
-    let prompts = used.iter().map(|&t| method.prompt(t)).collect();
-    (used, prompts)
 }
 
 /// Tells data sets apart.

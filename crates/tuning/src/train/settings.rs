@@ -10,8 +10,13 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Optimizer steps.
     pub steps: u64,
-    /// Examples per forward pass.
+    /// Examples per forward pass; with `batch_tokens` the most of them.
     pub batch: usize,
+    /// Packed rows per forward pass, in place of a number of examples: soft
+    /// prompt, instruction and whatever else examples share count once. A pass
+    /// is then of one task, with examples of similar length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
     /// Forward passes whose gradients one step averages.
     pub accumulation: usize,
     /// Decoupled weight decay.
@@ -40,13 +45,27 @@ pub struct Settings {
     /// Temperature of `L_logits`.
     #[serde(default = "one")]
     pub temperature: f32,
+    /// Bytes of teacher states that stay in memory; the rest is on disk only.
+    /// No result depends on it, so it may change when a run is taken up again
+    /// and isn't part of what a checkpoint remembers.
+    #[serde(skip, default = "teacher_memory")]
+    pub teacher_memory: u64,
 }
 
 fn one() -> f32 {
     1.0
 }
 
+fn teacher_memory() -> u64 {
+    Settings::TEACHER_MEMORY
+}
+
 impl Settings {
+    /// Default of `teacher_memory`: 256 MiB, about 100,000 target tokens of
+    /// SmolLM2-135M. States on disk cost a read each, made while the model
+    /// works on the batch before.
+    pub const TEACHER_MEMORY: u64 = 256 << 20;
+
     pub(crate) fn optimizer(&self) -> AdamW {
         AdamW {
             weight_decay: self.weight_decay,

@@ -2,6 +2,8 @@
 //! stored files.
 #![allow(dead_code)]
 
+pub(crate) mod runs;
+
 use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::model::Model;
