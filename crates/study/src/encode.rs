@@ -5,6 +5,7 @@ use metaprompt_backbone::Backbone;
 use metaprompt_backbone::chat::Message;
 use metaprompt_corpus::{Example, Rendered, Task};
 use metaprompt_tuning as tuning;
+use rayon::prelude::*;
 
 /// One example under a backbone's tokenizer.
 #[derive(Clone, Debug)]
@@ -45,6 +46,17 @@ pub struct Encoder<'b> {
     before: Vec<u32>,
     after: Vec<u32>,
     end: u32,
+}
+
+/// Examples that one thread encodes in a row.
+const CHUNK: usize = 64;
+
+/// The instruction that was encoded last: most of a task's examples have the
+/// same.
+#[derive(Default)]
+struct Instruction {
+    text: String,
+    tokens: Vec<u32>,
 }
 
 /// Stands for the message when a chat template is taken apart.
@@ -95,28 +107,42 @@ impl<'b> Encoder<'b> {
         self.encoding
     }
 
-    /// Encodes examples, dividing, cutting or skipping long ones as the manifest
-    /// says.
+    /// Encodes examples on all threads, dividing, cutting or skipping long ones
+    /// as the manifest says.
     ///
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode(&self, task: &Task, examples: &[Example]) -> Result<Encoded, StudyError> {
-        let mut encoded = Encoded::default();
-        for example in examples {
-            for window in task.windows(example) {
-                self.encode_one(task, window, &mut encoded)?;
-            }
+        let chunks: Vec<Result<Encoded, StudyError>> = examples
+            .par_chunks(CHUNK)
+            .map(|chunk| {
+                let (mut encoded, mut last) = (Encoded::default(), Instruction::default());
+                for example in chunk {
+                    for window in task.windows(example) {
+                        self.encode_one(task, window, &mut last, &mut encoded)?;
+                    }
+                }
+                Ok(encoded)
+            })
+            .collect();
+        let mut all = Encoded::default();
+        for chunk in chunks {
+            let chunk = chunk?;
+            all.examples.extend(chunk.examples);
+            all.cut += chunk.cut;
+            all.skipped += chunk.skipped;
         }
-        Ok(encoded)
+        Ok(all)
     }
 
     fn encode_one(
         &self,
         task: &Task,
         example: Example,
+        last: &mut Instruction,
         encoded: &mut Encoded,
     ) -> Result<(), StudyError> {
-        if let Some((tokens, cut)) = self.fit(task, &example)? {
+        if let Some((tokens, cut)) = self.fit(task, &example, last)? {
             encoded.cut += usize::from(cut);
             encoded.examples.push(EncodedExample {
                 example,
@@ -128,7 +154,7 @@ impl<'b> Encoder<'b> {
         match task.smaller_windows(&example) {
             Some(windows) => windows
                 .into_iter()
-                .try_for_each(|window| self.encode_one(task, window, encoded)),
+                .try_for_each(|window| self.encode_one(task, window, last, encoded)),
             None => {
                 encoded.skipped += 1;
                 Ok(())
@@ -141,6 +167,7 @@ impl<'b> Encoder<'b> {
         &self,
         task: &Task,
         example: &Example,
+        last: &mut Instruction,
     ) -> Result<Option<(tuning::Example, bool)>, StudyError> {
         let limit = self.encoding.max_tokens;
         let mut rendered = task.render(example);
@@ -148,7 +175,7 @@ impl<'b> Encoder<'b> {
         // Each round aims at the limit by the text's own characters per token;
         // a few rounds settle any text.
         for _ in 0..6 {
-            let tokens = self.tokens(&rendered)?;
+            let tokens = self.tokens(&rendered, last)?;
             let length = tokens.context.len() + tokens.target.len();
             if length <= limit {
                 return Ok(Some((tokens, cut)));
@@ -169,10 +196,18 @@ impl<'b> Encoder<'b> {
         Ok(None)
     }
 
-    fn tokens(&self, rendered: &Rendered) -> Result<tuning::Example, StudyError> {
+    fn tokens(
+        &self,
+        rendered: &Rendered,
+        last: &mut Instruction,
+    ) -> Result<tuning::Example, StudyError> {
         let tokenizer = &self.backbone.tokenizer;
+        if last.text != rendered.instruction {
+            last.tokens = tokenizer.encode(&rendered.instruction, false)?;
+            last.text.clone_from(&rendered.instruction);
+        }
         let mut context = self.before.clone();
-        context.extend(tokenizer.encode(&rendered.instruction, false)?);
+        context.extend(&last.tokens);
         context.extend(tokenizer.encode(&rendered.input, false)?);
         context.extend(&self.after);
         let mut target = self.answer(&rendered.target)?;
