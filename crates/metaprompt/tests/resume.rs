@@ -139,6 +139,13 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     let first = &lines[0];
     assert!(first["logits"].as_f64() > Some(0.0) && first["hidden"].as_f64() > Some(0.0));
 
+    // With every teacher state on disk only: the same metaprompt.
+    let mut on_disk = vec!["distill", &teachers[0], &teachers[1]];
+    on_disk.extend(["--teacher-memory-mb", "0"]);
+    let other = lab.kill_and_compare("distill-on-disk", &on_disk);
+    let weights = |run: &Path| std::fs::read(run.join("adapter_model.safetensors")).expect("file");
+    assert!(weights(&metaprompt) == weights(&other));
+
     let metaprompt = metaprompt.display().to_string();
     let adapt = ["adapt", "qs-allergy-re", "--metaprompt", &metaprompt];
     lab.kill_and_compare("adapt", &adapt);
@@ -153,6 +160,18 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     let again = succeed(&lab.args(&adapt, &lab.path("adapt-whole")));
     assert!(again.stderr.contains("done before"), "{}", again.stderr);
     assert_eq!(before, modified());
+}
+
+#[test]
+fn batches_by_budget_go_on_alike_after_a_kill() {
+    let lab = Lab::new();
+    let teach = ["teach", "qs-plan-nli", "--batch-tokens", "300"];
+    lab.kill_and_compare("budget", &teach);
+    for line in metrics(&lab.path("budget-whole")) {
+        // The study's batch of 4 limits the number of examples, too.
+        let rows = line["rows"].as_u64();
+        assert!(rows.is_none_or(|rows| rows <= 300), "{line}");
+    }
 }
 
 #[test]

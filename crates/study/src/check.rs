@@ -6,6 +6,9 @@ use crate::spec::{Shots, Study};
 /// overflow or exhaust memory before the first step.
 const MOST: u64 = 1 << 16;
 
+/// The same for the rows of a forward pass.
+const MOST_ROWS: u64 = 1 << 20;
+
 /// What is wrong with a study, in words that say what to do.
 pub(crate) fn contradiction(study: &Study) -> Result<(), String> {
     tasks(study)?;
@@ -45,12 +48,24 @@ fn counts(study: &Study) -> Result<(), String> {
     let counts = [
         ("[prompt] length", study.prompt.length as u64),
         ("[limits] max_tokens", study.limits.max_tokens as u64),
-        ("[teach] batch", teach.batch as u64),
+        ("[teach] batch", teach.batch.unwrap_or(1) as u64),
+        (
+            "[teach] batch_tokens",
+            teach.batch_tokens.unwrap_or(1) as u64,
+        ),
         ("[teach] accumulation", teach.accumulation as u64),
-        ("[distill] batch", distill.batch as u64),
+        ("[distill] batch", distill.batch.unwrap_or(1) as u64),
+        (
+            "[distill] batch_tokens",
+            distill.batch_tokens.unwrap_or(1) as u64,
+        ),
         ("[distill] accumulation", distill.accumulation as u64),
         ("[distill] rank", distill.rank as u64),
-        ("[adapt] batch", adapt.batch as u64),
+        ("[adapt] batch", adapt.batch.unwrap_or(1) as u64),
+        (
+            "[adapt] batch_tokens",
+            adapt.batch_tokens.unwrap_or(1) as u64,
+        ),
         ("[adapt] accumulation", adapt.accumulation as u64),
         ("[evaluate] batch", evaluate.batch as u64),
         ("[evaluate] max_new_tokens", evaluate.max_new_tokens as u64),
@@ -67,8 +82,15 @@ fn counts(study: &Study) -> Result<(), String> {
     let bounded = counts
         .iter()
         .filter(|(field, _)| *field != "[limits] max_tokens");
-    if let Some((field, n)) = bounded.into_iter().find(|(_, n)| *n > MOST) {
-        return Err(format!("{field} is {n}; give at most {MOST}"));
+    for (field, n) in bounded {
+        let most = if field.ends_with("batch_tokens") {
+            MOST_ROWS
+        } else {
+            MOST
+        };
+        if *n > most {
+            return Err(format!("{field} is {n}; give at most {most}"));
+        }
     }
     let patience = [
         ("[teach]", teach.patience, teach.evaluate_every),

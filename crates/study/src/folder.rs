@@ -67,7 +67,11 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
                     path: path.clone(),
                     problem: e.to_string(),
                 })?;
-            if let Some(field) = difference(&without_paths(found), &without_paths(mine), "") {
+            if let Some(field) = difference(
+                &without_circumstances(found),
+                &without_circumstances(mine),
+                "",
+            ) {
                 return Err(StudyError::OtherStudy {
                     path: folder.to_owned(),
                     field,
@@ -93,13 +97,17 @@ pub(crate) fn claim(study: &Study, backbone: &Backbone, folder: &Path) -> Result
         .map_err(StudyError::file(&path))
 }
 
-/// A study without the places of its files: the same corpora and weights may
-/// be reached by another path. What they hold is compared by its digests.
-fn without_paths(mut value: serde_json::Value) -> serde_json::Value {
+/// A study without what changes no result. That is the places of its files: the
+/// same corpora and weights may be reached by another path, and what they hold
+/// is compared by its digests. And it is how much memory may be used.
+fn without_circumstances(mut value: serde_json::Value) -> serde_json::Value {
     if let Some(study) = value["study"].as_object_mut() {
         for place in ["tasks", "data", "backbone"] {
             study.remove(place);
         }
+    }
+    if let Some(distill) = value["study"]["distill"].as_object_mut() {
+        distill.remove("teacher_memory_mb");
     }
     if let Some(init) = value["study"]["prompt"]["init"].as_object_mut() {
         init.remove("adapter");

@@ -115,6 +115,9 @@ impl Default for Limits {
     }
 }
 
+/// Examples per forward pass, unless a stage says otherwise.
+const DEFAULT_BATCH: usize = 32;
+
 /// Settings that every training stage has.
 macro_rules! stage {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
@@ -124,8 +127,18 @@ macro_rules! stage {
         pub struct $name {
             /// Optimizer steps.
             pub steps: u64,
-            /// Examples per forward pass.
-            pub batch: usize,
+            /// Examples per forward pass: 32, or with `batch_tokens` as many
+            /// as fit. With both, whichever is reached first ends a batch.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub batch: Option<usize>,
+            /// Batches by a budget of tokens in place of a number of examples:
+            /// the most rows that a forward pass computes, where virtual tokens,
+            /// instruction and whatever else its examples share count once. A
+            /// pass is then of one task and of examples of similar length, and
+            /// a distillation mixes as many tasks a step as `accumulation`
+            /// says. An example beyond the budget is a batch by itself.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub batch_tokens: Option<usize>,
             /// Forward passes per step.
             pub accumulation: usize,
             /// Decoupled weight decay.
@@ -147,7 +160,8 @@ macro_rules! stage {
             fn default() -> Self {
                 $name {
                     steps: 1000,
-                    batch: 32,
+                    batch: None,
+                    batch_tokens: None,
                     accumulation: 1,
                     weight_decay: 1e-5,
                     clip: 1.0,
@@ -161,12 +175,23 @@ macro_rules! stage {
         }
 
         impl $name {
+            /// Most examples of a forward pass.
+            #[must_use]
+            pub fn batch(&self) -> usize {
+                let default = match self.batch_tokens {
+                    None => DEFAULT_BATCH,
+                    Some(_) => usize::MAX,
+                };
+                self.batch.unwrap_or(default)
+            }
+
             /// The trainer's settings.
             #[must_use]
             pub fn settings(&self, seed: u64, dev_examples: usize) -> Settings {
                 Settings {
                     steps: self.steps,
-                    batch: self.batch,
+                    batch: self.batch(),
+                    batch_tokens: self.batch_tokens,
                     accumulation: self.accumulation,
                     weight_decay: self.weight_decay,
                     clip: self.clip,
@@ -179,6 +204,7 @@ macro_rules! stage {
                     logits_weight: 0.0,
                     hidden_weight: 0.0,
                     temperature: 1.0,
+                    teacher_memory: Settings::TEACHER_MEMORY,
                 }
             }
         }
@@ -218,6 +244,10 @@ stage! {
         vectors: Vectors = Vectors::NearOne,
         /// Standard deviation of their noise.
         vector_noise: f32 = 1e-3,
+        /// Mebibytes of teacher states that stay in memory; the rest is read
+        /// from the run's folder while the model works. No result depends on
+        /// it, and it may change when a study is taken up again.
+        teacher_memory_mb: u64 = Settings::TEACHER_MEMORY >> 20,
     }
 }
 

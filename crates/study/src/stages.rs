@@ -149,6 +149,7 @@ impl Stages<'_> {
                 logits_weight: lambda(distill.logits),
                 hidden_weight: lambda(distill.hidden),
                 temperature: distill.temperature,
+                teacher_memory: distill.teacher_memory_mb.saturating_mul(1 << 20),
                 ..distill.settings(seed, usize::MAX)
             },
             tasks: sources.iter().map(|s| s.data(None)).collect(),

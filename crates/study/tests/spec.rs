@@ -55,11 +55,27 @@ fn defaults_are_the_papers_where_it_has_them() {
         (100, 1, 0.9)
     );
     assert_eq!(
-        (study.teach.batch, study.teach.clip, study.teach.warmup),
+        (study.teach.batch(), study.teach.clip, study.teach.warmup),
         (32, 1.0, 0.1)
     );
     assert!((study.distill.weight_decay - 1e-5).abs() < 1e-12);
     assert_eq!(study.adapt.shots[0], Shots::Count(16));
+}
+
+#[test]
+fn a_budget_of_tokens_takes_the_place_of_a_number_of_examples_unless_both_are_given() {
+    let stage = |fields: &str| {
+        let text = format!("{GOOD}[teach]\n{fields}");
+        let teach = Study::parse(&text, Path::new("s.toml"))
+            .expect("good")
+            .teach;
+        let settings = teach.settings(0, 1);
+        (settings.batch, settings.batch_tokens)
+    };
+    assert_eq!(stage(""), (32, None));
+    assert_eq!(stage("batch = 8"), (8, None));
+    assert_eq!(stage("batch_tokens = 4096"), (usize::MAX, Some(4096)));
+    assert_eq!(stage("batch = 8\nbatch_tokens = 4096"), (8, Some(4096)));
 }
 
 #[test]
@@ -90,6 +106,10 @@ fn wrong_studies_say_what_is_wrong() {
         (
             format!("{GOOD}[teach]\nbatch = 1000000000000\n"),
             "[teach] batch",
+        ),
+        (
+            format!("{GOOD}[distill]\nbatch_tokens = 0\n"),
+            "[distill] batch_tokens is 0",
         ),
         (format!("{GOOD}[teach]\npatience = 2\n"), "evaluate_every"),
         (format!("{GOOD}[teach]\nwarmup = 2.0\n"), "warmup"),

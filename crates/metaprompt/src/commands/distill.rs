@@ -27,6 +27,10 @@ pub(crate) struct Args {
     setup: Setup,
     #[command(flatten)]
     training: TrainingOptions,
+    /// Mebibytes of teacher states that stay in memory; the rest is read from
+    /// the run folder. No result depends on it [default: 256].
+    #[arg(long, value_name = "MB")]
+    teacher_memory_mb: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
@@ -41,6 +45,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     if let Some(length) = args.training.prompt_length {
         study.prompt.length = length;
+    }
+    if let Some(memory) = args.teacher_memory_mb {
+        study.distill.teacher_memory_mb = memory;
     }
     let backbone = context.backbone(Some(&study.backbone))?;
     for (path, adapter) in args.teachers.iter().zip(&teachers) {

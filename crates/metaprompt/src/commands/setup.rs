@@ -39,9 +39,18 @@ pub(crate) struct TrainingOptions {
     /// Optimizer steps.
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<u64>,
-    /// Examples per step.
+    /// Examples per forward pass [default: 32, or what --batch-tokens allows].
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<usize>,
+    /// Fill each forward pass up to so many packed tokens, soft prompt included
+    /// and what examples share counted once, with examples of one task and of
+    /// similar length; --batch then only limits their number.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_tokens: Option<usize>,
+    /// Forward passes whose gradients a step averages; with --batch-tokens a
+    /// distillation mixes as many tasks a step.
+    #[arg(long, value_name = "N")]
+    pub(crate) accumulation: Option<usize>,
     /// Peak learning rate, also of task vectors.
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f32>,
@@ -95,7 +104,11 @@ impl Setup {
         macro_rules! set {
             ($($stage:ident),*) => { $(
                 study.$stage.steps = training.steps.unwrap_or(study.$stage.steps);
-                study.$stage.batch = training.batch.unwrap_or(study.$stage.batch);
+                study.$stage.batch = training.batch.or(study.$stage.batch);
+                study.$stage.batch_tokens =
+                    training.batch_tokens.or(study.$stage.batch_tokens);
+                study.$stage.accumulation =
+                    training.accumulation.unwrap_or(study.$stage.accumulation);
                 study.$stage.learning_rate =
                     training.learning_rate.unwrap_or(study.$stage.learning_rate);
                 study.$stage.checkpoint_every =
