@@ -274,7 +274,24 @@ fn a_step_is_timed_on_random_weights_of_a_configuration() {
         &[&step[..], &["--tokens", &outside]].concat(),
         &["outside.json", "example 0", "vocabulary"],
     );
-    refuse(&[&step[..], &["--profile"]].concat(), &["--profile", "GPU"]);
+    // Enough rows for whole blocks, and each level of computing again.
+    for level in ["none", "mlp", "layer"] {
+        let more = ["--profile", "--steps", "1", "--recompute", level];
+        let profiled = result(&[&step[..], &more].concat());
+        let share = profiled["profile"]["products_share"].as_f64();
+        assert!(
+            share.is_some_and(|share| share > 0.0 && share <= 1.0),
+            "{share:?}"
+        );
+        let kernels = profiled["profile"]["kernels"].as_array().expect("kernels");
+        let back = |k: &&serde_json::Value| k["name"] == "norm, MLP: backward";
+        assert!(
+            kernels
+                .iter()
+                .find(back)
+                .is_some_and(|k| k["flops"].as_f64() > Some(0.0))
+        );
+    }
 }
 
 #[test]
