@@ -11,7 +11,7 @@ use std::ops::Range;
 /// stay in a core's second cache.
 const DEPTH: usize = 768;
 /// Rows that meet a panel before the next one is read.
-const ROWS: usize = 64;
+const ROWS: usize = 128;
 /// Operations below which a part isn't worth a task of its own.
 const TASK: usize = 1 << 20;
 /// Tasks per thread: enough to even out what else the machine does.
