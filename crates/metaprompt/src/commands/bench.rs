@@ -2,11 +2,14 @@
 
 mod corpus;
 mod generate;
+mod inputs;
+mod lengths;
 mod measure;
 mod profile;
 mod score;
 mod step;
 mod tokens;
+mod trainee;
 
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
@@ -27,15 +30,12 @@ use std::path::{Path, PathBuf};
 /// Timings of the machine on random text, and of the readers on corpora.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Time prompt-tuning steps: forward, backward, update.
+    /// Time training steps: forward, backward, update.
     ///
-    /// Example: metaprompt bench step --batch 8 --length 147 --virtual-tokens 100
+    /// Example: metaprompt bench step --lengths 60-250 --virtual-tokens 100
     Step {
         #[command(flatten)]
         load: Load,
-        /// Target tokens of each example, at the end of its --length.
-        #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
-        targets: u32,
         #[command(flatten)]
         options: step::Options,
     },
@@ -88,7 +88,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Examples at once.
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive())]
+    #[arg(long, default_value_t = Self::BATCH, value_name = "N", value_parser = positive())]
     batch: u32,
     /// Tokens of each example.
     #[arg(long, default_value_t = 147, value_name = "N", value_parser = positive())]
@@ -104,11 +104,7 @@ pub(crate) fn positive() -> clap::builder::RangedI64ValueParser<u32> {
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
-        Command::Step {
-            load,
-            targets,
-            options,
-        } => step::run(load, *targets as usize, options, context),
+        Command::Step { load, options } => step::run(load, options, context),
         Command::Corpus(options) => corpus::run(options, context),
         Command::Load { backbone, repeat } => {
             let path = context.backbone_path(backbone.as_deref())?;
@@ -149,6 +145,11 @@ impl Bench {
         let (model, tokenizer) = load.model(context)?;
         let needed = load.virtual_tokens + load.length + extra;
         check_positions(&model, needed as usize, "lower --length")?;
+        Self::of(model, tokenizer, load, context)
+    }
+
+    /// Of a model that is loaded already.
+    fn of(model: Model, tokenizer: Tokenizer, load: &Load, context: &Context) -> Result<Self> {
         let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
             .filter(|&id| !tokenizer.is_control(id))
             .collect();
@@ -222,6 +223,9 @@ fn check_positions(model: &Model, needed: usize, remedy: &str) -> Result<()> {
 }
 
 impl Load {
+    /// Examples at once, unless told otherwise.
+    const BATCH: u32 = 8;
+
     /// The backbone, or random weights of a configuration.
     fn model(&self, context: &Context) -> Result<(Model, Tokenizer)> {
         let Some(path) = &self.config else {

@@ -111,6 +111,16 @@ impl Place {
 }
 
 impl Folders {
+    /// Folder of task manifests.
+    pub(crate) fn tasks(&self) -> &Path {
+        &self.tasks
+    }
+
+    /// Folder of the corpora.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The task that a name or the path of a manifest means.
     fn task(&self, name: &str) -> Result<Task> {
         let path = Path::new(name);

@@ -70,11 +70,7 @@ impl Setup {
     pub(crate) fn study(&self, training: &TrainingOptions, context: &Context) -> Result<Study> {
         let mut study = match &self.study {
             Some(file) => Study::load(file)?,
-            None => {
-                let base = "name = \"command line\"\ntasks = \"tasks\"\ndata = \"target/data\"\n\
-                            sources = [\"none\"]\ntargets = []\n";
-                Study::parse(base, Path::new("command line"))?
-            }
+            None => plain_study()?,
         };
         for (field, flag) in [
             (&mut study.tasks, &self.tasks),
@@ -151,6 +147,13 @@ impl Setup {
         study.prompt.length = adapter.virtual_tokens();
         Ok(())
     }
+}
+
+/// A study of defaults only.
+pub(crate) fn plain_study() -> Result<Study> {
+    let base = "name = \"command line\"\ntasks = \"tasks\"\ndata = \"target/data\"\n\
+                sources = [\"none\"]\ntargets = []\n";
+    Ok(Study::parse(base, Path::new("command line"))?)
 }
 
 /// The task that a name or the path of a manifest means.

@@ -1,187 +1,159 @@
-//! Prompt-tuning steps.
+//! Training steps.
 
-use super::measure::{body_parameters, median, report};
+use super::measure::{body_parameters, report};
 use super::profile::tell;
-use super::{Bench, Load, positive};
+use super::trainee::Trainee;
+use super::{Bench, Load, inputs, positive};
 use crate::context::Context;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use metaprompt_study::Observer;
-use metaprompt_tuning::adapter::Adapter;
-use metaprompt_tuning::prompt::{PromptMethod, SinglePrompt};
-use metaprompt_tuning::{AdamW, Example, Item, Losses, clip, gradients};
-use serde::Deserialize;
-use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use metaprompt_tuning::Losses;
+use serde_json::{Value, json};
+use std::path::PathBuf;
 
-/// What is trained on, and how often.
+/// What is trained, and how often.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Steps that are timed.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = positive())]
+    /// Steps that are timed; 0 only writes --save-tokens.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     steps: u32,
     /// Steps before them that aren't.
     #[arg(long, default_value_t = 1, value_name = "N")]
     warmup: u32,
-    /// How many first tokens all examples share (an instruction).
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    shared_prefix: u32,
-    /// Examples to train on in place of random ones: a JSON object with
-    /// "examples", a list of "context" and "target" token ids.
-    #[arg(long, value_name = "FILE")]
-    tokens: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: inputs::Options,
     /// Adapter whose prompt is the first one, in place of a random one.
     #[arg(long, value_name = "DIR")]
     prompt: Option<PathBuf>,
+    /// What is trained. With distill, prompt-tuning steps are timed in turn
+    /// with it on the same examples, to compare.
+    #[arg(long, value_enum, default_value_t = Method::Prompt)]
+    method: Method,
+    /// Tasks that random examples are dealt out to for distill, each with a
+    /// prompt of its own [default: one, or as many as --task names].
+    #[arg(long, value_name = "K", value_parser = positive(), conflicts_with = "task")]
+    distill_tasks: Option<u32>,
     /// Time each operation of one more step, beside what the machine can do.
     #[arg(long)]
     profile: bool,
 }
 
-#[derive(Deserialize)]
-struct TokenFile {
-    examples: Vec<TokenExample>,
+/// What is trained.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    /// One soft prompt.
+    Prompt,
+    /// The prompt decomposed for several tasks, with teachers whose hidden
+    /// states are known.
+    Distill,
 }
 
-#[derive(Deserialize)]
-struct TokenExample {
-    context: Vec<u32>,
-    target: Vec<u32>,
-}
-
-pub(super) fn run(load: &Load, targets: usize, options: &Options, context: &Context) -> Result<()> {
-    let mut bench = Bench::new(load, 0, context)?;
-    let examples = match &options.tokens {
-        Some(path) => read_examples(path, bench.model.config().vocab_size)?,
-        None => random_examples(load, targets, options.shared_prefix as usize, &mut bench)?,
-    };
-    let items: Vec<Item<'_>> = examples
-        .iter()
-        .map(|example| Item {
-            prompt: Some(0),
-            example,
-            teacher: None,
-        })
-        .collect();
-    let model = &bench.model;
-    let d = model.config().hidden_size;
+pub(super) fn run(load: &Load, options: &Options, context: &Context) -> Result<()> {
+    if options.steps == 0 && options.inputs.save_tokens.is_none() {
+        bail!("--steps 0 times nothing; it is for --save-tokens");
+    }
+    if options.distill_tasks.is_some() && options.method != Method::Distill {
+        bail!("--distill-tasks is for --method distill");
+    }
+    let (mut bench, mut batch) = options.inputs.open(load, context)?;
+    if options.steps == 0 {
+        let lengths = batch.lengths();
+        let text = format!(
+            "{} examples of {} tokens written",
+            lengths.len(),
+            lengths.iter().sum::<usize>()
+        );
+        return report(json!({ "lengths": lengths }), text, None, context);
+    }
+    if let Some(tasks) = options.distill_tasks {
+        batch.deal(tasks as usize)?;
+    }
     let first = match &options.prompt {
-        Some(path) => {
-            let prompt = Adapter::load(path)?.prompt(0);
-            let fits = prompt.filter(|p| p.len() % d == 0);
-            fits.with_context(|| {
-                format!("{}: no prompt of hidden size {d} is in it", path.display())
-            })?
-        }
+        Some(path) => bench.prompt_of(path)?,
         None => bench.prompt.clone(),
     };
-    let mut method = SinglePrompt::new(first, d, 0.01);
+    bench.check_examples(std::slice::from_ref(&first), batch.longest())?;
+    let mut trainees = Vec::new();
+    let teachers = match options.method {
+        Method::Prompt => Vec::new(),
+        // The first prompt is the student's.
+        Method::Distill => bench.prompts(batch.tasks() + 1, &[])?.split_off(1),
+    };
+    trainees.push(Trainee::prompt(&bench.model, first.clone(), &batch));
+    if options.method == Method::Distill {
+        trainees.push(Trainee::distill(&bench, first, &teachers, &batch)?);
+    }
     let mut progress = context.progress();
     let steps = u64::from(options.steps) + u64::from(options.warmup);
     progress.begin("bench step", steps);
-    let mut last = Losses::default();
-    let (mut seconds, mut losses) = (Vec::new(), Vec::new());
-    let mut step = |number: u64| -> Result<Losses> {
-        let prompt = method.prompt(0);
-        let (losses, d_prompts) = gradients(model, &[&prompt], &items, None)?;
-        method
-            .parameters_mut()
-            .iter_mut()
-            .for_each(|p| p.gradient.fill(0.0));
-        d_prompts.iter().for_each(|d| method.backward_add(0, d));
-        clip(method.parameters_mut(), 1.0);
-        AdamW::default().update(method.parameters_mut(), number, 1.0);
-        Ok(losses)
-    };
+    // Methods take turns, so that what else the machine does falls on both.
     for done in 0..steps {
-        let start = Instant::now();
-        let of_step = step(done + 1)?;
-        // The first steps warm caches and threads up.
-        if done >= u64::from(options.warmup) {
-            seconds.push(start.elapsed().as_secs_f64());
+        for trainee in &mut trainees {
+            // The first steps warm caches and threads up.
+            trainee.step(done >= u64::from(options.warmup))?;
         }
-        losses.push(of_step.total);
-        last = of_step;
         progress.advance(done + 1);
     }
     progress.end("");
-    let (median, rows) = (median(&seconds), last.rows as f64);
-    let body = body_parameters(model.config());
-    let gflops = 4.0 * body as f64 * rows / median / 1e9;
-    let mut text = format!(
-        "step {median:.4} s (median of {}), {} packed tokens of which {} are targets\n\
-         {:.0} packed tokens/s\n{gflops:.1} GFLOP/s in the body (4 × {body} parameters × packed tokens: \
-         forward and input gradient)",
-        options.steps,
-        last.rows,
-        last.targets,
-        rows / median
-    );
-    let mut json = json!({
-        "seconds": median, "all_seconds": seconds, "packed_tokens": last.rows,
-        "targets": last.targets, "tokens_per_second": rows / median, "body_parameters": body,
-        "body_gflops": gflops, "loss": last.total, "losses": losses,
-    });
+    let (mut json, mut text) = tell_step(&trainees[0], &bench);
+    json["lengths"] = json!(batch.lengths());
+    if let [prompt, distill] = &trainees[..] {
+        let (of_distill, line) = tell_distill(distill, prompt, batch.tasks());
+        json["distill"] = of_distill;
+        text += &line;
+    }
     if options.profile {
-        model.start_profile()?;
-        step(steps + 1)?;
-        if let Some(profile) = model.finish_profile()? {
+        let median = trainees[0].median();
+        bench.model.start_profile()?;
+        trainees[0].step(false)?;
+        if let Some(profile) = bench.model.finish_profile()? {
             let (of_kernels, table) = tell(&profile, median);
             json["profile"] = of_kernels;
             text += &table;
         }
     }
-    report(json, text, Some(model), context)
+    report(json, text, Some(&bench.model), context)
 }
 
-fn random_examples(
-    load: &Load,
-    targets: usize,
-    shared: usize,
-    bench: &mut Bench,
-) -> Result<Vec<Example>> {
-    let length = load.length as usize;
-    let Some(inputs) = length.checked_sub(targets).filter(|&n| n > shared) else {
-        bail!(
-            "--targets {targets} and --shared-prefix {shared} leave no context in --length {length}; raise the length"
-        );
-    };
-    let prefix = bench.tokens(shared);
-    Ok((0..load.batch)
-        .map(|_| Example {
-            context: [prefix.clone(), bench.tokens(inputs - shared)].concat(),
-            target: bench.tokens(targets),
-        })
-        .collect())
+/// A prompt-tuning step.
+fn tell_step(trainee: &Trainee<'_>, bench: &Bench) -> (Value, String) {
+    let (median, last) = (trainee.median(), trainee.last());
+    let rows = last.rows as f64;
+    let body = body_parameters(bench.model.config());
+    let gflops = 4.0 * body as f64 * rows / median / 1e9;
+    let text = format!(
+        "step {median:.4} s (median of {}), {} packed tokens of which {} are targets\n\
+         {:.0} packed tokens/s\n{gflops:.1} GFLOP/s in the body (4 × {body} parameters × packed tokens: \
+         forward and input gradient)",
+        trainee.seconds.len(),
+        last.rows,
+        last.targets,
+        rows / median
+    );
+    let losses: Vec<f64> = trainee.losses.iter().map(|l| l.total).collect();
+    let json = json!({
+        "seconds": median, "all_seconds": trainee.seconds, "packed_tokens": last.rows,
+        "targets": last.targets, "tokens_per_second": rows / median, "body_parameters": body,
+        "body_gflops": gflops, "loss": last.total, "losses": losses,
+    });
+    (json, text)
 }
 
-fn read_examples(path: &Path, vocabulary: usize) -> Result<Vec<Example>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{}: can't be read", path.display()))?;
-    let file: TokenFile = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a list of examples", path.display()))?;
-    let mut examples = Vec::with_capacity(file.examples.len());
-    for (index, e) in file.examples.into_iter().enumerate() {
-        let known = |ids: &[u32]| ids.iter().all(|&id| (id as usize) < vocabulary);
-        if e.context.is_empty() || e.target.is_empty() {
-            bail!(
-                "{}: example {index} has no context or no target",
-                path.display()
-            );
-        }
-        if !known(&e.context) || !known(&e.target) {
-            bail!(
-                "{}: example {index} has an id outside the vocabulary of {vocabulary}",
-                path.display()
-            );
-        }
-        examples.push(Example {
-            context: e.context,
-            target: e.target,
-        });
-    }
-    if examples.is_empty() {
-        bail!("{}: it holds no examples", path.display());
-    }
-    Ok(examples)
+/// A distillation step beside a prompt-tuning step.
+fn tell_distill(distill: &Trainee<'_>, prompt: &Trainee<'_>, tasks: usize) -> (Value, String) {
+    let (median, last) = (distill.median(), distill.last());
+    let ratio = median / prompt.median();
+    let text = format!(
+        "\ndistillation step {median:.4} s (median of {}, in turn with those), {} packed tokens with the prompts of {tasks} tasks, \
+         teachers' hidden states cached: {ratio:.3} times a prompt-tuning step",
+        distill.seconds.len(),
+        last.rows,
+    );
+    let losses = |l: &Losses| json!({ "task": l.task, "logits": l.logits, "hidden": l.hidden, "total": l.total });
+    let json = json!({
+        "seconds": median, "all_seconds": distill.seconds, "packed_tokens": last.rows,
+        "tasks": tasks, "of_prompt_step": ratio,
+        "losses": distill.losses.iter().map(losses).collect::<Vec<_>>(),
+    });
+    (json, text)
 }
