@@ -4,6 +4,7 @@ import gc
 import itertools
 import statistics
 import time
+from pathlib import Path
 
 import torch
 from torch.nn.functional import linear
@@ -36,15 +37,24 @@ def free_memory(device):
 
 
 def peak_memory(device):
-    """Bytes since the last reset, which this does anew; zeros without CUDA."""
+    """Bytes since the last reset, which this does anew; on the CPU the process's peak so far."""
     if device.type != "cuda":
-        return {"allocated": 0, "reserved": 0}
+        return {"process": process_peak()}
     peaks = {
         "allocated": torch.cuda.max_memory_allocated(device),
         "reserved": torch.cuda.max_memory_reserved(device),
     }
     torch.cuda.reset_peak_memory_stats(device)
     return peaks
+
+
+def process_peak():
+    """Most memory that this process has held, in bytes (VmHWM); None where the system doesn't say."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), None)
 
 
 def time_operations(operations, device):
