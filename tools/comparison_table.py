@@ -28,7 +28,7 @@ def print_table(results, arguments, tokens):
         f"\n{device}, {ours['threads']} threads; torch {machine['torch']}, transformers {machine['transformers']}, "
         f"PEFT {machine['peft']}\n{len(lengths)} examples of {min(lengths)} to {max(lengths)} tokens "
         f"({sum(lengths)} in all, {targets} of them targets), {arguments.virtual_tokens} virtual tokens, "
-        f"{arguments.weights or 'random weights of ' + arguments.shape}"
+        + weights(arguments)
         + (f", {arguments.task}" if arguments.task else "")
         + f"\nmetaprompt packs them into {ours['packed_tokens']} rows, PEFT pads them to "
         f"{len(lengths) * (max(lengths) + arguments.virtual_tokens)} (prompt tuning)\n"
@@ -48,6 +48,12 @@ def print_table(results, arguments, tokens):
         share = f"{100 * ours['memory'] / result['memory']:.0f}%" if ours["memory"] and result["memory"] else ""
         print(f"| {name} | {spread(result)} | {spread(ours)} | {result['seconds'] / ours['seconds']:.2f} × "
               f"| {gigabytes(result)} | {gigabytes(ours)} | {share} |")
+
+
+def weights(arguments):
+    if arguments.shape:
+        return f"random weights of {arguments.shape}"
+    return "SmolLM2-135M-Instruct" if arguments.weights == "embedded" else arguments.weights
 
 
 def spread(side):

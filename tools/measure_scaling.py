@@ -87,8 +87,8 @@ def measure(batch, length, arguments):
     return {
         "batch": batch, "length": length, "tokens": result["packed_tokens"],
         "pairs": attended_pairs(batch, length, arguments.virtual_tokens), "seconds": result["seconds"],
-        "all_seconds": result["all_seconds"], "memory": result["peak_memory_bytes"], "device": result["device"],
-        "threads": result["threads"],
+        "all_seconds": result["all_seconds"], "device": result["device"],
+        "memory": result.get("device_peak_memory_bytes") or result["peak_memory_bytes"],
     }
 
 
@@ -132,7 +132,7 @@ def table(cases, coefficients):
         )
     worst = max(abs(1 - (a + b * case["tokens"] + c * case["pairs"]) / case["seconds"]) for case in cases)
     lines += ["", f"seconds = {a:.4f} + {1e3 * b:.4f}e-3 · tokens + {1e9 * c:.3f}e-9 · pairs; largest error {100 * worst:.0f}%. "
-              f"{cases[0]['device']}, {cases[0]['threads']} threads."]
+              f"{cases[0]['device']}."]
     return "\n".join(lines) + "\n"
 
 

@@ -92,7 +92,14 @@ fn saved_tokens_of_corpora_are_read_back_to_the_same_step() {
     // Nothing but the file, on request.
     let only = desk.text("only.json");
     let none = ["--batch", "5", "--steps", "0", "--save-tokens", &only];
-    let only_saved = ["bench", "step", "--backbone", &tiny, "--virtual-tokens", "4"];
+    let only_saved = [
+        "bench",
+        "step",
+        "--backbone",
+        &tiny,
+        "--virtual-tokens",
+        "4",
+    ];
     succeed(&[&only_saved[..], &from, &none].concat());
     assert_eq!(read_json(Path::new(&only)), read_json(Path::new(&saved)));
 

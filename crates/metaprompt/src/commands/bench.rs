@@ -32,6 +32,9 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// Time training steps: forward, backward, update.
     ///
+    /// With `--task healthver,jnlpba --method distill`, distillation of two
+    /// real tasks beside prompt tuning.
+    ///
     /// Example: metaprompt bench step --lengths 60-250 --virtual-tokens 100
     Step {
         #[command(flatten)]

@@ -143,16 +143,20 @@ fn tell_step(trainee: &Trainee<'_>, bench: &Bench) -> (Value, String) {
 fn tell_distill(distill: &Trainee<'_>, prompt: &Trainee<'_>, tasks: usize) -> (Value, String) {
     let (median, last) = (distill.median(), distill.last());
     let ratio = median / prompt.median();
+    // Further tasks bring virtual tokens of their own: more of the same work.
+    let per_row = ratio * prompt.last().rows as f64 / last.rows as f64;
     let text = format!(
-        "\ndistillation step {median:.4} s (median of {}, in turn with those), {} packed tokens with the prompts of {tasks} tasks, \
-         teachers' hidden states cached: {ratio:.3} times a prompt-tuning step",
+        "\ndistillation step {median:.4} s (median of {}, in turn with those), {} packed tokens with prompts of \
+         {tasks} task{}, teachers' hidden states cached: {ratio:.3} times a prompt-tuning step, {per_row:.3} times per packed token",
         distill.seconds.len(),
         last.rows,
+        if tasks == 1 { "" } else { "s" },
     );
     let losses = |l: &Losses| json!({ "task": l.task, "logits": l.logits, "hidden": l.hidden, "total": l.total });
     let json = json!({
         "seconds": median, "all_seconds": distill.seconds, "packed_tokens": last.rows,
         "tasks": tasks, "of_prompt_step": ratio,
+        "of_prompt_step_per_token": per_row,
         "losses": distill.losses.iter().map(losses).collect::<Vec<_>>(),
     });
     (json, text)
