@@ -44,9 +44,6 @@ fn tape(config: &Config, rows: usize) -> f64 {
 pub struct TrainingMemory {
     /// The frozen weights as the engine holds them.
     pub weights: f64,
-    /// Their second layout, for the backward pass; 0 where the machine is too
-    /// small to keep it.
-    pub second_layout: f64,
     /// What the forward pass keeps for the backward pass.
     pub kept: f64,
     /// What exists beside that at the same time, at most.
@@ -64,7 +61,6 @@ impl TrainingMemory {
             config.heads * config.head_dim,
             2 * config.kv_heads * config.head_dim,
         );
-        let [forward, back] = cpu_memory::layouts(config);
         let inner = d + q + kv + config.heads;
         let kept = config.layers
             * match level {
@@ -76,10 +72,10 @@ impl TrainingMemory {
         let again = if level == Recompute::Layer { inner } else { 0 };
         let passing = rows * (3 * d + 3 * q + 4 * kv + again)
             + threads * cpu_memory::ROWS_PER_TASK.min(rows) * (2 * d + 5 * f)
-            + cpu_memory::LOGIT_ROWS * config.vocab_size;
+            + cpu_memory::LOGIT_ROWS * config.vocab_size
+            + cpu_memory::transposes(config);
         TrainingMemory {
-            weights: F32 * forward,
-            second_layout: F32 * back,
+            weights: F32 * cpu_memory::weights(config) as f64,
             kept: F32 * (rows * kept) as f64,
             passing: F32 * passing as f64,
         }
@@ -88,6 +84,6 @@ impl TrainingMemory {
     /// All of it.
     #[must_use]
     pub fn total(&self) -> f64 {
-        self.weights + self.second_layout + self.kept + self.passing
+        self.weights + self.kept + self.passing
     }
 }

@@ -167,23 +167,22 @@ fn training_memory(config: &Config, tokens: usize) -> (serde_json::Value, String
     let threads = rayon::current_num_threads();
     let mut text = format!(
         "\nmemory of a training step of {tokens} packed tokens on this CPU, {threads} threads, in MB\n\
-         --recompute   weights   second layout   activations   passing    in all\n"
+         --recompute   weights   activations   passing    in all\n"
     );
     let mut levels = Vec::new();
     for level in Recompute::ALL {
         let memory = TrainingMemory::of(config, tokens, level, threads);
         let megabytes = |bytes: f64| (bytes / 1e6).round();
         text += &format!(
-            "{level:<11} {:>9} {:>15} {:>13} {:>9} {:>9}\n",
+            "{level:<11} {:>9} {:>13} {:>9} {:>9}\n",
             megabytes(memory.weights),
-            megabytes(memory.second_layout),
             megabytes(memory.kept),
             megabytes(memory.passing),
             megabytes(memory.total())
         );
         levels.push(json!({
             "recompute": level.to_string(), "weights_bytes": memory.weights,
-            "second_layout_bytes": memory.second_layout, "kept_bytes": memory.kept,
+            "kept_bytes": memory.kept,
             "passing_bytes": memory.passing, "total_bytes": memory.total(),
         }));
     }

@@ -59,12 +59,7 @@ pub(super) fn project(
     (query, key_value)
 }
 
-/// The gradient of [`project`]'s `x`, added to `residual`; whether the weights'
-/// second layout is `kept`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what the operation gets, and how"
-)]
+/// The gradient of [`project`]'s `x`, added to `residual`.
 pub(super) fn project_backward(
     pool: &Pool,
     weights: &Projections<'_, Cpu>,
@@ -73,11 +68,10 @@ pub(super) fn project_backward(
     d_key_value: &Matrix,
     x: &Matrix,
     each: usize,
-    kept: bool,
 ) {
     let d = residual.columns;
-    let query = weights.query.transposed(pool, kept);
-    let key_value = weights.key_value.transposed(pool, kept);
+    let query = weights.query.transposed(pool);
+    let key_value = weights.key_value.transposed(pool);
     let widths = [d_query.columns, d_key_value.columns];
     let gradients = d_query
         .values
@@ -165,11 +159,10 @@ pub(super) fn mlp_backward(
     x: &Matrix,
     gate_up: Option<&Matrix>,
     each: usize,
-    kept: bool,
 ) {
     let (d, f) = (dx.columns, weights.down.inputs());
-    let down = weights.down.transposed(pool, kept);
-    let back = weights.gate_up.transposed(pool, kept);
+    let down = weights.down.transposed(pool);
+    let back = weights.gate_up.transposed(pool);
     dx.values
         .par_chunks_mut(each * d)
         .zip(x.values.par_chunks(each * d))

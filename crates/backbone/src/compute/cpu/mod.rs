@@ -19,21 +19,13 @@ use blocks::rows_per_task;
 use matrix::Matrix;
 use profile::Recorder;
 use rayon::prelude::*;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The processor, on rayon's threads.
 #[derive(Debug, Default)]
 pub(crate) struct Cpu {
     pool: Pool,
     recorder: Recorder,
-    /// Whether the weights' second layout is kept.
-    keep: OnceLock<bool>,
-}
-
-impl Cpu {
-    fn keeps_transposed(&self) -> bool {
-        self.keep.get().copied().unwrap_or(false)
-    }
 }
 
 /// See [`Backend::Layout`].
@@ -74,8 +66,7 @@ impl Backend for Cpu {
         rayon::scope(|_| work())
     }
 
-    fn check(&self, _shape: Shape, _widths: &[usize], parameters: u64) -> Computed<()> {
-        let _ = self.keep.set(memory::keeps_transposed(parameters));
+    fn check(&self, _shape: Shape, _widths: &[usize], _parameters: u64) -> Computed<()> {
         Ok(())
     }
 
@@ -236,7 +227,7 @@ impl Backend for Cpu {
         let mut dx = Matrix::new(&self.pool, dy.rows(), layer.inputs());
         let work = || match rows_per_task(dy.rows()) {
             Some(_) => {
-                let transposed = layer.transposed(&self.pool, self.keeps_transposed());
+                let transposed = layer.transposed(&self.pool);
                 let (write, threads) = (Write::Replace, Threads::Pool);
                 transposed.backward_into(&mut dx.values, &dy.values, dy.columns, write, threads);
             }
@@ -304,19 +295,10 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(residual.rows()) else {
             return composed::project_backward(self, weights, residual, d_query, d_key_value, x);
         };
-        let (pool, rows, kept) = (&self.pool, residual.rows(), self.keeps_transposed());
+        let (pool, rows) = (&self.pool, residual.rows());
         let cost = || linear_cost(rows, &[weights.query, weights.key_value]);
         let work = || {
-            blocks::project_backward(
-                pool,
-                weights,
-                &mut residual,
-                d_query,
-                d_key_value,
-                x,
-                each,
-                kept,
-            );
+            blocks::project_backward(pool, weights, &mut residual, d_query, d_key_value, x, each);
         };
         self.recorder
             .run("norm, queries, keys, values: backward", cost, work);
@@ -347,22 +329,14 @@ impl Backend for Cpu {
         let Some(each) = rows_per_task(dx.rows()) else {
             return composed::mlp_backward(self, weights, dx, x, gate_up);
         };
-        let (rows, kept) = (dx.rows(), self.keeps_transposed());
+        let rows = dx.rows();
         let cost = || {
             let again = gate_up.is_none().then_some(weights.gate_up);
             let layers = [Some(weights.gate_up), Some(weights.down), again];
             linear_cost(rows, &layers.into_iter().flatten().collect::<Vec<_>>())
         };
         let work = || {
-            blocks::mlp_backward(
-                &self.pool,
-                weights,
-                &mut dx,
-                x,
-                gate_up.as_ref(),
-                each,
-                kept,
-            );
+            blocks::mlp_backward(&self.pool, weights, &mut dx, x, gate_up.as_ref(), each);
         };
         self.recorder.run("norm, MLP: backward", cost, work);
         Ok(dx)
