@@ -186,7 +186,7 @@ impl Task<'_> {
             let dq = dq.row_mut(row);
             self.of
                 .query_rotation
-                .turn_back_in_place(dq, tile.queries.start + row);
+                .turn_back(dq, tile.queries.start + row);
         }
     }
 }
@@ -253,7 +253,7 @@ fn collect(of: &Backward<'_>, groups: &[Group], sums: &[[Buffer; 2]], d_kv: &mut
             }
             for (row, d_kv) in rows.zip(d_kv.chunks_exact_mut(width)) {
                 for dk in d_kv[..half].chunks_exact_mut(h) {
-                    of.rotation.turn_back_in_place(dk, row);
+                    of.rotation.turn_back(dk, row);
                 }
             }
         });

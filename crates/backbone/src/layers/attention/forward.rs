@@ -48,7 +48,7 @@ pub(crate) fn forward(
                 };
                 let sums = sums.row_mut(0);
                 for row in 0..tile.queries.len() {
-                    rotation.turn_in_place(q.row_mut(row), tile.queries.start + row);
+                    rotation.turn(q.row_mut(row), tile.queries.start + row);
                 }
                 let q = q.left();
                 attend(shape, tile, &blocks, head, q, store, &mut out, sums);

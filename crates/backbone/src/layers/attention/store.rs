@@ -65,7 +65,8 @@ impl KeysValues {
             .for_each(|(head, (keys, values))| {
                 let mut turned = scratch(h);
                 for ((index, row), &to) in rows.chunks_exact(2 * width).enumerate().zip(at) {
-                    rotation.turn(&mut turned, &row[head * h..(head + 1) * h], index);
+                    turned.copy_from_slice(&row[head * h..(head + 1) * h]);
+                    rotation.turn(&mut turned, index);
                     let panel = &mut keys[to / UNIT * UNIT * h..][..UNIT * h];
                     for (key, &value) in panel.chunks_exact_mut(UNIT).zip(&*turned) {
                         key[to % UNIT] = value;
