@@ -48,7 +48,8 @@ import torch
 import transformers
 from transformers.utils.logging import disable_progress_bar
 
-from random_llama import SHAPES, build_model
+from drawn_examples import SHAPES
+from frozen_llama import build_model
 
 
 def parse_arguments():
