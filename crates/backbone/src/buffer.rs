@@ -48,12 +48,20 @@ impl Pool {
         free.buffers.retain(|&(_, used)| used >= oldest);
     }
 
-    /// The smallest that is large enough and not much too large.
+    /// The smallest that is large enough and not much too large. Where there is
+    /// none, the next smaller one makes room: batches that grow would otherwise
+    /// leave behind what earlier ones used.
     fn reuse(&self, length: usize) -> Option<Vec<f32>> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = free.buffers.partition_point(|(b, _)| b.len() < length);
-        let fits = free.buffers.get(at)?.0.len() <= 2 * class(length);
-        fits.then(|| free.buffers.remove(at).0)
+        let fits = |(b, _): &(Vec<f32>, u64)| b.len() <= 2 * class(length);
+        if free.buffers.get(at).is_some_and(fits) {
+            return Some(free.buffers.remove(at).0);
+        }
+        if at > 0 && free.buffers[at - 1].0.len() >= length / 2 {
+            free.buffers.remove(at - 1);
+        }
+        None
     }
 
     fn give_back(&self, values: Vec<f32>) {
@@ -213,6 +221,10 @@ mod tests {
         drop((again, other));
         // Far too large is not taken.
         assert_ne!(pool.take(10).as_ptr(), at);
+        // A larger one takes the place of the next smaller one.
+        assert_eq!(pool.0.lock().expect("no panic").buffers.len(), 3);
+        drop(pool.take(1_100));
+        assert_eq!(pool.0.lock().expect("no panic").buffers.len(), 3);
         for _ in 0..=KEPT_PASSES {
             pool.next_pass();
         }
