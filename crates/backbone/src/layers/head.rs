@@ -12,7 +12,7 @@ use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
 
 /// Rows whose logits exist at the same time.
-pub(crate) const CHUNK_ROWS: usize = 64;
+pub(crate) const CHUNK_ROWS: usize = 128;
 
 /// One labelled position.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -142,23 +142,25 @@ impl Panels {
 fn transpose(to: &mut [f32], from: &[f32], width: usize) {
     let (rows, columns) = (from.len() / width, to.len() / width);
     let (whole_rows, whole_columns) = (rows / 4 * 4, columns / 4 * 4);
+    let four = |row: usize, column: usize| -> [f32; 4] {
+        let at = row * width + column;
+        from[at..at + 4].try_into().expect("four values")
+    };
     for row in (0..whole_rows).step_by(4) {
-        let quad: [&[f32]; 4] =
-            std::array::from_fn(|i| &from[(row + i) * width..(row + i + 1) * width]);
         for column in (0..whole_columns).step_by(4) {
-            let block = quad.map(|row| {
-                [
-                    row[column],
-                    row[column + 1],
-                    row[column + 2],
-                    row[column + 3],
-                ]
-            });
-            let [a, b, c, d] = block;
-            for (i, (((a, b), c), d)) in a.into_iter().zip(b).zip(c).zip(d).enumerate() {
-                let at = (column + i) * width + row;
-                to[at..at + 4].copy_from_slice(&[a, b, c, d]);
-            }
+            // Written out, the compiler makes shuffles of it.
+            let a = four(row, column);
+            let b = four(row + 1, column);
+            let c = four(row + 2, column);
+            let d = four(row + 3, column);
+            let mut put = |index: usize, values: [f32; 4]| {
+                let at = (column + index) * width + row;
+                to[at..at + 4].copy_from_slice(&values);
+            };
+            put(0, [a[0], b[0], c[0], d[0]]);
+            put(1, [a[1], b[1], c[1], d[1]]);
+            put(2, [a[2], b[2], c[2], d[2]]);
+            put(3, [a[3], b[3], c[3], d[3]]);
         }
     }
     let single = |to: &mut [f32], rows: Range<usize>, columns: Range<usize>| {
