@@ -151,7 +151,12 @@ fn a_configuration_of_transformers_5() {
         (config.rope.theta, &config.rope.scaling),
         (500_000.0, &llama3)
     );
-    assert!(config.attention_bias && config.mlp_bias && !config.tied_embeddings);
+    assert!(
+        config.query_key_value_bias
+            && config.attention_output_bias
+            && config.mlp_bias
+            && !config.tied_embeddings
+    );
     assert_eq!((config.bos, config.eos), (Some(1), vec![2, 3]));
     assert_eq!(
         (config.name.as_str(), config.rms_norm_eps),

@@ -78,13 +78,18 @@ fn a_gguf_configuration_is_read_whole() {
     assert_eq!(config.rms_norm_eps, 1e-5);
     assert_eq!(config.rope.theta, 50_000.0);
     assert_eq!(config.rope.scaling, RopeScaling::Factors(vec![1.0, 8.0]));
-    assert!(!config.tied_embeddings && config.attention_bias && !config.mlp_bias);
+    assert!(
+        !config.tied_embeddings
+            && config.query_key_value_bias
+            && config.attention_output_bias
+            && !config.mlp_bias
+    );
     assert_eq!(
         (config.bos, config.eos.as_slice(), config.name.as_str()),
         (Some(0), &[0][..], "tiny F16")
     );
     let plain = Checkpoint::open(&fixture("q4_k.gguf")).unwrap().config;
-    assert!(plain.tied_embeddings && !plain.attention_bias);
+    assert!(plain.tied_embeddings && !plain.query_key_value_bias && !plain.attention_output_bias);
     assert_eq!(plain.rope.scaling, RopeScaling::None);
 }
 

@@ -2,7 +2,7 @@
 //! and whatever the backward pass computes again.
 
 use metaprompt_backbone::Device;
-use metaprompt_backbone::files::{Config, RandomTensors, Rope, RopeScaling};
+use metaprompt_backbone::files::{Config, LayerAttention, RandomTensors, Rope, RopeScaling};
 use metaprompt_backbone::forest::{Forest, Path, pack};
 use metaprompt_backbone::layers::head::Label;
 use metaprompt_backbone::model::{Model, Outputs, Pass, Recompute, Work};
@@ -24,8 +24,13 @@ fn config() -> Config {
             scaling: RopeScaling::None,
         },
         tied_embeddings: true,
-        attention_bias: true,
+        query_key_value_bias: true,
+        attention_output_bias: true,
         mlp_bias: false,
+        query_key_norm: false,
+        sinks: false,
+        attention: vec![LayerAttention::FULL; 4],
+        experts: None,
         max_positions: 2048,
         bos: None,
         eos: vec![],

@@ -17,16 +17,18 @@ pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
 pub use measure::{Ceilings, KernelTime, Memory, Products, Profile};
 
-use crate::forest::{Call, Forest, Input};
+use crate::forest::{Call, Forest, Input, Sight};
 use crate::layers::attention::Shape;
+use crate::layers::experts::ExpertWeights;
 use crate::layers::head::{Distillation, Label, LabelLosses};
+use crate::layers::rotary::Frequencies;
 
 /// Result of an operation on a processor.
 pub(crate) type Computed<T> = Result<T, ComputeError>;
 
 /// The weights of a decoder block's attention before the heads, and of its norm.
 pub(crate) struct Projections<'a, B: Backend> {
-    pub(crate) norm: &'a B::Norm,
+    pub(crate) norm: &'a B::Vector,
     pub(crate) query: &'a B::Linear,
     pub(crate) key_value: &'a B::Linear,
     pub(crate) eps: f32,
@@ -34,9 +36,18 @@ pub(crate) struct Projections<'a, B: Backend> {
 
 /// The weights of a decoder block's MLP and of its norm.
 pub(crate) struct Mlp<'a, B: Backend> {
-    pub(crate) norm: &'a B::Norm,
+    pub(crate) norm: &'a B::Vector,
     pub(crate) gate_up: &'a B::Linear,
     pub(crate) down: &'a B::Linear,
+    pub(crate) eps: f32,
+}
+
+/// The weights of a decoder block's router, of its experts, and of their norm.
+pub(crate) struct Mixture<'a, B: Backend> {
+    pub(crate) norm: &'a B::Vector,
+    /// The router's logits: `[experts, d]` with a bias.
+    pub(crate) router: &'a B::Linear,
+    pub(crate) experts: &'a B::Experts,
     pub(crate) eps: f32,
 }
 
@@ -66,14 +77,18 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     type Kept;
     /// A frozen linear layer, `y = x Wᵀ + b`.
     type Linear: Send + Sync;
-    /// The weight of a norm, `[d]`.
-    type Norm: Send + Sync;
+    /// Frozen numbers that stay f32: the weight of a norm, the sinks of heads.
+    type Vector: Send + Sync;
+    /// The frozen weights of a layer's experts.
+    type Experts: Send + Sync;
     /// Keys (rotated) and values of one layer, by store row of the forest.
     type KeysValues: Default;
     /// Places of a call's rows: positions, store rows, who attends to whom.
     type Layout;
     /// What attention's forward pass keeps for its backward pass.
     type Attended;
+    /// What the experts' forward pass keeps for their backward pass.
+    type Routed;
     /// Losses of labels, not yet read.
     type Losses;
 
@@ -95,8 +110,8 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         inputs: usize,
     ) -> Computed<Self::Linear>;
 
-    /// A norm's weight.
-    fn norm(&self, weight: Vec<f32>) -> Computed<Self::Norm>;
+    /// Numbers that stay f32.
+    fn vector(&self, values: Vec<f32>) -> Computed<Self::Vector>;
 
     /// Rows of a linear layer's weight (a token's embedding), `[rows, inputs]`.
     fn weight_rows(&self, layer: &Self::Linear, rows: &[u32]) -> Computed<Vec<f32>>;
@@ -119,14 +134,17 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         prompts: &[&[f32]],
     ) -> Computed<Self::Stream>;
 
-    /// Layout of a whole call. `frequencies` are the rotary inverse
-    /// frequencies, `[h/2]`.
+    /// Says that a pass begins.
+    fn start_pass(&self) {}
+
+    /// Layout of a whole call for layers that see and turn so.
     fn layout(
         &self,
         shape: Shape,
         forest: &Forest,
         call: &Call,
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Self::Layout>;
 
     /// The same layout with only some call rows (ascending) as queries.
@@ -137,7 +155,8 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Self::Layout>;
 
     /// Makes room for `rows` store rows.
@@ -147,7 +166,7 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     fn rms_norm(
         &self,
         x: &mut Self::Stream,
-        weight: &Self::Norm,
+        weight: &Self::Vector,
         eps: f32,
         kept: bool,
     ) -> Computed<Self::Tensor>;
@@ -162,7 +181,7 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         residual: Option<Self::Stream>,
         dy: &Self::Tensor,
         x: &Self::Kept,
-        weight: &Self::Norm,
+        weight: &Self::Vector,
         eps: f32,
     ) -> Computed<Self::Stream>;
 
@@ -245,6 +264,51 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         composed::mlp_backward(self, weights, dx, x, gate_up)
     }
 
+    /// RMS norm of each of the first `heads` heads of a row (`weight` is
+    /// `[h]`); what follows them in the row stays as it is.
+    fn head_norm(
+        &self,
+        x: &Self::Tensor,
+        weight: &Self::Vector,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
+    ) -> Computed<Self::Tensor>;
+
+    /// Gradient of [`Backend::head_norm`]'s input `x`, of which the first rows
+    /// are wanted, in place of that of its output.
+    fn head_norm_backward(
+        &self,
+        dy: &mut Self::Tensor,
+        x: &Self::Tensor,
+        weight: &Self::Vector,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
+    ) -> Computed<()>;
+
+    /// A layer's experts.
+    fn experts(&self, weights: ExpertWeights) -> Computed<Self::Experts>;
+
+    /// The stream after the chosen experts of each row and the residual sum,
+    /// given that before them, and what is `kept` for the backward pass.
+    fn mix(
+        &self,
+        weights: &Mixture<'_, Self>,
+        x: &mut Self::Stream,
+        kept: Keep,
+    ) -> Computed<(Option<Self::Routed>, Self::Stream)>;
+
+    /// From the gradient after the experts' residual sum to the one before it.
+    /// Without `routed` it is computed again.
+    fn mix_backward(
+        &self,
+        weights: &Mixture<'_, Self>,
+        dx: Self::Stream,
+        x: &Self::Kept,
+        routed: Option<Self::Routed>,
+    ) -> Computed<Self::Stream>;
+
     /// Whether [`Backend::restore`] works here.
     fn check_recompute(&self) -> Computed<()>;
 
@@ -262,13 +326,15 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     ) -> Computed<()>;
 
     /// Rotates the queries (`[N, heads·h]`) and attends; the values, `[N, heads·h]`,
-    /// and what the backward pass needs.
+    /// and what the backward pass needs. `sinks` (`[heads]`) are further scores
+    /// without values.
     fn attend(
         &self,
         shape: Shape,
         layout: &Self::Layout,
         queries: Self::Tensor,
         store: &Self::KeysValues,
+        sinks: Option<&Self::Vector>,
     ) -> Computed<(Self::Tensor, Self::Attended)>;
 
     /// Gradients of the queries before rotation (`[queries, heads·h]`) and of

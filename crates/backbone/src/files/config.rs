@@ -1,4 +1,8 @@
-//! What a LLaMA-family backbone's configuration says about its arithmetic.
+//! What a backbone's configuration says about its arithmetic.
+//!
+//! Every family is the same decoder with some parts more or less: the fields
+//! say which, and only the readers of `config.json` and GGUF metadata know the
+//! families' names.
 
 use std::path::Path;
 
@@ -8,7 +12,13 @@ use super::LoadError;
 /// every published model and small enough that products of three sizes fit 128 bits.
 pub(crate) const LARGEST_SIZE: u64 = 1 << 31;
 
-/// Configuration of a LLaMA-architecture model.
+/// The most layers, heads, and values of a head.
+const MOST_LAYERS: usize = 1 << 14;
+
+/// Values that share a scale in an MXFP4 tensor.
+pub(crate) const PACKED_VALUES: usize = 32;
+
+/// Configuration of a decoder: LLaMA's, or a relative's.
 ///
 /// Shapes below use the field names: a projection is stored `[out, in]` row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +27,7 @@ pub struct Config {
     pub vocab_size: usize,
     /// Width `d` of the residual stream.
     pub hidden_size: usize,
-    /// Width of the gated MLP.
+    /// Width of the gated MLP, or of each expert's.
     pub intermediate_size: usize,
     /// Number of decoder layers.
     pub layers: usize,
@@ -33,11 +43,22 @@ pub struct Config {
     pub rope: Rope,
     /// Whether the output head is the embedding table.
     pub tied_embeddings: bool,
-    /// Whether the query, key, value and output projections have biases
-    /// (one switch for all four, as in transformers' `LlamaConfig`).
-    pub attention_bias: bool,
+    /// Whether the query, key and value projections have biases.
+    pub query_key_value_bias: bool,
+    /// Whether the projection after attention has a bias.
+    pub attention_output_bias: bool,
     /// Whether the gate, up and down projections have biases.
     pub mlp_bias: bool,
+    /// Whether every head's query and key pass an RMS norm before they are
+    /// rotated (Qwen3).
+    pub query_key_norm: bool,
+    /// Whether every head has a learned logit that takes its part of the
+    /// softmax and has no value (gpt-oss's attention sinks).
+    pub sinks: bool,
+    /// What each layer's attention sees, `[layers]`.
+    pub attention: Vec<LayerAttention>,
+    /// The experts in place of the gated MLP, where there are some.
+    pub experts: Option<Experts>,
     /// Longest sequence that the model was made for, soft prompt included.
     pub max_positions: usize,
     /// Beginning-of-sequence token, where the model has one.
@@ -46,6 +67,45 @@ pub struct Config {
     pub eos: Vec<u32>,
     /// The model's name for people: from the file, else the file's or folder's name.
     pub name: String,
+}
+
+/// What the attention of one layer sees, and whether it knows positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LayerAttention {
+    /// How many positions a token sees, its own included; `None`: all before it.
+    pub window: Option<usize>,
+    /// Whether queries and keys are rotated by their positions (SmolLM3 leaves
+    /// it out in every fourth layer).
+    pub rotary: bool,
+}
+
+impl LayerAttention {
+    /// All positions, rotated: LLaMA's.
+    pub const FULL: Self = LayerAttention {
+        window: None,
+        rotary: true,
+    };
+
+    /// All layers alike. A number of layers that no model has gives a shorter list,
+    /// not a giant one: reading a configuration refuses it afterwards.
+    pub(super) fn full(layers: usize) -> Vec<Self> {
+        vec![Self::FULL; layers.min(MOST_LAYERS)]
+    }
+}
+
+/// A mixture of gated MLPs, of which a router chooses a few for each token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experts {
+    /// How many there are.
+    pub count: usize,
+    /// How many each token uses.
+    pub active: usize,
+    /// Factor inside the gate's sigmoid.
+    pub alpha: f32,
+    /// The gate is at most this, the up value at most this in size.
+    pub limit: f32,
+    /// Whether the files hold the experts' weights as MXFP4 blocks and scales.
+    pub packed: bool,
 }
 
 /// Rotary position embedding: base and scaling rule.
@@ -78,6 +138,23 @@ pub enum RopeScaling {
         high_freq_factor: f64,
         /// Context length before the extension.
         original_max_position_embeddings: usize,
+    },
+    /// YaRN (Peng et al. 2023, arXiv 2309.00071): frequencies that turn often within
+    /// the original context are kept, those that turn seldom divided by `factor`, with
+    /// a ramp between; cosines and sines are multiplied by `attention_factor`.
+    Yarn {
+        /// The divisor.
+        factor: f64,
+        /// Turns within the original context above which a frequency is kept.
+        beta_fast: f64,
+        /// Turns below which it is divided.
+        beta_slow: f64,
+        /// Context length before the extension.
+        original_max_position_embeddings: usize,
+        /// Whether the ramp's ends are rounded to whole dimensions.
+        truncate: bool,
+        /// What cosines and sines are multiplied by.
+        attention_factor: f64,
     },
     /// One divisor for each of the `head_dim / 2` frequencies: how GGUF files store the
     /// `llama3` rule (tensor `rope_freqs.weight`).
@@ -112,11 +189,26 @@ impl Config {
             add("input_layernorm.weight", vec![d]);
             for (name, out, input) in [("q", q, d), ("k", kv, d), ("v", kv, d), ("o", d, q)] {
                 add(&format!("self_attn.{name}_proj.weight"), vec![out, input]);
-                if self.attention_bias {
+                let biased = match name {
+                    "o" => self.attention_output_bias,
+                    _ => self.query_key_value_bias,
+                };
+                if biased {
                     add(&format!("self_attn.{name}_proj.bias"), vec![out]);
                 }
             }
+            if self.query_key_norm {
+                add("self_attn.q_norm.weight", vec![self.head_dim]);
+                add("self_attn.k_norm.weight", vec![self.head_dim]);
+            }
+            if self.sinks {
+                add("self_attn.sinks", vec![self.heads]);
+            }
             add("post_attention_layernorm.weight", vec![d]);
+            if let Some(experts) = &self.experts {
+                experts.tensors(d, ff, add);
+                continue;
+            }
             for (name, out, input) in [("gate", ff, d), ("up", ff, d), ("down", d, ff)] {
                 add(&format!("mlp.{name}_proj.weight"), vec![out, input]);
                 if self.mlp_bias {
@@ -131,13 +223,31 @@ impl Config {
         all
     }
 
-    /// Number of parameters, a tied head counted once.
+    /// Number of parameters, a tied head counted once and packed values one by one.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        self.tensors()
-            .iter()
-            .map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
-            .sum()
+        let values = |(name, shape): (String, Vec<usize>)| {
+            let stored = shape.iter().map(|&n| n as u64).product::<u64>();
+            // Two values in a byte, and a scale is none.
+            match name.rsplit_once('_') {
+                Some((_, "blocks")) => 2 * stored,
+                Some((_, "scales")) => 0,
+                _ => stored,
+            }
+        };
+        self.tensors().into_iter().map(values).sum()
+    }
+
+    /// The distinct ways of the layers' attention, in order of their first layer.
+    #[must_use]
+    pub fn attention_kinds(&self) -> Vec<LayerAttention> {
+        let mut kinds = Vec::new();
+        for kind in &self.attention {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
     }
 
     /// What the sizes must satisfy together, as (field, problem); `None` when they do.
@@ -163,8 +273,8 @@ impl Config {
             ("num_attention_heads", self.heads),
             ("head_dim", self.head_dim),
         ] {
-            if size > 1 << 14 {
-                return Some((field, format!("is {size}, wanted at most {}", 1 << 14)));
+            if size > MOST_LAYERS {
+                return Some((field, format!("is {size}, wanted at most {MOST_LAYERS}")));
             }
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
@@ -192,7 +302,67 @@ impl Config {
                 format!("is {}, wanted a positive number", self.rope.theta),
             ));
         }
-        self.rope.scaling.contradiction(self.head_dim)
+        if self.attention.len() != self.layers {
+            let problem = format!(
+                "has {} entries for {} layers",
+                self.attention.len(),
+                self.layers
+            );
+            return Some(("layer_types", problem));
+        }
+        if self.attention.iter().any(|layer| layer.window == Some(0)) {
+            return Some(("sliding_window", "is 0, wanted at least 1".to_owned()));
+        }
+        let experts = self.experts.as_ref();
+        experts
+            .and_then(|experts| experts.contradiction(self.hidden_size, self.intermediate_size))
+            .or_else(|| self.rope.scaling.contradiction(self.head_dim))
+    }
+}
+
+impl Experts {
+    /// The tensors of a layer's router and experts, of hidden size `d` and width
+    /// `ff`: packed in blocks of 32 values, or in transformers' own layout, which
+    /// has the inputs first.
+    fn tensors(&self, d: usize, ff: usize, mut add: impl FnMut(&str, Vec<usize>)) {
+        let count = self.count;
+        add("mlp.router.weight", vec![count, d]);
+        add("mlp.router.bias", vec![count]);
+        for (name, out, input) in [("gate_up", 2 * ff, d), ("down", d, ff)] {
+            let name = format!("mlp.experts.{name}_proj");
+            if self.packed {
+                let blocks = input / PACKED_VALUES;
+                let bytes = PACKED_VALUES / 2;
+                add(&format!("{name}_blocks"), vec![count, out, blocks, bytes]);
+                add(&format!("{name}_scales"), vec![count, out, blocks]);
+            } else {
+                add(&name, vec![count, input, out]);
+            }
+            add(&format!("{name}_bias"), vec![count, out]);
+        }
+    }
+
+    fn contradiction(&self, d: usize, ff: usize) -> Option<(&'static str, String)> {
+        let positive = |x: f32| x.is_finite() && x > 0.0;
+        if self.count == 0 || self.count > 1 << 12 {
+            let problem = format!("is {}, wanted 1 to {}", self.count, 1 << 12);
+            Some(("num_local_experts", problem))
+        } else if self.active == 0 || self.active > self.count {
+            let problem = format!("is {}, wanted 1 to {}", self.active, self.count);
+            Some(("num_experts_per_tok", problem))
+        } else if !positive(self.limit) || !positive(self.alpha) {
+            let problem = format!("is {}, wanted a positive number", self.limit);
+            Some(("swiglu_limit", problem))
+        } else if self.packed
+            && !(d.is_multiple_of(PACKED_VALUES) && ff.is_multiple_of(PACKED_VALUES))
+        {
+            let problem = format!(
+                "is {d} (intermediate_size {ff}); MXFP4 packs {PACKED_VALUES} values, which must divide both"
+            );
+            Some(("hidden_size", problem))
+        } else {
+            None
+        }
     }
 }
 
@@ -226,6 +396,34 @@ impl RopeScaling {
                         "original_max_position_embeddings",
                         "is 0, wanted a positive number".to_owned(),
                     ))
+                } else {
+                    None
+                }
+            }
+            Self::Yarn {
+                factor,
+                beta_fast,
+                beta_slow,
+                original_max_position_embeddings,
+                attention_factor,
+                truncate: _,
+            } => {
+                let numbers = [
+                    ("factor", *factor),
+                    ("beta_slow", *beta_slow),
+                    ("beta_fast", *beta_fast),
+                    ("attention_factor", *attention_factor),
+                    (
+                        "original_max_position_embeddings",
+                        *original_max_position_embeddings as f64,
+                    ),
+                ];
+                let wrong = numbers.into_iter().find(|&(_, x)| !positive(x));
+                if let Some((field, x)) = wrong {
+                    Some((field, format!("is {x}, wanted a positive number")))
+                } else if beta_fast <= beta_slow {
+                    let problem = format!("is {beta_fast}, wanted more than beta_slow {beta_slow}");
+                    Some(("beta_fast", problem))
                 } else {
                     None
                 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::LoadError;
-use super::config::{Config, LARGEST_SIZE, Rope, RopeScaling, in_order};
+use super::config::{Config, LARGEST_SIZE, LayerAttention, Rope, RopeScaling, in_order};
 use super::gguf::{Array, Header, Value};
 
 /// Refuses files of another architecture before their tensors are looked at.
@@ -102,11 +102,12 @@ pub(super) fn read(
     ] {
         eos.extend(keys.token_id(key)?);
     }
+    let layers = keys.needed_size("llama.block_count")?;
     let config = Config {
         vocab_size,
         hidden_size,
         intermediate_size: keys.needed_size("llama.feed_forward_length")?,
-        layers: keys.needed_size("llama.block_count")?,
+        layers,
         heads,
         kv_heads: keys.size("llama.attention.head_count_kv")?.unwrap_or(heads),
         head_dim,
@@ -120,7 +121,12 @@ pub(super) fn read(
             scaling: scaling(&keys, factors)?,
         },
         tied_embeddings: !has("output.weight"),
-        attention_bias,
+        query_key_value_bias: attention_bias,
+        attention_output_bias: attention_bias,
+        query_key_norm: false,
+        sinks: false,
+        attention: LayerAttention::full(layers),
+        experts: None,
         mlp_bias,
         max_positions: keys.needed_size("llama.context_length")?,
         bos: keys.token_id("tokenizer.ggml.bos_token_id")?,

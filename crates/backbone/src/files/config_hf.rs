@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::LoadError;
-use super::config::{Config, LARGEST_SIZE, Rope, RopeScaling, in_order};
+use super::config::{Config, LARGEST_SIZE, LayerAttention, Rope, RopeScaling, in_order};
 use super::read::{json_file, parent_name};
 
 /// Reads and checks `path`; see [`Config::from_hf_json`].
@@ -40,6 +40,7 @@ pub(super) fn read(path: &Path) -> Result<Config, LoadError> {
     }
     let hidden_size = fields.needed_size("hidden_size")?;
     let heads = fields.needed_size("num_attention_heads")?;
+    let layers = fields.needed_size("num_hidden_layers")?;
     let max_positions = fields.size("max_position_embeddings")?.unwrap_or(2048);
     let head_dim = match fields.size("head_dim")? {
         Some(size) => size,
@@ -57,14 +58,19 @@ pub(super) fn read(path: &Path) -> Result<Config, LoadError> {
         vocab_size: fields.needed_size("vocab_size")?,
         hidden_size,
         intermediate_size: fields.needed_size("intermediate_size")?,
-        layers: fields.needed_size("num_hidden_layers")?,
+        layers,
         heads,
         kv_heads: fields.size("num_key_value_heads")?.unwrap_or(heads),
         head_dim,
         rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6) as f32,
         rope: rope(&fields)?,
         tied_embeddings: fields.switch("tie_word_embeddings")?,
-        attention_bias: fields.switch("attention_bias")?,
+        query_key_value_bias: fields.switch("attention_bias")?,
+        attention_output_bias: fields.switch("attention_bias")?,
+        query_key_norm: false,
+        sinks: false,
+        attention: LayerAttention::full(layers),
+        experts: None,
         mlp_bias: fields.switch("mlp_bias")?,
         max_positions,
         bos: fields.token_ids("bos_token_id")?.first().copied(),

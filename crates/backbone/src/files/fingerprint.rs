@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Config, TensorSource};
+use super::{Config, LayerAttention, TensorSource};
 
 /// Bytes taken from each end of a tensor.
 const SAMPLE: usize = 4096;
@@ -36,6 +36,7 @@ pub(super) fn fingerprint(config: &Config, tensors: &dyn TensorSource) -> String
         config.tied_embeddings,
     );
     hash.update(numbers.as_bytes());
+    hash.update(beyond_llama(config).as_bytes());
     for (name, _) in config.tensors() {
         let (Some(info), Some(bytes)) = (tensors.info(&name), tensors.raw(&name)) else {
             continue;
@@ -49,4 +50,18 @@ pub(super) fn fingerprint(config: &Config, tensors: &dyn TensorSource) -> String
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// What makes a configuration another decoder than LLaMA's; empty for LLaMA's, so
+/// that identities from before there were others stay what they were.
+fn beyond_llama(config: &Config) -> String {
+    let full = config.attention.iter().all(|a| *a == LayerAttention::FULL);
+    if full && !config.query_key_norm && !config.sinks && config.experts.is_none() {
+        return String::new();
+    }
+    let (norm, sinks) = (config.query_key_norm, config.sinks);
+    format!(
+        " {:?} {norm} {sinks} {:?}",
+        config.attention, config.experts
+    )
 }

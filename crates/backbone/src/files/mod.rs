@@ -17,7 +17,8 @@ mod read;
 mod safetensors_source;
 
 pub use checkpoint::{Checkpoint, TokenizerSource};
-pub use config::{Config, Rope, RopeScaling};
+pub(crate) use config::PACKED_VALUES;
+pub use config::{Config, Experts, LayerAttention, Rope, RopeScaling};
 pub use error::LoadError;
 pub use random::RandomTensors;
 pub(crate) use read::{json_file, small_file};
@@ -61,6 +62,12 @@ pub trait TensorSource: Send + Sync {
     /// When there is no such tensor, it has another shape, its number type cannot be
     /// read, or a value is not finite.
     fn load_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError>;
+
+    /// A tensor of bytes, row-major: packed values or their scales.
+    ///
+    /// # Errors
+    /// When there is no such tensor, it has another shape, or isn't bytes.
+    fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError>;
 }
 
 /// Index of the first value that is NaN or infinite.

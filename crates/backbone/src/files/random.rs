@@ -19,10 +19,10 @@ impl RandomTensors {
             .tensors()
             .into_iter()
             .map(|(name, shape)| TensorInfo {
-                bytes: 4 * shape.iter().product::<usize>(),
+                dtype: if is_packed(&name) { "U8" } else { "F32" }.to_owned(),
+                bytes: shape.iter().product::<usize>() * if is_packed(&name) { 1 } else { 4 },
                 name,
                 shape,
-                dtype: "F32".to_owned(),
             })
             .collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -48,9 +48,7 @@ impl TensorSource for RandomTensors {
         if shape.len() == 1 && name.ends_with("norm.weight") {
             return Ok(vec![1.0; count]);
         }
-        let stream = name
-            .bytes()
-            .fold(self.seed, |hash, byte| mix(hash ^ u64::from(byte)));
+        let stream = self.stream(name);
         // Uniform numbers of this half-width have a standard deviation of 0.02.
         let half_width = 0.02 * 3f32.sqrt();
         let value = |i: usize| {
@@ -68,6 +66,39 @@ impl TensorSource for RandomTensors {
             });
         Ok(values)
     }
+
+    fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError> {
+        let count = shape.iter().product();
+        if name.ends_with("_scales") {
+            // Four-bit floats have a standard deviation of about 2.9.
+            return Ok(vec![120; count]);
+        }
+        let stream = self.stream(name);
+        let mut bytes = vec![0; count];
+        bytes
+            .par_chunks_mut(1 << 16)
+            .enumerate()
+            .for_each(|(chunk, bytes)| {
+                for (i, eight) in bytes.chunks_mut(8).enumerate() {
+                    let word = mix(stream.wrapping_add((chunk << 16 | i) as u64));
+                    eight.copy_from_slice(&word.to_le_bytes()[..eight.len()]);
+                }
+            });
+        Ok(bytes)
+    }
+}
+
+impl RandomTensors {
+    /// Where a tensor's random numbers begin.
+    fn stream(&self, name: &str) -> u64 {
+        let byte = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));
+        name.bytes().fold(self.seed, byte)
+    }
+}
+
+/// Whether a tensor of a configuration holds bytes: packed values or scales.
+fn is_packed(name: &str) -> bool {
+    name.ends_with("_blocks") || name.ends_with("_scales")
 }
 
 /// SplitMix64's mixing function (Steele, Lea & Flood 2014).

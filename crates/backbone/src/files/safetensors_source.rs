@@ -195,21 +195,7 @@ impl TensorSource for SafetensorsSource {
     }
 
     fn load_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let Some(entry) = self.tensors.get(name) else {
-            return Err(LoadError::MissingTensor {
-                path: self.directory.clone(),
-                tensor: name.to_owned(),
-                wanted: shape.to_vec(),
-            });
-        };
-        if entry.shape != shape {
-            return Err(LoadError::WrongShape {
-                path: entry.path.to_path_buf(),
-                tensor: name.to_owned(),
-                wanted: shape.to_vec(),
-                found: entry.shape.clone(),
-            });
-        }
+        let entry = self.entry(name, shape)?;
         let kind = match entry.dtype {
             Dtype::F32 => FloatKind::F32,
             Dtype::F16 => FloatKind::F16,
@@ -238,6 +224,40 @@ impl TensorSource for SafetensorsSource {
             }),
             None => Ok(values),
         }
+    }
+
+    fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError> {
+        let entry = self.entry(name, shape)?;
+        match entry.dtype {
+            Dtype::U8 => Ok(entry.raw().to_vec()),
+            other => Err(LoadError::UnsupportedDtype {
+                path: entry.path.to_path_buf(),
+                tensor: name.to_owned(),
+                found: format!("{other:?}"),
+                readable: "U8 for packed values and their scales",
+            }),
+        }
+    }
+}
+
+impl SafetensorsSource {
+    fn entry(&self, name: &str, shape: &[usize]) -> Result<&Entry, LoadError> {
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(LoadError::MissingTensor {
+                path: self.directory.clone(),
+                tensor: name.to_owned(),
+                wanted: shape.to_vec(),
+            });
+        };
+        if entry.shape != shape {
+            return Err(LoadError::WrongShape {
+                path: entry.path.to_path_buf(),
+                tensor: name.to_owned(),
+                wanted: shape.to_vec(),
+                found: entry.shape.clone(),
+            });
+        }
+        Ok(entry)
     }
 }
 

@@ -19,7 +19,7 @@ use rows::Rows;
 use std::ops::Range;
 
 pub use pack::{Input, Packed, Path, pack};
-pub(crate) use plan::{Plan, TILE_ROWS, Tile};
+pub(crate) use plan::{Plan, Sight, TILE_ROWS, Tile};
 
 /// Index of a node in its [`Forest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

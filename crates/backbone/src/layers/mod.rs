@@ -10,6 +10,7 @@
 //!   one task in a fixed order: results don't depend on scheduling.
 
 pub mod attention;
+pub(crate) mod experts;
 pub mod head;
 pub mod linear;
 pub mod rms_norm;

@@ -6,6 +6,27 @@
 
 use super::vector::vectorized;
 
+/// What turns by how much, from a model's configuration.
+#[derive(Clone, Debug)]
+pub struct Frequencies {
+    /// How far each pair of a head turns per position, after any long-context
+    /// scaling, `[h/2]`.
+    pub inverse: Vec<f32>,
+    /// What cosines and sines are multiplied by: one, except with YaRN.
+    pub magnitude: f32,
+}
+
+impl Frequencies {
+    /// No turn at all, for heads of size `h` that don't know positions.
+    #[must_use]
+    pub fn still(h: usize) -> Self {
+        Frequencies {
+            inverse: vec![0.0; h / 2],
+            magnitude: 1.0,
+        }
+    }
+}
+
 /// Cosine and sine of every (call row, pair): both `[T, h/2]`.
 #[derive(Clone, Debug)]
 pub struct Rotation {
@@ -15,20 +36,20 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The rotation of tokens at `positions` for the inverse frequencies of a
-    /// model's configuration (`[h/2]`, after any long-context scaling).
+    /// The rotation of tokens at `positions`.
     #[must_use]
-    pub fn new(positions: &[usize], inverse_frequencies: &[f32]) -> Self {
-        let half = inverse_frequencies.len();
+    pub fn new(positions: &[usize], frequencies: &Frequencies) -> Self {
+        let half = frequencies.inverse.len();
+        let magnitude = frequencies.magnitude;
         let mut cos = Vec::with_capacity(positions.len() * half);
         let mut sin = Vec::with_capacity(positions.len() * half);
         for &position in positions {
-            for &frequency in inverse_frequencies {
+            for &frequency in &frequencies.inverse {
                 // The angle is rounded to f32 as the reference implementation
                 // does; its sine and cosine are then exact to f32.
                 let angle = f64::from(position as f32 * frequency);
-                cos.push(angle.cos() as f32);
-                sin.push(angle.sin() as f32);
+                cos.push(angle.cos() as f32 * magnitude);
+                sin.push(angle.sin() as f32 * magnitude);
             }
         }
         Rotation { cos, sin, half }
@@ -89,7 +110,12 @@ mod tests {
 
     #[test]
     fn backward_is_the_derivative_and_the_inverse() {
-        let rotation = Rotation::new(&[0, 3, 11], &[1.0, 0.3, 0.01]);
+        let inverse = vec![1.0, 0.3, 0.01];
+        let frequencies = Frequencies {
+            inverse,
+            magnitude: 1.0,
+        };
+        let rotation = Rotation::new(&[0, 3, 11], &frequencies);
         let (x, dy) = (numbers(3 * 6, 1), numbers(3 * 6, 2));
         let each = |x: &[f32], turn: &dyn Fn(&mut [f32], usize)| -> Vec<f32> {
             let mut y = x.to_vec();

@@ -182,6 +182,15 @@ vectorized! {
 }
 
 vectorized! {
+    /// `y += factor x`.
+    pub(crate) fn add_scaled(y: &mut [f32], x: &[f32], factor: f32) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += factor * x;
+        }
+    }
+}
+
+vectorized! {
     /// `y += x`.
     pub(crate) fn add(y: &mut [f32], x: &[f32]) {
         for (y, x) in y.iter_mut().zip(x) {

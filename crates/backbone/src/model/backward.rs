@@ -49,7 +49,7 @@ impl<B: Backend> Decoder<B> {
                 _ => None,
             };
             let layouts = Layouts::<B> {
-                whole: &tape.layout,
+                whole: &tape.layouts[layer.kind],
                 selected,
             };
             let inner = match kept.inner {
@@ -62,26 +62,26 @@ impl<B: Backend> Decoder<B> {
                     Inner {
                         attended,
                         middle: backend.keep(middle),
-                        gate_up: None,
+                        inside: None,
                     }
                 }
             };
             let Inner {
                 attended,
                 middle,
-                gate_up,
+                inside,
             } = inner;
-            dx = backend.mlp_backward(&layer.mlp(eps), dx, &middle, gate_up)?;
+            dx = self.feed_backward(layer, dx, &middle, inside)?;
             drop(middle);
             let d_values = backend.backward_stream(&layer.attention_output, &dx)?;
             // The wanted rows among the (ascending) query rows.
             let queries = selected.map_or(wanted, |(rows, _)| {
                 rows.partition_point(|&row| row < wanted)
             });
-            let (dq, d_kv) = backend.attend_backward(
+            let (mut dq, mut d_kv) = backend.attend_backward(
                 shape,
-                selected.map_or(&tape.layout, |(_, layout)| layout),
-                attended,
+                selected.map_or(layouts.whole, |(_, layout)| layout),
+                attended.attended,
                 kv,
                 &d_values,
                 Wanted {
@@ -92,6 +92,17 @@ impl<B: Backend> Decoder<B> {
             drop(d_values);
             dx = backend.truncate(dx, queries);
             *kv = B::KeysValues::default();
+            if let (Some(norms), Some(before)) = (&layer.head_norms, &attended.before_norms) {
+                let heads = [shape.heads, shape.kv_heads];
+                let each = [&mut dq, &mut d_kv]
+                    .into_iter()
+                    .zip(before)
+                    .zip(norms)
+                    .zip(heads);
+                for (((dy, x), norm), heads) in each {
+                    backend.head_norm_backward(dy, x, norm, eps, shape, heads)?;
+                }
+            }
             let projections = layer.projections(eps);
             let Some((rows, _)) = selected else {
                 dx = backend.project_backward(&projections, dx, &dq, &d_kv, &kept.input)?;

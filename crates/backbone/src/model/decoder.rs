@@ -1,35 +1,60 @@
 //! The decoder's weights on a processor.
 
-use super::frequencies::inverse_frequencies;
-use crate::compute::{Backend, ComputeError, Mlp, Projections};
-use crate::files::{Config, LoadError, TensorSource};
+use super::frequencies::frequencies;
+use crate::compute::{Backend, Projections};
+use crate::files::{Config, LayerAttention, LoadError, PACKED_VALUES, TensorSource};
+use crate::forest::Sight;
 use crate::layers::attention::Shape;
+use crate::layers::experts::{ExpertMatrices, ExpertWeights};
+use crate::layers::rotary::Frequencies;
 use rayon::prelude::*;
 
-/// A frozen LLaMA-architecture decoder.
+/// A frozen decoder.
 pub(crate) struct Decoder<B: Backend> {
     pub(crate) backend: B,
     pub(crate) config: Config,
     pub(crate) layers: Vec<Layer<B>>,
-    pub(crate) final_norm: B::Norm,
+    /// The layers' distinct ways of attention.
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) final_norm: B::Vector,
     /// The output head, `[vocabulary, d]`.
     pub(crate) output: B::Linear,
     /// The embedding table where it is not the output head.
     pub(crate) embedding: Option<B::Linear>,
-    /// Rotary inverse frequencies, `[h/2]`.
-    pub(crate) frequencies: Vec<f32>,
+}
+
+/// What a layer's attention sees, and how positions turn its queries and keys.
+pub(crate) struct Kind {
+    pub(crate) sight: Sight,
+    pub(crate) frequencies: Frequencies,
 }
 
 /// One decoder block. Projections that read the same input are one product:
 /// keys with values, gate with up.
 pub(crate) struct Layer<B: Backend> {
-    pub(crate) attention_norm: B::Norm,
+    pub(crate) attention_norm: B::Vector,
     pub(crate) query: B::Linear,
     pub(crate) key_value: B::Linear,
+    /// Norms of each head's queries and keys.
+    pub(crate) head_norms: Option<[B::Vector; 2]>,
+    /// One more score of each head, `[heads]`.
+    pub(crate) sinks: Option<B::Vector>,
     pub(crate) attention_output: B::Linear,
-    pub(crate) mlp_norm: B::Norm,
-    pub(crate) gate_up: B::Linear,
-    pub(crate) down: B::Linear,
+    pub(crate) mlp_norm: B::Vector,
+    pub(crate) feed: Feed<B>,
+    /// Its way of attention among the decoder's.
+    pub(crate) kind: usize,
+}
+
+/// What follows attention in a block.
+pub(crate) enum Feed<B: Backend> {
+    /// One gated MLP.
+    Gated { gate_up: B::Linear, down: B::Linear },
+    /// Several, of which a router chooses some for each row.
+    Mixture {
+        router: B::Linear,
+        experts: B::Experts,
+    },
 }
 
 impl<B: Backend> Decoder<B> {
@@ -66,10 +91,10 @@ impl<B: Backend> Decoder<B> {
         }
         Ok(Decoder {
             layers,
-            final_norm: backend.norm(source.load_f32("model.norm.weight", &[d])?)?,
+            kinds: kinds(config),
+            final_norm: backend.vector(source.load_f32("model.norm.weight", &[d])?)?,
             output,
             embedding,
-            frequencies: inverse_frequencies(&config.rope, config.head_dim),
             config: config.clone(),
             backend,
         })
@@ -80,6 +105,13 @@ impl<B: Backend> Decoder<B> {
         self.embedding.as_ref().unwrap_or(&self.output)
     }
 
+    /// Keeps so many first positions visible beyond every window.
+    pub(crate) fn pin(&mut self, positions: usize) {
+        for kind in &mut self.kinds {
+            kind.sight.pinned = positions;
+        }
+    }
+
     pub(crate) fn attention_shape(&self) -> Shape {
         Shape {
             heads: self.config.heads,
@@ -87,6 +119,22 @@ impl<B: Backend> Decoder<B> {
             head_dim: self.config.head_dim,
         }
     }
+}
+
+/// In the order of [`Config::attention_kinds`].
+fn kinds(config: &Config) -> Vec<Kind> {
+    let kind = |kind: LayerAttention| Kind {
+        sight: Sight {
+            window: kind.window,
+            pinned: 0,
+        },
+        frequencies: if kind.rotary {
+            frequencies(&config.rope, config.head_dim)
+        } else {
+            Frequencies::still(config.head_dim)
+        },
+    };
+    config.attention_kinds().into_iter().map(kind).collect()
 }
 
 impl<B: Backend> Layer<B> {
@@ -99,59 +147,160 @@ impl<B: Backend> Layer<B> {
         }
     }
 
-    pub(crate) fn mlp(&self, eps: f32) -> Mlp<'_, B> {
-        Mlp {
-            norm: &self.mlp_norm,
-            gate_up: &self.gate_up,
-            down: &self.down,
-            eps,
-        }
-    }
-
     fn load(
         backend: &B,
         config: &Config,
         source: &dyn TensorSource,
         layer: usize,
     ) -> Result<Self, LoadError> {
-        let (d, f) = (config.hidden_size, config.intermediate_size);
-        let (q, kv) = (
-            config.heads * config.head_dim,
-            config.kv_heads * config.head_dim,
-        );
-        let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let norm = |part: &str| -> Result<B::Norm, LoadError> {
-            let weight = source.load_f32(&name(&format!("{part}.weight")), &[d])?;
-            Ok(backend.norm(weight)?)
+        let (d, h) = (config.hidden_size, config.head_dim);
+        let (q, kv) = (config.heads * h, config.kv_heads * h);
+        let files = LayerFiles {
+            backend,
+            source,
+            layer,
         };
-        // Several projections of the same input, one below the other.
-        let linear = |parts: &[(&str, usize)], inputs: usize, bias: bool| {
-            let mut weight = Vec::new();
-            let mut biases = Vec::new();
-            for &(part, outputs) in parts {
-                weight
-                    .extend(source.load_f32(&name(&format!("{part}.weight")), &[outputs, inputs])?);
-                if bias {
-                    biases.extend(source.load_f32(&name(&format!("{part}.bias")), &[outputs])?);
-                }
-            }
-            let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
-            let layer = backend.linear(weight, bias.then_some(biases), outputs, inputs);
-            layer.map_err(|e: ComputeError| LoadError::from(e))
+        let bias = config.query_key_value_bias;
+        let head_norms = if config.query_key_norm {
+            let norm = |name| files.vector(name, h);
+            Some([
+                norm("self_attn.q_norm.weight")?,
+                norm("self_attn.k_norm.weight")?,
+            ])
+        } else {
+            None
         };
-        let (attention, mlp) = (config.attention_bias, config.mlp_bias);
+        let sinks = config
+            .sinks
+            .then(|| files.vector("self_attn.sinks", config.heads));
+        let keys_values = [("self_attn.k_proj", kv), ("self_attn.v_proj", kv)];
+        let output = [("self_attn.o_proj", d)];
+        let kinds = config.attention_kinds();
+        let of_layer = |kind: &LayerAttention| *kind == config.attention[layer];
         Ok(Layer {
-            attention_norm: norm("input_layernorm")?,
-            query: linear(&[("self_attn.q_proj", q)], d, attention)?,
-            key_value: linear(
-                &[("self_attn.k_proj", kv), ("self_attn.v_proj", kv)],
-                d,
-                attention,
-            )?,
-            attention_output: linear(&[("self_attn.o_proj", d)], q, attention)?,
-            mlp_norm: norm("post_attention_layernorm")?,
-            gate_up: linear(&[("mlp.gate_proj", f), ("mlp.up_proj", f)], d, mlp)?,
-            down: linear(&[("mlp.down_proj", d)], f, mlp)?,
+            attention_norm: files.vector("input_layernorm.weight", d)?,
+            query: files.linear(&[("self_attn.q_proj", q)], d, bias)?,
+            key_value: files.linear(&keys_values, d, bias)?,
+            head_norms,
+            sinks: sinks.transpose()?,
+            attention_output: files.linear(&output, q, config.attention_output_bias)?,
+            mlp_norm: files.vector("post_attention_layernorm.weight", d)?,
+            feed: Feed::load(&files, config)?,
+            kind: kinds.iter().position(of_layer).expect("a kind of its own"),
         })
+    }
+}
+
+impl<B: Backend> Feed<B> {
+    fn load(files: &LayerFiles<'_, B>, config: &Config) -> Result<Self, LoadError> {
+        let (d, f) = (config.hidden_size, config.intermediate_size);
+        let Some(experts) = &config.experts else {
+            let bias = config.mlp_bias;
+            return Ok(Feed::Gated {
+                gate_up: files.linear(&[("mlp.gate_proj", f), ("mlp.up_proj", f)], d, bias)?,
+                down: files.linear(&[("mlp.down_proj", d)], f, bias)?,
+            });
+        };
+        let count = experts.count;
+        let matrices = |part: &str, rows, columns| {
+            files.expert_matrices(part, [count, rows, columns], experts.packed)
+        };
+        let bias =
+            |part: &str, rows| files.values(&format!("mlp.experts.{part}_bias"), &[count, rows]);
+        let weights = ExpertWeights {
+            count,
+            active: experts.active,
+            hidden: d,
+            width: f,
+            alpha: experts.alpha,
+            limit: experts.limit,
+            gate_up: matrices("gate_up_proj", 2 * f, d)?,
+            gate_up_bias: bias("gate_up_proj", 2 * f)?,
+            down: matrices("down_proj", d, f)?,
+            down_bias: bias("down_proj", d)?,
+        };
+        Ok(Feed::Mixture {
+            router: files.linear(&[("mlp.router", count)], d, true)?,
+            experts: files.backend.experts(weights)?,
+        })
+    }
+}
+
+/// The tensors of one layer.
+struct LayerFiles<'a, B: Backend> {
+    backend: &'a B,
+    source: &'a dyn TensorSource,
+    layer: usize,
+}
+
+impl<B: Backend> LayerFiles<'_, B> {
+    fn name(&self, part: &str) -> String {
+        format!("model.layers.{}.{part}", self.layer)
+    }
+
+    fn values(&self, part: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        self.source.load_f32(&self.name(part), shape)
+    }
+
+    fn vector(&self, part: &str, size: usize) -> Result<B::Vector, LoadError> {
+        Ok(self.backend.vector(self.values(part, &[size])?)?)
+    }
+
+    /// Several projections of the same input, one below the other.
+    fn linear(
+        &self,
+        parts: &[(&str, usize)],
+        inputs: usize,
+        bias: bool,
+    ) -> Result<B::Linear, LoadError> {
+        let mut weight = Vec::new();
+        let mut biases = Vec::new();
+        for &(part, outputs) in parts {
+            weight.extend(self.values(&format!("{part}.weight"), &[outputs, inputs])?);
+            if bias {
+                biases.extend(self.values(&format!("{part}.bias"), &[outputs])?);
+            }
+        }
+        let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
+        let layer = self
+            .backend
+            .linear(weight, bias.then_some(biases), outputs, inputs);
+        Ok(layer?)
+    }
+
+    /// `[experts, rows, columns]`, from packed blocks or from transformers' own
+    /// layout, which has the columns first.
+    fn expert_matrices(
+        &self,
+        part: &str,
+        [experts, rows, columns]: [usize; 3],
+        packed: bool,
+    ) -> Result<ExpertMatrices, LoadError> {
+        let part = format!("mlp.experts.{part}");
+        if packed {
+            let groups = columns / PACKED_VALUES;
+            let bytes = |kind: &str, shape: &[usize]| {
+                let name = self.name(&format!("{part}_{kind}"));
+                self.source.load_bytes(&name, shape)
+            };
+            return Ok(ExpertMatrices::Mxfp4 {
+                blocks: bytes("blocks", &[experts, rows, groups, PACKED_VALUES / 2])?,
+                scales: bytes("scales", &[experts, rows, groups])?,
+            });
+        }
+        let stored = self.values(&part, &[experts, columns, rows])?;
+        let mut values = vec![0.0; stored.len()];
+        let each = rows * columns;
+        values
+            .par_chunks_exact_mut(each)
+            .zip(stored.par_chunks_exact(each))
+            .for_each(|(to, from)| {
+                for (row, to) in to.chunks_exact_mut(columns).enumerate() {
+                    for (column, to) in to.iter_mut().enumerate() {
+                        *to = from[column * rows + row];
+                    }
+                }
+            });
+        Ok(ExpertMatrices::Values(values))
     }
 }

@@ -43,6 +43,8 @@ pub(crate) trait Engine: Send + Sync {
 
     fn check_recompute(&self) -> Computed<()>;
 
+    fn pin(&mut self, positions: usize);
+
     fn describe(&self) -> String;
 
     fn numbers(&self) -> &'static str;
@@ -212,6 +214,10 @@ impl<B: Backend> Engine for Decoder<B> {
 
     fn check_recompute(&self) -> Computed<()> {
         self.backend.check_recompute()
+    }
+
+    fn pin(&mut self, positions: usize) {
+        Decoder::pin(self, positions);
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,7 @@
 //! The forward pass over a packed call.
 
-use super::decoder::{Decoder, Layer};
+use super::decoder::{Decoder, Kind, Layer};
+use super::feed::Inside;
 use super::{Outputs, Pass, Recompute};
 use crate::compute::{Backend, Computed, Keep};
 
@@ -21,8 +22,9 @@ impl<B: Backend> KvStore<B> {
 /// What the backward pass needs, recorded by the forward pass.
 pub(crate) struct Tape<B: Backend> {
     pub(crate) layers: Vec<LayerTape<B>>,
-    /// Layout of the call, and that of the wanted rows where they are not all.
-    pub(crate) layout: B::Layout,
+    /// Layouts of the call, one for each kind of attention, and that of the
+    /// wanted rows in the last layer where they are not all.
+    pub(crate) layouts: Vec<B::Layout>,
     pub(crate) selection: Option<B::Layout>,
     /// Input of the final norm, `[outputs, d]`.
     pub(crate) last: B::Kept,
@@ -40,11 +42,19 @@ pub(crate) struct LayerTape<B: Backend> {
 /// The fewest activations that the backward pass can't rebuild without a
 /// matrix product.
 pub(crate) struct Inner<B: Backend> {
-    pub(crate) attended: B::Attended,
+    pub(crate) attended: Attended<B>,
     /// Residual stream between attention and MLP, `[N, d]`.
     pub(crate) middle: B::Kept,
-    /// Gate and up values, `[N, 2f]`, unless they are computed again.
-    pub(crate) gate_up: Option<B::Tensor>,
+    /// What lies inside the second half, unless it is computed again.
+    pub(crate) inside: Option<Inside<B>>,
+}
+
+/// What attention keeps.
+pub(crate) struct Attended<B: Backend> {
+    pub(crate) attended: B::Attended,
+    /// Queries, and keys with values, before the norms of their heads where
+    /// there are any.
+    pub(crate) before_norms: Option<[B::Tensor; 2]>,
 }
 
 /// Layout of a call, and of its wanted rows where they are not all.
@@ -79,14 +89,22 @@ impl<B: Backend> Decoder<B> {
         store
             .layers
             .resize_with(self.layers.len(), B::KeysValues::default);
-        let layout = backend.layout(shape, forest, call, &self.frequencies)?;
-        let selection = match outputs {
-            Outputs::All => None,
-            Outputs::Rows(rows) => {
-                let selected =
-                    backend.select(&layout, shape, forest, call, rows, &self.frequencies);
+        backend.start_pass();
+        let layout =
+            |kind: &Kind| backend.layout(shape, forest, call, kind.sight, &kind.frequencies);
+        let layouts = self
+            .kinds
+            .iter()
+            .map(layout)
+            .collect::<Computed<Vec<_>>>()?;
+        let selection = match (outputs, self.layers.last()) {
+            (Outputs::Rows(rows), Some(last)) => {
+                let (whole, kind) = (&layouts[last.kind], &self.kinds[last.kind]);
+                let (sight, frequencies) = (kind.sight, &kind.frequencies);
+                let selected = backend.select(whole, shape, forest, call, rows, sight, frequencies);
                 Some((rows, selected?))
             }
+            _ => None,
         };
         let keep = match recorded {
             None => Keep::Nothing,
@@ -99,13 +117,13 @@ impl<B: Backend> Decoder<B> {
             // in the last layer.
             let last = index + 1 == self.layers.len();
             let selected = selection.as_ref().filter(|_| last);
-            let layouts = Layouts::<B> {
-                whole: &layout,
+            let of_layer = Layouts::<B> {
+                whole: &layouts[layer.kind],
                 selected: selected.map(|(rows, layout)| (*rows, layout)),
             };
             backend.reserve(kv, shape, forest.rows())?;
-            let (attended, mut middle) = self.attention(layer, &mut x, kv, &layouts, keep)?;
-            let (gate_up, next) = backend.mlp(&layer.mlp(eps), &mut middle, keep)?;
+            let (attended, mut middle) = self.attention(layer, &mut x, kv, &of_layer, keep)?;
+            let (inside, next) = self.feed(layer, &mut middle, keep)?;
             let input = std::mem::replace(&mut x, next);
             match recorded {
                 None => {}
@@ -119,7 +137,7 @@ impl<B: Backend> Decoder<B> {
                     inner: Some(Inner {
                         attended,
                         middle: backend.keep(middle),
-                        gate_up,
+                        inside,
                     }),
                 }),
             }
@@ -128,7 +146,7 @@ impl<B: Backend> Decoder<B> {
         let hidden = backend.rms_norm(&mut x, &self.final_norm, eps, kept)?;
         let tape = kept.then(|| Tape {
             layers: tapes,
-            layout,
+            layouts,
             selection: selection.map(|(_, layout)| layout),
             last: backend.keep(x),
         });
@@ -144,26 +162,46 @@ impl<B: Backend> Decoder<B> {
         kv: &mut B::KeysValues,
         layouts: &Layouts<'_, B>,
         keep: Keep,
-    ) -> Computed<(B::Attended, B::Stream)> {
+    ) -> Computed<(Attended<B>, B::Stream)> {
         let (backend, shape) = (&self.backend, self.attention_shape());
         let projections = layer.projections(self.config.rms_norm_eps);
-        let kept = keep != Keep::Nothing;
-        let output = &layer.attention_output;
-        let Some((rows, layout)) = layouts.selected else {
-            let (queries, key_value) = backend.project(&projections, x, kept)?;
-            backend.store_keys_values(shape, layouts.whole, &key_value, kv)?;
-            drop(key_value);
-            let (values, attended) = backend.attend(shape, layouts.whole, queries, kv)?;
-            return Ok((attended, backend.forward_add(output, &values, x)?));
+        let (kept, eps) = (keep != Keep::Nothing, projections.eps);
+        let rows = layouts.selected.map(|(rows, _)| rows);
+        let (mut queries, mut key_value) = match rows {
+            None => backend.project(&projections, x, kept)?,
+            Some(rows) => {
+                let normed = backend.rms_norm(x, projections.norm, eps, kept)?;
+                let key_value = backend.forward(&layer.key_value, &normed)?;
+                let some = backend.gather(&normed, rows)?;
+                (backend.forward(&layer.query, &some)?, key_value)
+            }
         };
-        let normed = backend.rms_norm(x, projections.norm, projections.eps, kept)?;
-        let key_value = backend.forward(&layer.key_value, &normed)?;
+        let mut before_norms = None;
+        if let Some([query, key]) = &layer.head_norms {
+            let normed = [
+                backend.head_norm(&queries, query, eps, shape, shape.heads)?,
+                backend.head_norm(&key_value, key, eps, shape, shape.kv_heads)?,
+            ];
+            before_norms = kept.then_some([queries, key_value]);
+            [queries, key_value] = normed;
+        }
         backend.store_keys_values(shape, layouts.whole, &key_value, kv)?;
         drop(key_value);
-        let queries = backend.forward(&layer.query, &backend.gather(&normed, rows)?)?;
-        drop(normed);
-        let (values, attended) = backend.attend(shape, layout, queries, kv)?;
-        let residual = backend.gather_stream(x, rows)?;
-        Ok((attended, backend.forward_add(output, &values, &residual)?))
+        let layout = layouts.selected.map_or(layouts.whole, |(_, layout)| layout);
+        let sinks = layer.sinks.as_ref();
+        let (values, attended) = backend.attend(shape, layout, queries, kv, sinks)?;
+        let output = &layer.attention_output;
+        let next = match rows {
+            None => backend.forward_add(output, &values, x)?,
+            Some(rows) => {
+                let residual = backend.gather_stream(x, rows)?;
+                backend.forward_add(output, &values, &residual)?
+            }
+        };
+        let attended = Attended {
+            attended,
+            before_norms,
+        };
+        Ok((attended, next))
     }
 }

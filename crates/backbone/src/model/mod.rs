@@ -3,6 +3,7 @@
 mod backward;
 mod decoder;
 mod engine;
+mod feed;
 mod forward;
 mod frequencies;
 mod memory;
@@ -40,7 +41,7 @@ pub struct Pass<'a> {
     pub outputs: Outputs<'a>,
 }
 
-/// A frozen LLaMA-architecture decoder, on whatever processor it was loaded to.
+/// A frozen decoder, on whatever processor it was loaded to.
 pub struct Model {
     pub(crate) config: Config,
     engine: Box<dyn Engine>,
@@ -95,6 +96,16 @@ impl Model {
         }
         self.recompute = level;
         Ok(self)
+    }
+
+    /// The same model with so many first positions visible to every token, also
+    /// beyond a sliding window: a soft prompt that stays in sight.
+    ///
+    /// Off (0) by default, since the backbone was not trained so.
+    #[must_use]
+    pub fn with_pinned_positions(mut self, positions: usize) -> Self {
+        self.engine.pin(positions);
+        self
     }
 
     /// The configuration.

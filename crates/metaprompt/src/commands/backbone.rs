@@ -125,7 +125,10 @@ fn inspect(path: &Path, train: Option<usize>, context: &Context) -> Result<()> {
         ),
         (
             "biases",
-            format!("attention {}, MLP {}", c.attention_bias, c.mlp_bias),
+            format!(
+                "query, key, value {}, attention output {}, MLP {}",
+                c.query_key_value_bias, c.attention_output_bias, c.mlp_bias
+            ),
         ),
         (
             "tensors",

@@ -3,20 +3,25 @@
 mod blocks;
 mod matrix;
 pub(crate) mod memory;
+mod mixture;
 mod profile;
 
-use super::{Backend, Computed, Keep, Memory, Mlp, Profile, Projections, Wanted, composed};
-use crate::buffer::{Buffer, Pool};
-use crate::forest::{Call, Forest, Input, Plan, TILE_ROWS};
+use super::{
+    Backend, Computed, Keep, Memory, Mixture, Mlp, Profile, Projections, Wanted, composed,
+};
+use crate::buffer::{Buffer, Pool, scratch};
+use crate::forest::{Call, Forest, Input, Plan, Sight, TILE_ROWS};
 use crate::layers::attention::{self, Backward, KeysValues, Shape};
+use crate::layers::experts::{ExpertWeights, Experts};
 use crate::layers::head::{self, Distillation, Label, LabelLosses};
 use crate::layers::linear::Linear;
-use crate::layers::rotary::Rotation;
+use crate::layers::rotary::{Frequencies, Rotation};
 use crate::layers::vector::{PARALLEL_ELEMENTS, add};
 use crate::layers::{rms_norm, swiglu};
 use crate::matmul::{Kernel, Threads, Write};
 use blocks::rows_per_task;
 use matrix::Matrix;
+use mixture::Routed;
 use profile::Recorder;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -54,7 +59,9 @@ impl Backend for Cpu {
     type Stream = Matrix;
     type Kept = Matrix;
     type Linear = Linear;
-    type Norm = Vec<f32>;
+    type Vector = Vec<f32>;
+    type Experts = Experts;
+    type Routed = Routed;
     type KeysValues = KeysValues;
     type Layout = Layout;
     type Attended = Attended;
@@ -80,8 +87,8 @@ impl Backend for Cpu {
         Ok(Linear::new(&weight, bias, outputs, inputs))
     }
 
-    fn norm(&self, weight: Vec<f32>) -> Computed<Vec<f32>> {
-        Ok(weight)
+    fn vector(&self, values: Vec<f32>) -> Computed<Vec<f32>> {
+        Ok(values)
     }
 
     fn weight_rows(&self, layer: &Linear, rows: &[u32]) -> Computed<Vec<f32>> {
@@ -124,17 +131,21 @@ impl Backend for Cpu {
         Ok(x)
     }
 
+    fn start_pass(&self) {
+        self.pool.next_pass();
+    }
+
     fn layout(
         &self,
         _shape: Shape,
         forest: &Forest,
         call: &Call,
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Layout> {
-        self.pool.next_pass();
         let rotation = Arc::new(Rotation::new(&call.positions(forest), frequencies));
         Ok(Layout {
-            plan: Plan::new(forest, call, None, TILE_ROWS),
+            plan: Plan::new(forest, call, None, TILE_ROWS, sight),
             query_rotation: rotation.clone(),
             rotation,
             store_rows: call.store_rows(forest).into(),
@@ -148,10 +159,11 @@ impl Backend for Cpu {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        _frequencies: &[f32],
+        sight: Sight,
+        _frequencies: &Frequencies,
     ) -> Computed<Layout> {
         Ok(Layout {
-            plan: Plan::new(forest, call, Some(rows), TILE_ROWS),
+            plan: Plan::new(forest, call, Some(rows), TILE_ROWS, sight),
             query_rotation: Arc::new(whole.rotation.select(rows)),
             rotation: whole.rotation.clone(),
             store_rows: whole.store_rows.clone(),
@@ -342,6 +354,69 @@ impl Backend for Cpu {
         Ok(dx)
     }
 
+    fn head_norm(
+        &self,
+        x: &Matrix,
+        weight: &Vec<f32>,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
+    ) -> Computed<Matrix> {
+        let (width, used) = (x.columns, heads * shape.head_dim);
+        let mut y = Matrix::new(&self.pool, x.rows(), width);
+        let rows = y.values.par_chunks_exact_mut(width);
+        rows.zip(x.values.par_chunks_exact(width))
+            .for_each(|(y, x)| {
+                rms_norm::forward(&mut y[..used], &x[..used], weight, eps);
+                y[used..].copy_from_slice(&x[used..]);
+            });
+        Ok(y)
+    }
+
+    fn head_norm_backward(
+        &self,
+        dy: &mut Matrix,
+        x: &Matrix,
+        weight: &Vec<f32>,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
+    ) -> Computed<()> {
+        let (width, used) = (x.columns, heads * shape.head_dim);
+        let rows = dy.values.par_chunks_exact_mut(width);
+        rows.zip(x.values.par_chunks_exact(width))
+            .for_each(|(dy, x)| {
+                let mut dx = scratch(used);
+                dx.fill(0.0);
+                rms_norm::backward_add(&mut dx, &dy[..used], &x[..used], weight, eps);
+                dy[..used].copy_from_slice(&dx);
+            });
+        Ok(())
+    }
+
+    fn experts(&self, weights: ExpertWeights) -> Computed<Experts> {
+        Ok(Experts::new(weights))
+    }
+
+    fn mix(
+        &self,
+        weights: &Mixture<'_, Self>,
+        x: &mut Matrix,
+        kept: Keep,
+    ) -> Computed<(Option<Routed>, Matrix)> {
+        Ok(mixture::forward(self, weights, x, kept))
+    }
+
+    fn mix_backward(
+        &self,
+        weights: &Mixture<'_, Self>,
+        dx: Matrix,
+        x: &Matrix,
+        routed: Option<Routed>,
+    ) -> Computed<Matrix> {
+        Ok(mixture::backward(self, weights, dx, x, routed))
+    }
+
     fn check_recompute(&self) -> Computed<()> {
         Ok(())
     }
@@ -371,6 +446,7 @@ impl Backend for Cpu {
         layout: &Layout,
         mut queries: Matrix,
         store: &KeysValues,
+        sinks: Option<&Vec<f32>>,
     ) -> Computed<(Matrix, Attended)> {
         let width = shape.query_width();
         let mut values = Matrix::new(&self.pool, layout.plan.queries, width);
@@ -383,6 +459,7 @@ impl Backend for Cpu {
                 &layout.query_rotation,
                 &mut queries.values,
                 store,
+                sinks.map(Vec::as_slice),
                 &mut values.values,
                 &mut log_sums,
             );

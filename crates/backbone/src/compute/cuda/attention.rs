@@ -229,7 +229,11 @@ impl Cuda {
         layout: &Layout,
         queries: Tensor,
         store: &KeysValues,
+        sinks: Option<&Buffer<f32>>,
     ) -> Computed<(Tensor, Attended)> {
+        if sinks.is_some() {
+            return Err(self.unavailable("attend with sinks"));
+        }
         let attention = self.attention(shape)?;
         let sizes = attention.sizes;
         self.rotate(&queries, layout.query_rotation(), shape)?;

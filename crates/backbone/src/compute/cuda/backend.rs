@@ -9,17 +9,26 @@ use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
 use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
 use crate::compute::{
-    Backend, Ceilings, ComputeError, Computed, Memory, Products as ProductTimes, Profile, Wanted,
+    Backend, Ceilings, ComputeError, Computed, Keep, Memory, Mixture, Products as ProductTimes,
+    Profile, Wanted,
 };
-use crate::forest::{Call, Forest, Input};
+use crate::forest::{Call, Forest, Input, Sight};
 use crate::layers::attention::Shape;
+use crate::layers::experts::ExpertWeights;
 use crate::layers::head::{Distillation, Label, LabelLosses};
+use crate::layers::rotary::Frequencies;
 use half::bf16;
 use rayon::prelude::*;
 use std::sync::OnceLock;
 
 /// Widest row that the norm kernels hold in registers.
 const WIDEST_ROW: usize = 16384;
+
+/// See [`Backend::Experts`]: not on a GPU yet.
+pub(crate) enum Experts {}
+
+/// See [`Backend::Routed`].
+pub(crate) enum Routed {}
 
 /// A GPU as a backend.
 pub(crate) struct Cuda {
@@ -37,6 +46,13 @@ impl Cuda {
             attention: OnceLock::new(),
             device,
         })
+    }
+
+    pub(super) fn unavailable(&self, what: &'static str) -> ComputeError {
+        ComputeError::Unavailable {
+            device: self.describe(),
+            what,
+        }
     }
 
     /// The attention kernels, compiled when they are first asked for: a model
@@ -59,7 +75,9 @@ impl Backend for Cuda {
     type Stream = Stream;
     type Kept = Tensor;
     type Linear = Linear;
-    type Norm = Buffer<f32>;
+    type Vector = Buffer<f32>;
+    type Experts = Experts;
+    type Routed = Routed;
     type KeysValues = KeysValues;
     type Layout = Layout;
     type Attended = Attended;
@@ -101,8 +119,8 @@ impl Backend for Cuda {
         })
     }
 
-    fn norm(&self, weight: Vec<f32>) -> Computed<Buffer<f32>> {
-        self.device.upload(&weight)
+    fn vector(&self, values: Vec<f32>) -> Computed<Buffer<f32>> {
+        self.device.upload(&values)
     }
 
     fn weight_rows(&self, layer: &Linear, rows: &[u32]) -> Computed<Vec<f32>> {
@@ -172,9 +190,10 @@ impl Backend for Cuda {
         shape: Shape,
         forest: &Forest,
         call: &Call,
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Layout> {
-        self.whole_layout(shape, forest, call, frequencies)
+        self.whole_layout(shape, forest, call, sight, frequencies)
     }
 
     fn select(
@@ -184,9 +203,10 @@ impl Backend for Cuda {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Layout> {
-        self.selected_layout(whole, shape, forest, call, rows, frequencies)
+        self.selected_layout(whole, shape, forest, call, rows, sight, frequencies)
     }
 
     fn reserve(&self, store: &mut KeysValues, shape: Shape, rows: usize) -> Computed<()> {
@@ -331,6 +351,52 @@ impl Backend for Cuda {
         Ok(gate_up)
     }
 
+    fn head_norm(
+        &self,
+        _x: &Tensor,
+        _weight: &Buffer<f32>,
+        _eps: f32,
+        _shape: Shape,
+        _heads: usize,
+    ) -> Computed<Tensor> {
+        Err(self.unavailable("norm the heads of queries and keys"))
+    }
+
+    fn head_norm_backward(
+        &self,
+        _dy: &mut Tensor,
+        _x: &Tensor,
+        _weight: &Buffer<f32>,
+        _eps: f32,
+        _shape: Shape,
+        _heads: usize,
+    ) -> Computed<()> {
+        Err(self.unavailable("norm the heads of queries and keys"))
+    }
+
+    fn experts(&self, _weights: ExpertWeights) -> Computed<Experts> {
+        Err(self.unavailable("run a mixture of experts"))
+    }
+
+    fn mix(
+        &self,
+        _weights: &Mixture<'_, Self>,
+        _x: &mut Stream,
+        _kept: Keep,
+    ) -> Computed<(Option<Routed>, Stream)> {
+        Err(self.unavailable("run a mixture of experts"))
+    }
+
+    fn mix_backward(
+        &self,
+        _weights: &Mixture<'_, Self>,
+        _dx: Stream,
+        _x: &Tensor,
+        _routed: Option<Routed>,
+    ) -> Computed<Stream> {
+        Err(self.unavailable("run a mixture of experts"))
+    }
+
     fn restore(&self, _kept: &Tensor) -> Computed<Stream> {
         Err(self
             .check_recompute()
@@ -338,10 +404,7 @@ impl Backend for Cuda {
     }
 
     fn check_recompute(&self) -> Computed<()> {
-        Err(ComputeError::Unavailable {
-            device: self.describe(),
-            what: "compute activations again in the backward pass (--recompute)",
-        })
+        Err(self.unavailable("compute activations again in the backward pass (--recompute)"))
     }
 
     fn store_keys_values(
@@ -360,8 +423,9 @@ impl Backend for Cuda {
         layout: &Layout,
         queries: Tensor,
         store: &KeysValues,
+        sinks: Option<&Buffer<f32>>,
     ) -> Computed<(Tensor, Attended)> {
-        self.attend_forward(shape, layout, queries, store)
+        self.attend_forward(shape, layout, queries, store, sinks)
     }
 
     fn attend_backward(

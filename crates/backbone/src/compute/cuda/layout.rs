@@ -9,8 +9,9 @@ use super::plan::{KeyBlocks, Tiles};
 use super::profile::Cost;
 use super::tensor::ints;
 use crate::compute::Computed;
-use crate::forest::{Call, Forest, Plan};
+use crate::forest::{Call, Forest, Plan, Sight};
 use crate::layers::attention::Shape;
+use crate::layers::rotary::Frequencies;
 use std::sync::Arc;
 
 /// Values of a matrix that the kernels address with 32 bits.
@@ -56,20 +57,21 @@ pub(super) struct DeviceKeyBlocks {
 }
 
 impl Rotation {
-    /// `positions` of rows, `frequencies` `[h/2]`.
-    fn new(device: &Device, positions: &[i32], frequencies: &[f32]) -> Computed<Self> {
-        let (rows, half) = (positions.len(), frequencies.len());
+    /// Of rows at `positions`.
+    fn new(device: &Device, positions: &[i32], frequencies: &Frequencies) -> Computed<Self> {
+        let (rows, half) = (positions.len(), frequencies.inverse.len());
         let rotation = Rotation {
             cos: device.alloc(rows * half)?,
             sin: device.alloc(rows * half)?,
         };
         let positions = device.upload(positions)?;
-        let frequencies = device.upload(frequencies)?;
+        let inverse = device.upload(&frequencies.inverse)?;
         let args = [
             (&rotation.cos).into(),
             (&rotation.sin).into(),
             (&positions).into(),
-            (&frequencies).into(),
+            (&inverse).into(),
+            frequencies.magnitude.into(),
             rows.into(),
             half.into(),
         ];
@@ -104,9 +106,14 @@ impl Attention {
         selected: Option<&[usize]>,
         forest: &Forest,
         call: &Call,
+        sight: Sight,
         rotation: Option<Rotation>,
     ) -> Computed<Layout> {
-        let plan = Plan::new(forest, call, selected, self.sizes.tile_queries);
+        let plan = Plan::new(forest, call, selected, self.sizes.tile_queries, sight);
+        if sight.window.is_some() {
+            let problem = "sliding windows are not there yet; use --device cpu";
+            return Err(device.error("planning attention", &problem));
+        }
         let largest = plan.queries * self.heads * self.head_dim;
         let stored = forest.rows() * self.kv_heads * self.head_dim;
         if largest.max(stored) > MOST_VALUES {
@@ -150,7 +157,8 @@ impl Cuda {
         shape: Shape,
         forest: &Forest,
         call: &Call,
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Layout> {
         let positions = ints(call.positions(forest));
         let rows = Arc::new(Rows {
@@ -159,7 +167,7 @@ impl Cuda {
             count: call.rows(),
         });
         self.attention(shape)?
-            .layout(&self.device, rows, None, forest, call, None)
+            .layout(&self.device, rows, None, forest, call, sight, None)
     }
 
     pub(crate) fn selected_layout(
@@ -169,7 +177,8 @@ impl Cuda {
         forest: &Forest,
         call: &Call,
         selected: &[usize],
-        frequencies: &[f32],
+        sight: Sight,
+        frequencies: &Frequencies,
     ) -> Computed<Layout> {
         let positions = call.positions(forest);
         let positions = ints(selected.iter().map(|&row| positions[row]));
@@ -181,6 +190,7 @@ impl Cuda {
             Some(selected),
             forest,
             call,
+            sight,
             Some(rotation),
         )
     }

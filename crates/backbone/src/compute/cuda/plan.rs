@@ -173,6 +173,7 @@ impl KeyBlocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forest::Sight;
 
     /// A prompt of 70 rows, an instruction of 5 below it, two examples.
     fn batch() -> (Forest, Call) {
@@ -188,7 +189,13 @@ mod tests {
     #[test]
     fn tiles_hold_their_ancestors_and_their_own_rows() {
         let (forest, call) = batch();
-        let tiles = Tiles::new(&Plan::new(&forest, &call, Some(&[0, 74, 90, 114, 117]), 32));
+        let tiles = Tiles::new(&Plan::new(
+            &forest,
+            &call,
+            Some(&[0, 74, 90, 114, 117]),
+            32,
+            Sight::default(),
+        ));
         assert_eq!(
             tiles.tiles,
             [[2, 2, 0, 2], [4, 1, 2, 2], [1, 1, 4, 2], [0, 1, 6, 1]]
@@ -214,7 +221,7 @@ mod tests {
     fn entries_cover_each_visible_pair_once() {
         let (forest, call) = batch();
         for (queries, rows, at_once) in [(32, 64, 3), (1, 16, 7), (7, 5, 1000)] {
-            let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries));
+            let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries, Sight::default()));
             let keys = KeyBlocks::new(&forest, &call, &tiles, rows, at_once);
             let mut seen = vec![[0; 118]; 118];
             let mut slots = Vec::new();

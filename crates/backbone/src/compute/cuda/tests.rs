@@ -6,12 +6,13 @@
 
 use super::Cuda;
 use crate::compute::{Backend, Cpu, Wanted};
-use crate::files::{Config, RandomTensors, Rope, RopeScaling};
+use crate::files::{Config, LayerAttention, RandomTensors, Rope, RopeScaling};
 use crate::finite_difference::numbers;
-use crate::forest::{Call, Forest, Input, NodeId, Path, pack};
+use crate::forest::{Call, Forest, Input, NodeId, Path, Sight, pack};
 use crate::generation::{Choices, Limits, Request, Session};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label};
+use crate::layers::rotary::Frequencies;
 use crate::model::{Model, Outputs, Pass, Work};
 use crate::tokenizer::Tokenizer;
 use crate::{ComputeError, Device};
@@ -108,7 +109,7 @@ fn cuda_norms() {
         let (x, w) = (random(rows * d, 1), random(d, 2));
         let (dy, dx) = (random(rows * d, 3), random(rows * d, 4));
         on_both!(format!("norm {rows}×{d}"), HALF, &cuda, |b| {
-            let weight = b.norm(w.clone()).expect("it fits");
+            let weight = b.vector(w.clone()).expect("it fits");
             let mut x = stream(b, &x, d);
             let y = b.rms_norm(&mut x, &weight, 1e-5, false).expect("it runs");
             let again = b.rms_norm(&mut x, &weight, 1e-5, true).expect("it runs");
@@ -128,7 +129,7 @@ fn cuda_norms() {
             all
         });
         on_both!(format!("norm's gradient {rows}×{d}"), FULL, &cuda, |b| {
-            let weight = b.norm(w.clone()).expect("it fits");
+            let weight = b.vector(w.clone()).expect("it fits");
             let mut x = stream(b, &x, d);
             b.rms_norm(&mut x, &weight, 1e-5, true).expect("it runs");
             let kept = b.keep(x);
@@ -265,7 +266,11 @@ fn cuda_attention() {
             kv_heads,
             head_dim,
         };
-        let frequencies: Vec<f32> = (0..head_dim / 2).map(|i| 0.7f32.powi(i as i32)).collect();
+        let frequencies = Frequencies {
+            inverse: (0..head_dim / 2).map(|i| 0.7f32.powi(i as i32)).collect(),
+            magnitude: 1.0,
+        };
+        let sight = Sight::default();
         for lengths in [vec![3, 1, 1, 1], vec![100, 7, 30, 64, 65, 1, 200, 33, 129]] {
             let (forest, call) = forest(&lengths);
             let rows = call.rows();
@@ -278,11 +283,19 @@ fn cuda_attention() {
                 let what = format!("attention {shape:?} {rows} rows, {queries} queries");
                 on_both!(what, HALF, &cuda, |b| {
                     let mut layout = b
-                        .layout(shape, &forest, &call, &frequencies)
+                        .layout(shape, &forest, &call, sight, &frequencies)
                         .expect("it runs");
                     if let Some(selected) = &selected {
                         layout = b
-                            .select(&layout, shape, &forest, &call, selected, &frequencies)
+                            .select(
+                                &layout,
+                                shape,
+                                &forest,
+                                &call,
+                                selected,
+                                sight,
+                                &frequencies,
+                            )
                             .expect("it runs");
                     }
                     let mut store = Default::default();
@@ -290,7 +303,7 @@ fn cuda_attention() {
                     b.store_keys_values(shape, &layout, &tensor(b, &y, kv), &mut store)
                         .expect("it runs");
                     let x = tensor(b, &x, q);
-                    let (out, kept) = b.attend(shape, &layout, x, &store).expect("it runs");
+                    let (out, kept) = b.attend(shape, &layout, x, &store, None).expect("it runs");
                     let wanted = Wanted {
                         queries: if selected.is_some() { queries } else { wanted },
                         rows: wanted,
@@ -384,7 +397,12 @@ fn config(layers: usize, heads: usize, kv_heads: usize, head_dim: usize) -> Conf
             scaling: RopeScaling::None,
         },
         tied_embeddings: heads == 9,
-        attention_bias: false,
+        query_key_value_bias: false,
+        attention_output_bias: false,
+        query_key_norm: false,
+        sinks: false,
+        attention: vec![LayerAttention::FULL; layers],
+        experts: None,
         mlp_bias: false,
         max_positions: 2048,
         bos: None,

@@ -173,4 +173,23 @@ impl TensorSource for GgufSource {
         }
         self.unpack(name, entry, rotary)
     }
+
+    /// This format's packed tensors of experts have another layout than Hugging
+    /// Face's, and no configuration read from it asks for them.
+    fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError> {
+        let (path, tensor) = (self.path.clone(), name.to_owned());
+        match self.tensors.get(name) {
+            None => Err(LoadError::MissingTensor {
+                path,
+                tensor,
+                wanted: shape.to_vec(),
+            }),
+            Some(entry) => Err(LoadError::UnsupportedDtype {
+                path,
+                tensor,
+                found: entry.kind.name.to_owned(),
+                readable: "U8 for packed values and their scales",
+            }),
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl Task<'_> {
         let first = tile.queries.start * width + head * h;
         let last = (tile.queries.end - 1) * width + (head + 1) * h;
         let (q, d_out) = (&self.of.q[first..last], &self.of.d_out[first..last]);
-        let mut all = blocks(tile, usize::MAX / 2);
+        let mut all = blocks(tile, plan.pinned, usize::MAX / 2);
         let Some(block) = all.pop() else { return };
         let columns = columns(&block);
         let mut p = scratch(n * columns);
@@ -206,19 +206,20 @@ vectorized! {
         let rows = p
             .chunks_exact_mut(columns)
             .zip(ds.chunks_exact_mut(columns));
-        for (((p, ds), &log_sum), &visible) in rows.zip(log_sums).zip(&tile.visible) {
+        for (row, ((p, ds), &log_sum)) in rows.zip(log_sums).enumerate() {
             let mut delta = 0.0;
             for segment in block {
-                let seen = segment.seen(tile.own, visible);
-                let end = segment.column + segment.skipped + segment.keys.len();
-                p[seen.end..end].fill(0.0);
-                ds[seen.end..end].fill(0.0);
+                let (seen, all) = (segment.seen(tile, row), segment.all());
+                for unseen in [all.start..seen.start, seen.end..all.end] {
+                    p[unseen.clone()].fill(0.0);
+                    ds[unseen].fill(0.0);
+                }
                 let (p, ds) = (&mut p[seen.clone()], &ds[seen]);
                 p.iter_mut().for_each(|p| *p = exp(*p * scale - log_sum));
                 delta += dot(p, ds);
             }
             for segment in block {
-                let seen: Range<usize> = segment.seen(tile.own, visible);
+                let seen: Range<usize> = segment.seen(tile, row);
                 let (ds, p) = (&mut ds[seen.clone()], &p[seen]);
                 for i in 0..p.len() {
                     ds[i] = p[i] * (ds[i] - delta) * scale;

@@ -14,13 +14,19 @@ const BLOCK_KEYS: usize = 512;
 
 /// Writes `softmax(q kᵀ / √h) v` to `out` (`[N, heads · h]`) for every tile of
 /// the plan, and the log-sum-exp of the scaled scores to `log_sums`
-/// (`[heads, N]`). `q` is `[N, heads · h]`, which is rotated.
+/// (`[heads, N]`). `q` is `[N, heads · h]`, which is rotated. Where there are
+/// `sinks` (`[heads]`), a head's is one more score, whose value is zero.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that attention reads and writes"
+)]
 pub(crate) fn forward(
     shape: Shape,
     plan: &Plan,
     rotation: &Rotation,
     q: &mut [f32],
     store: &KeysValues,
+    sinks: Option<&[f32]>,
     out: &mut [f32],
     log_sums: &mut [f32],
 ) {
@@ -34,7 +40,7 @@ pub(crate) fn forward(
         .with_max_len(1)
         .for_each(|task| {
             let (tile, kv_head) = (&plan.tiles[task % tiles], task / tiles);
-            let blocks = blocks(tile, BLOCK_KEYS);
+            let blocks = blocks(tile, plan.pinned, BLOCK_KEYS);
             for head in shape.heads_of(kv_head) {
                 let columns = head * shape.head_dim..(head + 1) * shape.head_dim;
                 // SAFETY: every (tile, head) is one task's, and their rows
@@ -51,12 +57,16 @@ pub(crate) fn forward(
                     rotation.turn(q.row_mut(row), tile.queries.start + row);
                 }
                 let q = q.left();
+                // The sink is where the running maximum starts; without one
+                // nothing is there yet.
+                sums.fill(sinks.map_or(f32::NEG_INFINITY, |sinks| sinks[head]));
                 attend(shape, tile, &blocks, head, q, store, &mut out, sums);
             }
         });
 }
 
-/// One head of one tile.
+/// One head of one tile. `log_sums` holds what is in the sums before the first
+/// key.
 #[expect(clippy::too_many_arguments, reason = "one task's parts of everything")]
 fn attend(
     shape: Shape,
@@ -73,17 +83,17 @@ fn attend(
     let kv_head = head / shape.group();
     let values = store.values(kv_head);
     // Each row's running maximum and the sum of its exponentials.
-    let (mut tops, mut totals) = (vec![f32::NEG_INFINITY; n], vec![0.0f32; n]);
+    let mut tops = log_sums.to_vec();
+    let begun = |&top: &f32| f32::from(top > f32::NEG_INFINITY);
+    let mut totals: Vec<f32> = tops.iter().map(begun).collect();
     for (index, block) in blocks.iter().enumerate() {
         let columns = columns(block);
         let mut p = scratch(n * columns);
         score(kernel, &mut p, block, q, n, kv_head, store);
-        let rows = tops.iter_mut().zip(&mut totals).zip(&tile.visible);
-        for (row, ((top, total), &visible)) in rows.enumerate() {
+        for (row, (top, total)) in tops.iter_mut().zip(&mut totals).enumerate() {
             let scores = &mut p[row * columns..(row + 1) * columns];
             let out = out.row_mut(row);
-            let correction =
-                exponentials(scores, block, tile.own, visible, shape.scale(), top, total);
+            let correction = exponentials(scores, block, tile, row, shape.scale(), top, total);
             if index > 0 && correction != 1.0 {
                 scale_by(out, correction);
             }
@@ -117,15 +127,15 @@ vectorized! {
     fn exponentials(
         scores: &mut [f32],
         block: &[Segment],
-        own: usize,
-        visible: usize,
+        tile: &Tile,
+        row: usize,
         scale: f32,
         top: &mut f32,
         total: &mut f32,
     ) -> f32 {
         let mut highest = *top;
         for segment in block {
-            let seen = segment.seen(own, visible);
+            let seen = segment.seen(tile, row);
             highest = highest.max(max(&scores[seen]) * scale);
         }
         let correction = if *top == highest {
@@ -135,13 +145,13 @@ vectorized! {
         };
         let mut sum = 0.0;
         for segment in block {
-            let seen = segment.seen(own, visible);
-            let end = segment.column + segment.skipped + segment.keys.len();
+            let (seen, all) = (segment.seen(tile, row), segment.all());
             for v in &mut scores[seen.clone()] {
                 *v = exp(*v * scale - highest);
             }
             sum += sum_map(&scores[seen.clone()], |v| v);
-            scores[seen.end..end].fill(0.0);
+            scores[all.start..seen.start].fill(0.0);
+            scores[seen.end..all.end].fill(0.0);
         }
         *total = *total * correction + sum;
         *top = highest;

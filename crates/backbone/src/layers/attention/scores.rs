@@ -15,6 +15,10 @@ pub(super) struct Segment {
     /// First column, with those that are skipped.
     pub(super) column: usize,
     pub(super) skipped: usize,
+    /// Its first key's number among the tile's.
+    pub(super) number: usize,
+    /// Whether it lies before the window's border of any query.
+    pub(super) pinned: bool,
     /// Whether later queries see more of it than earlier ones.
     pub(super) causal: bool,
 }
@@ -25,24 +29,36 @@ impl Segment {
         (self.skipped + self.keys.len()).next_multiple_of(UNIT)
     }
 
-    /// Columns of the keys that a query sees which sees so many of its own
-    /// node's.
-    pub(super) fn seen(&self, own_first: usize, visible: usize) -> Range<usize> {
+    /// Columns of the keys that the tile's query number `query` sees.
+    pub(super) fn seen(&self, tile: &Tile, query: usize) -> Range<usize> {
         let start = self.column + self.skipped;
         let end = if self.causal {
-            (own_first + visible).clamp(self.keys.start, self.keys.end)
+            (tile.own + tile.visible[query]).clamp(self.keys.start, self.keys.end)
         } else {
             self.keys.end
         };
-        start..start + (end - self.keys.start)
+        let hidden = if self.pinned {
+            0
+        } else {
+            let hidden = tile.hidden[query].saturating_sub(self.number);
+            hidden.min(self.keys.len())
+        };
+        start + hidden..start + (end - self.keys.start)
+    }
+
+    /// Columns of all its keys.
+    pub(super) fn all(&self) -> Range<usize> {
+        let start = self.column + self.skipped;
+        start..start + self.keys.len()
     }
 }
 
 /// The segments of a tile in blocks of at most `most` keys (a multiple of 16).
-pub(super) fn blocks(tile: &Tile, most: usize) -> Vec<Vec<Segment>> {
+/// The first `pinned` keys are segments of their own.
+pub(super) fn blocks(tile: &Tile, pinned: usize, most: usize) -> Vec<Vec<Segment>> {
     let mut blocks: Vec<Vec<Segment>> = Vec::new();
     let mut block: Vec<Segment> = Vec::new();
-    let (mut held, mut column) = (0, 0);
+    let (mut held, mut column, mut number) = (0, 0, 0);
     let ranges: Vec<Range<usize>> = tile.keys().collect();
     for (index, range) in ranges.iter().enumerate() {
         let mut start = range.start;
@@ -52,14 +68,20 @@ pub(super) fn blocks(tile: &Tile, most: usize) -> Vec<Vec<Segment>> {
                 (held, column) = (0, 0);
             }
             // Cut at a panel's border.
-            let end = range.end.min((start + most - held).next_multiple_of(UNIT));
+            let mut end = range.end.min((start + most - held).next_multiple_of(UNIT));
+            if number < pinned {
+                end = end.min(start + pinned - number);
+            }
             let segment = Segment {
                 keys: start..end,
                 column,
                 skipped: start % UNIT,
+                number,
+                pinned: number < pinned,
                 causal: index + 1 == ranges.len(),
             };
             held += end - start;
+            number += end - start;
             column += segment.width();
             block.push(segment);
             start = end;

@@ -16,14 +16,14 @@
 // reference implementation.
 extern "C" __global__ void rotation_table(float* __restrict__ cos, float* __restrict__ sin,
                                           const int* __restrict__ positions,
-                                          const float* __restrict__ frequencies, int rows,
-                                          int half) {
+                                          const float* __restrict__ frequencies,
+                                          float magnitude, int rows, int half) {
     const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= (long long)rows * half) return;
     const int row = (int)(at / half), i = (int)(at % half);
     const float angle = __fmul_rn((float)positions[row], frequencies[i]);
-    cos[at] = cosf(angle);
-    sin[at] = sinf(angle);
+    cos[at] = cosf(angle) * magnitude;
+    sin[at] = sinf(angle) * magnitude;
 }
 
 // Turns four pairs; y may be x.
