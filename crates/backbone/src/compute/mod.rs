@@ -26,6 +26,12 @@ use crate::layers::rotary::Frequencies;
 /// Result of an operation on a processor.
 pub(crate) type Computed<T> = Result<T, ComputeError>;
 
+/// What a layer's attention sees, and how positions turn its queries and keys.
+pub(crate) struct Kind {
+    pub(crate) sight: Sight,
+    pub(crate) frequencies: Frequencies,
+}
+
 /// The weights of a decoder block's attention before the heads, and of its norm.
 pub(crate) struct Projections<'a, B: Backend> {
     pub(crate) norm: &'a B::Vector,
@@ -137,14 +143,13 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     /// Says that a pass begins.
     fn start_pass(&self) {}
 
-    /// Layout of a whole call for layers that see and turn so.
+    /// Layout of a whole call for layers of a kind.
     fn layout(
         &self,
         shape: Shape,
         forest: &Forest,
         call: &Call,
-        sight: Sight,
-        frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Self::Layout>;
 
     /// The same layout with only some call rows (ascending) as queries.
@@ -155,8 +160,7 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        sight: Sight,
-        frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Self::Layout>;
 
     /// Makes room for `rows` store rows.

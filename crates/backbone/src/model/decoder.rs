@@ -1,7 +1,7 @@
 //! The decoder's weights on a processor.
 
 use super::frequencies::frequencies;
-use crate::compute::{Backend, Projections};
+use crate::compute::{Backend, Kind, Projections};
 use crate::files::{Config, LayerAttention, LoadError, PACKED_VALUES, TensorSource};
 use crate::forest::Sight;
 use crate::layers::attention::Shape;
@@ -21,12 +21,6 @@ pub(crate) struct Decoder<B: Backend> {
     pub(crate) output: B::Linear,
     /// The embedding table where it is not the output head.
     pub(crate) embedding: Option<B::Linear>,
-}
-
-/// What a layer's attention sees, and how positions turn its queries and keys.
-pub(crate) struct Kind {
-    pub(crate) sight: Sight,
-    pub(crate) frequencies: Frequencies,
 }
 
 /// One decoder block. Projections that read the same input are one product:

@@ -1,9 +1,9 @@
 //! The forward pass over a packed call.
 
-use super::decoder::{Decoder, Kind, Layer};
+use super::decoder::{Decoder, Layer};
 use super::feed::Inside;
 use super::{Outputs, Pass, Recompute};
-use crate::compute::{Backend, Computed, Keep};
+use crate::compute::{Backend, Computed, Keep, Kind};
 
 /// Keys (rotated) and values of every layer, by store row of the forest: the
 /// activations of a training step and the cache of generation are the same
@@ -90,8 +90,7 @@ impl<B: Backend> Decoder<B> {
             .layers
             .resize_with(self.layers.len(), B::KeysValues::default);
         backend.start_pass();
-        let layout =
-            |kind: &Kind| backend.layout(shape, forest, call, kind.sight, &kind.frequencies);
+        let layout = |kind: &Kind| backend.layout(shape, forest, call, kind);
         let layouts = self
             .kinds
             .iter()
@@ -100,8 +99,7 @@ impl<B: Backend> Decoder<B> {
         let selection = match (outputs, self.layers.last()) {
             (Outputs::Rows(rows), Some(last)) => {
                 let (whole, kind) = (&layouts[last.kind], &self.kinds[last.kind]);
-                let (sight, frequencies) = (kind.sight, &kind.frequencies);
-                let selected = backend.select(whole, shape, forest, call, rows, sight, frequencies);
+                let selected = backend.select(whole, shape, forest, call, rows, kind);
                 Some((rows, selected?))
             }
             _ => None,

@@ -7,15 +7,15 @@ mod mixture;
 mod profile;
 
 use super::{
-    Backend, Computed, Keep, Memory, Mixture, Mlp, Profile, Projections, Wanted, composed,
+    Backend, Computed, Keep, Kind, Memory, Mixture, Mlp, Profile, Projections, Wanted, composed,
 };
 use crate::buffer::{Buffer, Pool, scratch};
-use crate::forest::{Call, Forest, Input, Plan, Sight, TILE_ROWS};
+use crate::forest::{Call, Forest, Input, Plan, TILE_ROWS};
 use crate::layers::attention::{self, Backward, KeysValues, Shape};
 use crate::layers::experts::{ExpertWeights, Experts};
 use crate::layers::head::{self, Distillation, Label, LabelLosses};
 use crate::layers::linear::Linear;
-use crate::layers::rotary::{Frequencies, Rotation};
+use crate::layers::rotary::Rotation;
 use crate::layers::vector::{PARALLEL_ELEMENTS, add};
 use crate::layers::{rms_norm, swiglu};
 use crate::matmul::{Kernel, Threads, Write};
@@ -135,17 +135,10 @@ impl Backend for Cpu {
         self.pool.next_pass();
     }
 
-    fn layout(
-        &self,
-        _shape: Shape,
-        forest: &Forest,
-        call: &Call,
-        sight: Sight,
-        frequencies: &Frequencies,
-    ) -> Computed<Layout> {
-        let rotation = Arc::new(Rotation::new(&call.positions(forest), frequencies));
+    fn layout(&self, _shape: Shape, forest: &Forest, call: &Call, kind: &Kind) -> Computed<Layout> {
+        let rotation = Arc::new(Rotation::new(&call.positions(forest), &kind.frequencies));
         Ok(Layout {
-            plan: Plan::new(forest, call, None, TILE_ROWS, sight),
+            plan: Plan::new(forest, call, None, TILE_ROWS, kind.sight),
             query_rotation: rotation.clone(),
             rotation,
             store_rows: call.store_rows(forest).into(),
@@ -159,11 +152,10 @@ impl Backend for Cpu {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        sight: Sight,
-        _frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Layout> {
         Ok(Layout {
-            plan: Plan::new(forest, call, Some(rows), TILE_ROWS, sight),
+            plan: Plan::new(forest, call, Some(rows), TILE_ROWS, kind.sight),
             query_rotation: Arc::new(whole.rotation.select(rows)),
             rotation: whole.rotation.clone(),
             store_rows: whole.store_rows.clone(),

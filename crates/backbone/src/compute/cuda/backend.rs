@@ -9,14 +9,13 @@ use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
 use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
 use crate::compute::{
-    Backend, Ceilings, ComputeError, Computed, Keep, Memory, Mixture, Products as ProductTimes,
-    Profile, Wanted,
+    Backend, Ceilings, ComputeError, Computed, Keep, Kind, Memory, Mixture,
+    Products as ProductTimes, Profile, Wanted,
 };
-use crate::forest::{Call, Forest, Input, Sight};
+use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::experts::ExpertWeights;
 use crate::layers::head::{Distillation, Label, LabelLosses};
-use crate::layers::rotary::Frequencies;
 use half::bf16;
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -185,15 +184,8 @@ impl Backend for Cuda {
         Ok(x)
     }
 
-    fn layout(
-        &self,
-        shape: Shape,
-        forest: &Forest,
-        call: &Call,
-        sight: Sight,
-        frequencies: &Frequencies,
-    ) -> Computed<Layout> {
-        self.whole_layout(shape, forest, call, sight, frequencies)
+    fn layout(&self, shape: Shape, forest: &Forest, call: &Call, kind: &Kind) -> Computed<Layout> {
+        self.whole_layout(shape, forest, call, kind)
     }
 
     fn select(
@@ -203,10 +195,9 @@ impl Backend for Cuda {
         forest: &Forest,
         call: &Call,
         rows: &[usize],
-        sight: Sight,
-        frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Layout> {
-        self.selected_layout(whole, shape, forest, call, rows, sight, frequencies)
+        self.selected_layout(whole, shape, forest, call, rows, kind)
     }
 
     fn reserve(&self, store: &mut KeysValues, shape: Shape, rows: usize) -> Computed<()> {

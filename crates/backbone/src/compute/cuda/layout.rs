@@ -8,7 +8,7 @@ use super::device::Device;
 use super::plan::{KeyBlocks, Tiles};
 use super::profile::Cost;
 use super::tensor::ints;
-use crate::compute::Computed;
+use crate::compute::{Computed, Kind};
 use crate::forest::{Call, Forest, Plan, Sight};
 use crate::layers::attention::Shape;
 use crate::layers::rotary::Frequencies;
@@ -103,12 +103,12 @@ impl Attention {
         &self,
         device: &Device,
         rows: Arc<Rows>,
-        selected: Option<&[usize]>,
+        selected: Option<(&[usize], Rotation)>,
         forest: &Forest,
         call: &Call,
         sight: Sight,
-        rotation: Option<Rotation>,
     ) -> Computed<Layout> {
+        let (selected, rotation) = selected.unzip();
         let plan = Plan::new(forest, call, selected, self.sizes.tile_queries, sight);
         if sight.window.is_some() {
             let problem = "sliding windows are not there yet; use --device cpu";
@@ -157,17 +157,16 @@ impl Cuda {
         shape: Shape,
         forest: &Forest,
         call: &Call,
-        sight: Sight,
-        frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Layout> {
         let positions = ints(call.positions(forest));
         let rows = Arc::new(Rows {
-            rotation: Rotation::new(&self.device, &positions, frequencies)?,
+            rotation: Rotation::new(&self.device, &positions, &kind.frequencies)?,
             store_rows: self.device.upload(&ints(call.store_rows(forest)))?,
             count: call.rows(),
         });
         self.attention(shape)?
-            .layout(&self.device, rows, None, forest, call, sight, None)
+            .layout(&self.device, rows, None, forest, call, kind.sight)
     }
 
     pub(crate) fn selected_layout(
@@ -177,21 +176,19 @@ impl Cuda {
         forest: &Forest,
         call: &Call,
         selected: &[usize],
-        sight: Sight,
-        frequencies: &Frequencies,
+        kind: &Kind,
     ) -> Computed<Layout> {
         let positions = call.positions(forest);
         let positions = ints(selected.iter().map(|&row| positions[row]));
-        let rotation = Rotation::new(&self.device, &positions, frequencies)?;
+        let rotation = Rotation::new(&self.device, &positions, &kind.frequencies)?;
         let rows = whole.rows.clone();
         self.attention(shape)?.layout(
             &self.device,
             rows,
-            Some(selected),
+            Some((selected, rotation)),
             forest,
             call,
-            sight,
-            Some(rotation),
+            kind.sight,
         )
     }
 }

@@ -5,7 +5,7 @@
 //! These need a card: `cargo test --release -p metaprompt-backbone --lib cuda -- --ignored`.
 
 use super::Cuda;
-use crate::compute::{Backend, Cpu, Wanted};
+use crate::compute::{Backend, Cpu, Kind, Wanted};
 use crate::files::{Config, LayerAttention, RandomTensors, Rope, RopeScaling};
 use crate::finite_difference::numbers;
 use crate::forest::{Call, Forest, Input, NodeId, Path, Sight, pack};
@@ -270,7 +270,10 @@ fn cuda_attention() {
             inverse: (0..head_dim / 2).map(|i| 0.7f32.powi(i as i32)).collect(),
             magnitude: 1.0,
         };
-        let sight = Sight::default();
+        let kind = Kind {
+            sight: Sight::default(),
+            frequencies,
+        };
         for lengths in [vec![3, 1, 1, 1], vec![100, 7, 30, 64, 65, 1, 200, 33, 129]] {
             let (forest, call) = forest(&lengths);
             let rows = call.rows();
@@ -282,20 +285,10 @@ fn cuda_attention() {
                 let d = random(queries * q, 3);
                 let what = format!("attention {shape:?} {rows} rows, {queries} queries");
                 on_both!(what, HALF, &cuda, |b| {
-                    let mut layout = b
-                        .layout(shape, &forest, &call, sight, &frequencies)
-                        .expect("it runs");
+                    let mut layout = b.layout(shape, &forest, &call, &kind).expect("it runs");
                     if let Some(selected) = &selected {
                         layout = b
-                            .select(
-                                &layout,
-                                shape,
-                                &forest,
-                                &call,
-                                selected,
-                                sight,
-                                &frequencies,
-                            )
+                            .select(&layout, shape, &forest, &call, selected, &kind)
                             .expect("it runs");
                     }
                     let mut store = Default::default();

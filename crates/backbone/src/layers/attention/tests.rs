@@ -197,13 +197,16 @@ fn windows_and_sinks_agree_with_the_definition() {
     let kv = numbers(rows * shape.key_value_width(), 6);
     let sinks = [0.3, -2.0, 4.0, 1.0];
     for (window, pinned) in [(1, 0), (7, 0), (40, 5), (128, 100), (600, 33), (900, 5)] {
-        let window = Some(window);
+        let sight = Sight {
+            window: Some(window),
+            pinned,
+        };
         for sinks in [None, Some(&sinks[..])] {
-            let plan = Plan::new(&forest, &call, None, TILE_ROWS, Sight { window, pinned });
+            let plan = Plan::new(&forest, &call, None, TILE_ROWS, sight);
             let (got, _) = attend(shape, &plan, sinks, &q, &kv);
             for row in [0, 1, 6, 32, 39, 40, 127, 300, 699, 713, 714, 760, 802] {
                 let position = path.iter().position(|&r| r == row).expect("on the path");
-                let near = |at: usize| at < pinned || at + window.expect("set") > position;
+                let near = |at: usize| at < pinned || at + window > position;
                 let seen: Vec<usize> = (0..=position)
                     .filter(|&at| near(at))
                     .map(|at| path[at])
@@ -213,7 +216,7 @@ fn windows_and_sinks_agree_with_the_definition() {
                 for (got, want) in got.iter().zip(want) {
                     assert!(
                         (f64::from(*got) - want).abs() < 1e-4,
-                        "window {window:?}, {pinned} pinned, row {row}: {got}, not {want}"
+                        "{sight:?}, row {row}: {got}, not {want}"
                     );
                 }
             }
