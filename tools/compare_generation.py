@@ -49,7 +49,7 @@ import transformers
 from transformers.utils.logging import disable_progress_bar
 
 from drawn_examples import SHAPES
-from frozen_llama import build_model
+from frozen_model import build_model
 
 
 def parse_arguments():

@@ -6,8 +6,8 @@
 
 The other side of metaprompt's comparison (compare-peft.sh runs the two in turn):
 the training step of somebody who uses PEFT as its documentation shows. A frozen
-LLaMA, from files (`--model`) or with random weights (`--shape`: normal, deviation
-0.02; norms one), bf16 on a GPU and f32 on the CPU, SDPA attention,
+decoder, from files (`--model`) or with random weights (`--shape`: normal, deviation
+0.02; norms one), bf16 on a GPU and f32 on the CPU, SDPA attention (gpt-oss: eager),
 PromptTuningConfig or LoraConfig (rank 16, all linear layers), `model(input_ids,
 attention_mask, labels)`, backward, clip_grad_norm_(1.0), torch.optim.AdamW,
 zero_grad. Every step trains on the same batch, padded on the right only if
@@ -47,8 +47,8 @@ import transformers
 from transformers.utils.logging import disable_progress_bar
 
 from device_ceilings import free_memory, measure_ceilings, peak_memory, print_ceilings
-from drawn_examples import SHAPES, draw_examples, load_examples
-from frozen_llama import build_model, make_batch, open_model
+from drawn_examples import LARGE, SHAPES, draw_examples, load_examples
+from frozen_model import build_model, make_batch, open_model
 from peft_training import LEARNING_RATES, METHODS, Training, answer, is_out_of_memory, set_checkpointing, unwrap, wrap
 
 
@@ -83,7 +83,7 @@ def parse_arguments():
                         help="LoRA weights in --dtype; PEFT's default keeps them, and computes with them, in f32")
     parser.add_argument("--save-start", type=Path, metavar="DIR",
                         help="write what the first steps start from: DIR/prompt (the initial prompt, a PEFT adapter) "
-                        "and, unless --model names files, DIR/model; not for llama-3.1-8b")
+                        "and, unless --model names files, DIR/model; not for the large shapes")
     parser.add_argument("--ceilings", action="store_true", help="first measure what the card itself allows")
     parser.add_argument("--rows", type=int, help="of the ceilings' products (default batch * length + virtual tokens)")
     arguments = parser.parse_args()
@@ -94,7 +94,7 @@ def parse_arguments():
         parser.error("--warmup can't be negative; --shared-prefix is 0 to --length minus --targets")
     if arguments.length <= arguments.targets:
         parser.error("--length counts context and target: more than --targets")
-    if arguments.save_start and not arguments.model and arguments.shape == "llama-3.1-8b":
+    if arguments.save_start and not arguments.model and arguments.shape in LARGE:
         parser.error("--save-start is for small shapes and --model")
     if arguments.model and arguments.ceilings:
         parser.error("--ceilings are of a --shape")

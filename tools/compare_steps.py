@@ -5,7 +5,7 @@
 (the shell script finds or makes the Python and the program that this needs). Both
 sides train on the same token sequences from the same initial prompt, through the
 same frozen weights, with the same AdamW, clip and rate; the losses of their first
-steps must agree, or this fails. Only llama-3.1-8b's random weights are each side's
+steps must agree, or this fails. Only the random weights of large shapes are each side's
 own, since they are too many to be written down: there losses aren't compared.
 
 Rounds alternate: some steps of PEFT, whose process stays and waits, then some of
@@ -27,7 +27,7 @@ import tempfile
 from pathlib import Path
 
 from comparison_table import print_table
-from drawn_examples import SHAPES, draw_examples, draw_lengths
+from drawn_examples import LARGE, SHAPES, draw_examples, draw_lengths
 
 TOOLS = Path(__file__).resolve().parent
 # Eight examples as clinical sentences and short abstracts are: 147 tokens in the mean.
@@ -140,7 +140,7 @@ class Comparison:
             return Path(self.metaprompt("backbone", "fetch")["path"])
         if self.arguments.weights:
             return Path(self.arguments.weights)
-        return None if self.arguments.shape == "llama-3.1-8b" else self.folder / "start" / "model"
+        return None if self.arguments.shape in LARGE else self.folder / "start" / "model"
 
     def make_examples(self):
         """One file of token sequences for both sides."""

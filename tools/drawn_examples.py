@@ -10,6 +10,14 @@ SHAPES = {
         rope_parameters=dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
                              high_freq_factor=4.0, original_max_position_embeddings=8192),
     ),
+    "gpt-oss-20b": dict(
+        model_type="gpt_oss", hidden_size=2880, intermediate_size=2880, num_hidden_layers=24, num_attention_heads=64,
+        num_key_value_heads=8, head_dim=64, vocab_size=201088, rms_norm_eps=1e-5, tie_word_embeddings=False,
+        max_position_embeddings=131072, sliding_window=128, num_local_experts=32, num_experts_per_tok=4,
+        attention_bias=True,
+        rope_parameters=dict(rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0,
+                             truncate=False, original_max_position_embeddings=4096),
+    ),
     "smollm2-135m": dict(
         hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
         num_key_value_heads=3, vocab_size=49152, rms_norm_eps=1e-5, tie_word_embeddings=True,
@@ -21,6 +29,8 @@ SHAPES = {
         max_position_embeddings=8192, rope_parameters=dict(rope_type="default", rope_theta=10000.0),
     ),
 }
+# Shapes whose weights are each side's own: too many to pass from one to the other.
+LARGE = ("llama-3.1-8b", "gpt-oss-20b")
 
 
 def draw_numbers(seed):

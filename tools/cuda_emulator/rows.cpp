@@ -1,10 +1,13 @@
-// The kernels that work row by row (norm.cu, rotary.cu, swiglu.cu, rows.cu)
+// The kernels that work row by row (norm.cu, head_norm.cu, rotary.cu, swiglu.cu, rows.cu)
 // against f64 references. Errors are in units of the last place.
 #include "emulator.h"
 #include "common.cuh"
 #include "check.h"
 namespace norm {
 #include "norm.cu"
+}
+namespace head_norm {
+#include "head_norm.cu"
 }
 namespace rotary {
 #include "rotary.cu"
@@ -67,6 +70,46 @@ void test_norm() {
     }
     report("rms_norm", {y_error, copy_error});
     report("rms_norm_backward_add", {dx_error, dx_copy_error});
+}
+
+void test_head_norm() {
+    Output y_error{"y", ROUNDED}, dx_error{"dx", 2}, behind{"behind", 0};
+    const float eps = 1e-6f;
+    const int rows = 3;
+    for (int h : {8, 24, 64, 128, 256}) {
+        for (int heads : {1, 9, 20}) {
+            const int width = (heads + heads / 2) * h;
+            const auto x = random_bf16(rows * width, 3), dy = random_bf16(rows * width);
+            const auto w = random_f32(h);
+            Buffer<bf16> y(rows * width), dx(dy);
+            launch(rows, 256, 0, head_norm::head_norm, y, x, w, eps, rows, width, heads, h);
+            launch(rows, 256, 0, head_norm::head_norm_backward, dx, x, w, eps, rows, width, heads,
+                   h);
+            for (int r = 0; r < rows; r++) {
+                for (int head = 0; head < heads; head++) {
+                    const int first = r * width + head * h;
+                    double squares = 0, product = 0;
+                    for (int j = 0; j < h; j++) {
+                        squares += value(x[first + j]) * value(x[first + j]);
+                        product += value(dy[first + j]) * w[j] * value(x[first + j]);
+                    }
+                    const double s = 1 / sqrt(squares / h + eps);
+                    for (int j = 0; j < h; j++) {
+                        const double v = value(x[first + j]);
+                        y_error.near(y[first + j], v * s * w[j]);
+                        const double g = s * value(dy[first + j]) * w[j];
+                        const double c = product * s * s * s / h * v;
+                        dx_error.near(dx[first + j], g - c, fabs(g) + fabs(c));
+                    }
+                }
+                for (int i = r * width + heads * h; i < (r + 1) * width; i++) {
+                    behind.same(y[i] == x[i] && dx[i] == dy[i]);
+                }
+            }
+        }
+    }
+    report("head_norm", {y_error, behind});
+    report("head_norm_backward", {dx_error});
 }
 
 void test_rotary() {
@@ -239,6 +282,7 @@ int main(int argc, char** argv) {
     emu::catch_stray_accesses();
     emu::chance.seed(argc > 1 ? atoi(argv[1]) : 1);
     test_norm();
+    test_head_norm();
     test_rotary();
     test_swiglu();
     test_embed();

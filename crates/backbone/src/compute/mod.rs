@@ -71,6 +71,8 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     /// The numbers that activations are stored in: results in different ones
     /// are close, not equal.
     const NUMBERS: &'static str;
+    /// Bytes of a weight that the files don't have packed.
+    const BYTES_PER_WEIGHT: u64;
     /// Layers whose weights may be read at the same time.
     const LAYERS_AT_ONCE: usize;
 
@@ -104,8 +106,8 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     }
 
     /// Gets ready for a model with these heads, row widths (the hidden size
-    /// first) and number of parameters, or says why it can't run it.
-    fn check(&self, shape: Shape, widths: &[usize], parameters: u64) -> Computed<()>;
+    /// first) and bytes of weights, or says why it can't run it.
+    fn check(&self, shape: Shape, widths: &[usize], weight_bytes: u64) -> Computed<()>;
 
     /// A linear layer from `[outputs, inputs]` weights.
     fn linear(

@@ -238,6 +238,36 @@ impl Config {
         self.tensors().into_iter().map(values).sum()
     }
 
+    /// Bytes of all weights where a value takes `bytes_per_value` and what the files
+    /// have packed stays so.
+    #[must_use]
+    pub fn weight_bytes(&self, bytes_per_value: u64) -> u64 {
+        let bytes = |(name, shape): (String, Vec<usize>)| {
+            let stored = shape.iter().map(|&n| n as u64).product::<u64>();
+            match name.rsplit_once('_') {
+                Some((_, "blocks" | "scales")) => stored,
+                _ => bytes_per_value * stored,
+            }
+        };
+        self.tensors().into_iter().map(bytes).sum()
+    }
+
+    /// Parameters that a token passes through in the layers: all but the embedding
+    /// table and the output head, and of the experts those that it uses.
+    #[must_use]
+    pub fn active_parameters(&self) -> u64 {
+        let mut outside = (self.vocab_size * self.hidden_size) as u64;
+        if !self.tied_embeddings {
+            outside *= 2;
+        }
+        let idle = self.experts.as_ref().map_or(0, |experts| {
+            let (d, f) = (self.hidden_size as u64, self.intermediate_size as u64);
+            let each = 3 * d * f + 2 * f + d;
+            self.layers as u64 * (experts.count - experts.active) as u64 * each
+        });
+        self.parameters() - outside - idle
+    }
+
     /// The distinct ways of the layers' attention, in order of their first layer.
     #[must_use]
     pub fn attention_kinds(&self) -> Vec<LayerAttention> {

@@ -64,7 +64,8 @@ impl<B: Backend> Decoder<B> {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
         };
-        backend.check(shape, &[d, config.intermediate_size], config.parameters())?;
+        let bytes = config.weight_bytes(B::BYTES_PER_WEIGHT);
+        backend.check(shape, &[d, config.intermediate_size], bytes)?;
         let table = |name: &str| -> Result<B::Linear, LoadError> {
             let weight = source.load_f32(name, &[config.vocab_size, d])?;
             Ok(backend.linear(weight, None, config.vocab_size, d)?)

@@ -1,16 +1,17 @@
 //! How much memory the passes need.
 
 use super::Recompute;
-use crate::compute::cpu_memory;
+use crate::compute::{Backend, Cuda, cpu_memory};
 use crate::files::Config;
 
 /// Bytes of a value on a device that stores bf16.
-const VALUE: f64 = 2.0;
+const VALUE: f64 = Cuda::BYTES_PER_WEIGHT as f64;
 
 /// What a pass over `rows` rows needs, for people.
 pub(super) fn plan(config: &Config, rows: usize, recorded: bool) -> String {
     let gigabytes = |bytes: f64| format!("{:.2} GB", bytes / 1e9);
-    let mut text = format!("the backbone has {} of weights", gigabytes(weights(config)));
+    let weights = config.weight_bytes(Cuda::BYTES_PER_WEIGHT) as f64;
+    let mut text = format!("the backbone has {} of weights", gigabytes(weights));
     if rows > 0 {
         let keys_values = gigabytes(keys_values(config, rows));
         text += &format!(", {rows} rows of keys and values take {keys_values}");
@@ -22,10 +23,6 @@ pub(super) fn plan(config: &Config, rows: usize, recorded: bool) -> String {
     text
 }
 
-fn weights(config: &Config) -> f64 {
-    VALUE * config.parameters() as f64
-}
-
 fn keys_values(config: &Config, rows: usize) -> f64 {
     let width = 2 * config.kv_heads * config.head_dim;
     VALUE * (config.layers * rows * width) as f64
@@ -34,9 +31,14 @@ fn keys_values(config: &Config, rows: usize) -> f64 {
 /// Inputs and middles of the layers, queries and values of attention, gate and
 /// up values.
 fn tape(config: &Config, rows: usize) -> f64 {
-    let width =
-        2 * config.hidden_size + 2 * config.heads * config.head_dim + 2 * config.intermediate_size;
+    let width = 2 * config.hidden_size + 2 * config.heads * config.head_dim + gate_and_up(config);
     VALUE * (config.layers * rows * width) as f64
+}
+
+/// Gate and up values of a row: its MLP's, or those of the experts that it uses.
+fn gate_and_up(config: &Config) -> usize {
+    let mlps = config.experts.as_ref().map_or(1, |experts| experts.active);
+    mlps * 2 * config.intermediate_size
 }
 
 /// What a training step needs on the processor, in bytes.
@@ -64,18 +66,23 @@ impl TrainingMemory {
         let inner = d + q + kv + config.heads;
         let kept = config.layers
             * match level {
-                Recompute::None => d + inner + 2 * f,
+                Recompute::None => d + inner + gate_and_up(config),
                 Recompute::Mlp => d + inner,
                 Recompute::Layer => d,
             };
         // One layer's gradients and inputs, and what is computed again of it.
         let again = if level == Recompute::Layer { inner } else { 0 };
+        // Experts give a row of their own for each use; an MLP's rows pass by tasks.
+        let second_half = match &config.experts {
+            Some(experts) => rows * (d + experts.active * (d + f)),
+            None => threads * cpu_memory::ROWS_PER_TASK.min(rows) * (2 * d + 5 * f),
+        };
         let passing = rows * (3 * d + 3 * q + 4 * kv + again)
-            + threads * cpu_memory::ROWS_PER_TASK.min(rows) * (2 * d + 5 * f)
+            + second_half
             + cpu_memory::LOGIT_ROWS * config.vocab_size
-            + cpu_memory::transposes(config);
+            + cpu_memory::transposes(config, threads);
         TrainingMemory {
-            weights: F32 * cpu_memory::weights(config) as f64,
+            weights: cpu_memory::weights(config) as f64,
             kept: F32 * (rows * kept) as f64,
             passing: F32 * passing as f64,
         }

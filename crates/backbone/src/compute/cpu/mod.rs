@@ -53,6 +53,7 @@ pub(crate) struct Attended {
 
 impl Backend for Cpu {
     const NUMBERS: &'static str = "f32";
+    const BYTES_PER_WEIGHT: u64 = 4;
     const LAYERS_AT_ONCE: usize = usize::MAX;
 
     type Tensor = Matrix;
@@ -73,7 +74,7 @@ impl Backend for Cpu {
         rayon::scope(|_| work())
     }
 
-    fn check(&self, _shape: Shape, _widths: &[usize], _parameters: u64) -> Computed<()> {
+    fn check(&self, _shape: Shape, _widths: &[usize], _weight_bytes: u64) -> Computed<()> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The operations of [`Backend`] on a GPU.
 
 use super::attention::{Attended, Attention, KeysValues};
-use super::buffer::{Arg, Buffer};
+use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
 use super::head::DeviceLosses;
 use super::layout::Layout;
@@ -67,6 +67,7 @@ impl Cuda {
 
 impl Backend for Cuda {
     const NUMBERS: &'static str = "bf16";
+    const BYTES_PER_WEIGHT: u64 = 2;
     // A layer of a large model is a gigabyte of f32 before it is rounded.
     const LAYERS_AT_ONCE: usize = 4;
 
@@ -82,9 +83,8 @@ impl Backend for Cuda {
     type Attended = Attended;
     type Losses = DeviceLosses;
 
-    fn check(&self, shape: Shape, widths: &[usize], parameters: u64) -> Computed<()> {
-        self.device
-            .check_room(size_of::<u16>() as u64 * parameters)?;
+    fn check(&self, shape: Shape, widths: &[usize], weight_bytes: u64) -> Computed<()> {
+        self.device.check_room(weight_bytes)?;
         let problem = if let Some(width) = widths.iter().find(|w| !w.is_multiple_of(8)) {
             format!("a width of {width} is not a multiple of 8")
         } else if widths[0] > WIDEST_ROW {
@@ -344,25 +344,49 @@ impl Backend for Cuda {
 
     fn head_norm(
         &self,
-        _x: &Tensor,
-        _weight: &Buffer<f32>,
-        _eps: f32,
-        _shape: Shape,
-        _heads: usize,
+        x: &Tensor,
+        weight: &Buffer<f32>,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
     ) -> Computed<Tensor> {
-        Err(self.unavailable("norm the heads of queries and keys"))
+        let y = self.tensor(x.rows, x.columns)?;
+        let args = [
+            (&y).into(),
+            x.into(),
+            weight.into(),
+            eps.into(),
+            x.rows.into(),
+            x.columns.into(),
+            heads.into(),
+            shape.head_dim.into(),
+        ];
+        let grid = Grid::new(x.rows, 256).moving(4 * x.len());
+        self.device.launch("head_norm", grid, &args)?;
+        Ok(y)
     }
 
     fn head_norm_backward(
         &self,
-        _dy: &mut Tensor,
-        _x: &Tensor,
-        _weight: &Buffer<f32>,
-        _eps: f32,
-        _shape: Shape,
-        _heads: usize,
+        dy: &mut Tensor,
+        x: &Tensor,
+        weight: &Buffer<f32>,
+        eps: f32,
+        shape: Shape,
+        heads: usize,
     ) -> Computed<()> {
-        Err(self.unavailable("norm the heads of queries and keys"))
+        let args = [
+            (&*dy).into(),
+            x.into(),
+            weight.into(),
+            eps.into(),
+            dy.rows.into(),
+            dy.columns.into(),
+            heads.into(),
+            shape.head_dim.into(),
+        ];
+        let grid = Grid::new(dy.rows, 256).moving(6 * dy.rows * heads * shape.head_dim);
+        self.device.launch("head_norm_backward", grid, &args)
     }
 
     fn experts(&self, _weights: ExpertWeights) -> Computed<Experts> {

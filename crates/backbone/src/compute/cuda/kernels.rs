@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// Kernels that every model uses.
 pub(crate) const COMMON: &[(&str, &str)] = &[
     ("norm", include_str!("kernels/norm.cu")),
+    ("head_norm", include_str!("kernels/head_norm.cu")),
     ("rotary", include_str!("kernels/rotary.cu")),
     ("swiglu", include_str!("kernels/swiglu.cu")),
     ("rows", include_str!("kernels/rows.cu")),

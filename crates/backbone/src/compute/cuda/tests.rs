@@ -147,6 +147,31 @@ fn cuda_norms() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
+fn cuda_head_norms() {
+    let cuda = cuda();
+    for (rows, heads, kept, head_dim) in [(1, 2, 1, 8), (37, 16, 8, 128), (5, 8, 8, 256)] {
+        let shape = Shape {
+            heads,
+            kv_heads: heads,
+            head_dim,
+        };
+        let width = heads * head_dim;
+        let (x, dy) = (random(rows * width, 1), random(rows * width, 2));
+        let w = random(head_dim, 3);
+        on_both!(format!("head norm {rows}×{width}"), HALF, &cuda, |b| {
+            let weight = b.vector(w.clone()).expect("it fits");
+            let (x, mut dy) = (tensor(b, &x, width), tensor(b, &dy, width));
+            let y = b.head_norm(&x, &weight, 1e-6, shape, kept);
+            let y = values(b, &y.expect("it runs"));
+            b.head_norm_backward(&mut dy, &x, &weight, 1e-6, shape, kept)
+                .expect("it runs");
+            vec![y, values(b, &dy)]
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
 fn cuda_linear_layers() {
     let cuda = cuda();
     for (rows, inputs, outputs) in [(1, 8, 16), (77, 576, 1536), (300, 1024, 264)] {

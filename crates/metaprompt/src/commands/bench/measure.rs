@@ -2,21 +2,9 @@
 
 use crate::context::Context;
 use anyhow::Result;
-use metaprompt_backbone::files::Config;
 use metaprompt_backbone::model::Model;
 use serde_json::{Value, json};
 use std::time::Instant;
-
-/// Parameters outside the embedding table and the output head.
-pub(super) fn body_parameters(config: &Config) -> u64 {
-    let tables = ["model.embed_tokens.weight", "lm_head.weight"];
-    let body = config
-        .tensors()
-        .into_iter()
-        .filter(|(name, _)| !tables.contains(&name.as_str()));
-    body.map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
-        .sum()
-}
 
 pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();

@@ -1,6 +1,6 @@
 //! Training steps.
 
-use super::measure::{body_parameters, report};
+use super::measure::report;
 use super::profile::tell;
 use super::trainee::Trainee;
 use super::{Bench, Load, inputs, positive};
@@ -119,7 +119,7 @@ pub(super) fn run(load: &Load, options: &Options, context: &Context) -> Result<(
 fn tell_step(trainee: &Trainee<'_>, bench: &Bench) -> (Value, String) {
     let (median, last) = (trainee.median(), trainee.last());
     let rows = last.rows as f64;
-    let body = body_parameters(bench.model.config());
+    let body = bench.model.config().active_parameters();
     let gflops = 4.0 * body as f64 * rows / median / 1e9;
     let text = format!(
         "step {median:.4} s (median of {}), {} packed tokens of which {} are targets\n\

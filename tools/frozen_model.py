@@ -8,12 +8,15 @@ from drawn_examples import SHAPES
 
 def build_model(shape, dtype, device):
     """The base model with random weights, made on the device: no checkpoint is read."""
-    config = transformers.LlamaConfig(
-        **SHAPES[shape], use_cache=False, bos_token_id=None, eos_token_id=None, pad_token_id=None
+    settings = {"model_type": "llama"} | SHAPES[shape]
+    config = transformers.AutoConfig.for_model(
+        **settings, use_cache=False, bos_token_id=None, eos_token_id=None, pad_token_id=None
     )
+    # gpt-oss's sinks are in no fused attention that torch itself has.
+    attention = "eager" if settings["model_type"] == "gpt_oss" else "sdpa"
     with torch.device(device):
         model = transformers.AutoModelForCausalLM.from_config(
-            config, dtype=dtype, attn_implementation="sdpa"
+            config, dtype=dtype, attn_implementation=attention
         )
     generator = torch.Generator(device).manual_seed(0)
     with torch.no_grad():
