@@ -278,6 +278,19 @@ void test_to_bf16() {
     report("to_bf16", {y_error});
 }
 
+void test_from_bf16() {
+    Output y_error{"y", 0};
+    for (int n : {0, 8, 2048, 100000}) {
+        for (int grid : {1, 60}) {
+            const auto x = random_bf16(n);
+            Buffer<float> y(n);
+            launch(grid, 256, 0, moves::from_bf16, y, x, n);
+            for (int i = 0; i < n; i++) y_error.same(y[i] == value(x[i]));
+        }
+    }
+    report("from_bf16", {y_error});
+}
+
 int main(int argc, char** argv) {
     emu::catch_stray_accesses();
     emu::chance.seed(argc > 1 ? atoi(argv[1]) : 1);
@@ -288,5 +301,6 @@ int main(int argc, char** argv) {
     test_embed();
     test_rows();
     test_to_bf16();
+    test_from_bf16();
     return failures > 0;
 }

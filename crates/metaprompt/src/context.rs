@@ -99,7 +99,7 @@ impl Context {
         let embedded = path.is_none_or(|path| path == Path::new(EMBEDDED));
         let path = self.backbone_path(path)?;
         let mut backbone = Backbone::open(&path, self.global.device)?;
-        backbone.model = backbone.model.with_recompute(self.global.recompute)?;
+        backbone.model = backbone.model.with_recompute(self.global.recompute);
         if embedded && std::env::var_os(fetch::VARIABLE).is_none() {
             backbone = backbone.named(EMBEDDED_NAME);
         }

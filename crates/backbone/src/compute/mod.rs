@@ -315,9 +315,6 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         routed: Option<Self::Routed>,
     ) -> Computed<Self::Stream>;
 
-    /// Whether [`Backend::restore`] works here.
-    fn check_recompute(&self) -> Computed<()>;
-
     /// The stream that was kept.
     fn restore(&self, kept: &Self::Kept) -> Computed<Self::Stream>;
 

@@ -41,8 +41,6 @@ pub(crate) trait Engine: Send + Sync {
 
     fn runner(&self) -> Box<dyn Runner + '_>;
 
-    fn check_recompute(&self) -> Computed<()>;
-
     fn pin(&mut self, positions: usize);
 
     fn describe(&self) -> String;
@@ -210,10 +208,6 @@ impl<B: Backend> Engine for Decoder<B> {
             store: KvStore::new(),
             hidden: None,
         })
-    }
-
-    fn check_recompute(&self) -> Computed<()> {
-        self.backend.check_recompute()
     }
 
     fn pin(&mut self, positions: usize) {

@@ -87,15 +87,10 @@ impl Model {
     }
 
     /// The same model with another level of computing again.
-    ///
-    /// # Errors
-    /// When the processor can't (a GPU can't yet).
-    pub fn with_recompute(mut self, level: Recompute) -> Result<Self, ComputeError> {
-        if level != Recompute::None {
-            self.engine.check_recompute()?;
-        }
+    #[must_use]
+    pub fn with_recompute(mut self, level: Recompute) -> Self {
         self.recompute = level;
-        Ok(self)
+        self
     }
 
     /// The same model with so many first positions visible to every token, also

@@ -209,8 +209,8 @@ fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
         .as_deref()
         .map(|path| read_prompt(path, d))
         .transpose()?;
-    let model = Model::load(&checkpoint, context.global.device)?
-        .with_recompute(context.global.recompute)?;
+    let model =
+        Model::load(&checkpoint, context.global.device)?.with_recompute(context.global.recompute);
     let probed = probe(&model, &tokens, args.labels, prompt.as_deref())
         .with_context(|| args.tokens.display().to_string())?;
     write_probe(&args.out, &probed, args.labels, d)?;

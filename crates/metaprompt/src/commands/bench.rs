@@ -237,7 +237,7 @@ impl Load {
                 let checkpoint = Checkpoint::open(path)?;
                 if let TokenizerSource::Missing(_) = checkpoint.tokenizer_source {
                     let model = Model::load(&checkpoint, context.global.device)?
-                        .with_recompute(context.global.recompute)?;
+                        .with_recompute(context.global.recompute);
                     return Ok((model, Tokenizer::numbered(checkpoint.config.vocab_size)?));
                 }
             }
@@ -247,7 +247,7 @@ impl Load {
         let config = Config::from_hf_json(path)?;
         let weights = RandomTensors::new(&config, context.global.seed.unwrap_or(0));
         let model = Model::from_tensors(&config, &weights, context.global.device)?
-            .with_recompute(context.global.recompute)?;
+            .with_recompute(context.global.recompute);
         if !context.global.quiet {
             eprintln!(
                 "random weights of {} ({:.0} M parameters) on {}",

@@ -410,10 +410,6 @@ impl Backend for Cpu {
         Ok(mixture::backward(self, weights, dx, x, routed))
     }
 
-    fn check_recompute(&self) -> Computed<()> {
-        Ok(())
-    }
-
     fn restore(&self, kept: &Matrix) -> Computed<Matrix> {
         Ok(Matrix::copy(&self.pool, kept))
     }

@@ -7,7 +7,9 @@ use super::head::DeviceLosses;
 use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};
 use super::roofline;
-use super::tensor::{Linear, Stream, Tensor, gate_grid, halves, ints, norm_grid, row_grid};
+use super::tensor::{
+    Linear, Stream, Tensor, chunk_grid, gate_grid, halves, ints, norm_grid, row_grid,
+};
 use crate::compute::{
     Backend, Ceilings, ComputeError, Computed, Keep, Kind, Memory, Mixture,
     Products as ProductTimes, Profile, Wanted,
@@ -212,19 +214,22 @@ impl Backend for Cuda {
         kept: bool,
     ) -> Computed<Tensor> {
         let y = self.tensor(x.rows, x.columns)?;
-        if kept {
+        // A restored stream has its copy already.
+        let copies = kept && x.copy.is_none();
+        if copies {
             x.copy = Some(self.tensor(x.rows, x.columns)?);
         }
+        let copy = x.copy.as_ref().filter(|_| copies);
         let args = [
             (&y).into(),
-            x.copy.as_ref().map_or(Arg::Address(0), Arg::from),
+            copy.map_or(Arg::Address(0), Arg::from),
             (&*x).into(),
             weight.into(),
             eps.into(),
             x.rows.into(),
             x.columns.into(),
         ];
-        let bytes = if kept { 8 } else { 6 };
+        let bytes = if copies { 8 } else { 6 };
         let grid = norm_grid(x.rows, x.columns).moving(bytes * x.len());
         self.device.launch("rms_norm", grid, &args)?;
         Ok(y)
@@ -412,14 +417,13 @@ impl Backend for Cuda {
         Err(self.unavailable("run a mixture of experts"))
     }
 
-    fn restore(&self, _kept: &Tensor) -> Computed<Stream> {
-        Err(self
-            .check_recompute()
-            .expect_err("this backend has no way to"))
-    }
-
-    fn check_recompute(&self) -> Computed<()> {
-        Err(self.unavailable("compute activations again in the backward pass (--recompute)"))
+    fn restore(&self, kept: &Tensor) -> Computed<Stream> {
+        let mut x = self.stream(kept.rows, kept.columns)?;
+        let args = [(&x).into(), kept.into(), x.len().into()];
+        let grid = chunk_grid(x.len()).moving(6 * x.len());
+        self.device.launch("from_bf16", grid, &args)?;
+        x.copy = Some(kept.share());
+        Ok(x)
     }
 
     fn store_keys_values(

@@ -162,9 +162,7 @@ impl Cuda {
         let y = self.tensor(rows, columns)?;
         let from = Arg::Address(values.address() + 4 * first as u64);
         let args = [(&y).into(), from, y.len().into()];
-        let blocks = y.len().div_ceil(8 * 256).clamp(1, 4096);
-        self.device
-            .launch("to_bf16", Grid::new(blocks, 256), &args)?;
+        self.device.launch("to_bf16", chunk_grid(y.len()), &args)?;
         Ok(y)
     }
 
@@ -196,6 +194,11 @@ pub(super) fn norm_grid(rows: usize, columns: usize) -> Grid {
 /// One block per row, 8 values a thread at a time.
 pub(super) fn row_grid(rows: usize, columns: usize) -> Grid {
     Grid::new(rows, (columns / 8).next_multiple_of(32).clamp(32, 256))
+}
+
+/// For kernels that go over all values, eight at a time, in steps of the grid.
+pub(super) fn chunk_grid(values: usize) -> Grid {
+    Grid::new(values.div_ceil(8 * 256).clamp(1, 4096), 256)
 }
 
 pub(super) fn ints(values: impl IntoIterator<Item = usize>) -> Vec<i32> {

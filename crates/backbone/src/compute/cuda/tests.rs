@@ -13,7 +13,7 @@ use crate::generation::{Choices, Limits, Request, Session};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label};
 use crate::layers::rotary::Frequencies;
-use crate::model::{Model, Outputs, Pass, Work};
+use crate::model::{Model, Outputs, Pass, Recompute, Work};
 use crate::tokenizer::Tokenizer;
 use crate::{ComputeError, Device};
 use half::bf16;
@@ -501,6 +501,14 @@ fn cuda_model_losses_and_gradients() {
         );
         let evaluated = cuda.losses(work, &labels, None).expect("it runs");
         assert_near("losses alone", &evaluated.nll, &want.nll, HALF);
+        let mut cuda = cuda;
+        for level in [Recompute::Mlp, Recompute::Layer] {
+            cuda = cuda.with_recompute(level);
+            let (got, d_got) = cuda.gradients(work, &labels, None, soft).expect("it runs");
+            assert_eq!(got.nll, evaluated.nll, "the forward pass is the same");
+            // The streams are read again from their rounded copies.
+            assert_near("recomputed gradients", &d_got, &d_want, 3.0 * HALF);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //
 // Launch, row kernels: grid = the number of rows (or count, or total),
 //     block = min(256, round_up(d / 8, 32)); d (cols) is a multiple of 8.
-// Launch, to_bf16: block = 256,
+// Launch, to_bf16 and from_bf16: block = 256,
 //     grid = max(1, min(ceil(n / 8 / 256), a few thousand)).
 
 // Calls f(i) with this thread's vectors i of a row of d values.
@@ -103,6 +103,18 @@ extern "C" __global__ void add_bias_to_stream(float* __restrict__ y, const float
     for (int i = threadIdx.x; i < cols / 4; i += blockDim.x) {
         const float4 a = to[i], b = from[i];
         to[i] = make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+    }
+}
+
+// A stream from the copy that was kept of it; n is a multiple of 8.
+extern "C" __global__ void from_bf16(float* __restrict__ y, const bf16* __restrict__ x, int n) {
+    const int step = gridDim.x * blockDim.x;
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n / 8; i += step) {
+        float v[8];
+        unpack(v, reinterpret_cast<const bf16x8*>(x)[i]);
+        float4* to = reinterpret_cast<float4*>(y) + 2 * (size_t)i;
+        to[0] = make_float4(v[0], v[1], v[2], v[3]);
+        to[1] = make_float4(v[4], v[5], v[6], v[7]);
     }
 }
 
