@@ -10,24 +10,39 @@ struct Node {
     int parent, length;  // parent -1: a root
     int store = 0;       // its first row in the store of keys and values
     int packed = 0;      // the same without the store's gaps
+    int position = 0;    // of its first row: the rows of all nodes above
 };
 
 // Which of a node's positions are queries.
 using Select = std::function<std::vector<int>(int node, int length)>;
 
+// A query sees the last `size` positions up to its own, and the first `pinned`.
+struct Window {
+    int size = 1 << 20, pinned = 0;
+};
+
 struct Forest {
     std::vector<Node> nodes;
     int kv_heads, store_rows = 3, packed_rows = 0;
-    std::vector<int> query_node, visible, tile_node;
+    Window window;
+    std::vector<int> query_node, query_position, seen, hidden;
     std::vector<int4> tiles;
     std::vector<int2> ranges;
+    struct Part {  // of a node, as a range of a tile
+        int node, first, end, number;
+    };
+    std::vector<std::vector<Part>> tile_parts;
 
-    Forest(std::vector<Node> from, int kv_heads, const Select& select, int tile_queries)
-        : nodes(std::move(from)), kv_heads(kv_heads) {
+    Forest(std::vector<Node> from, int kv_heads, const Select& select, int tile_queries,
+           Window window = {})
+        : nodes(std::move(from)), kv_heads(kv_heads), window(window) {
         std::vector<int> order;
         for (Node& node : nodes) {
             node.packed = packed_rows;
             packed_rows += node.length;
+            if (node.parent >= 0) {
+                node.position = nodes[node.parent].position + nodes[node.parent].length;
+            }
             order.push_back(order.size());
         }
         // Anywhere in the store, with gaps.
@@ -44,7 +59,10 @@ struct Forest {
         }
     }
 
-    int queries() const { return visible.size(); }
+    int queries() const { return seen.size(); }
+    bool windowed() const {
+        return std::any_of(hidden.begin(), hidden.end(), [](int h) { return h > 0; });
+    }
     int heads() const { return kv_heads * GROUP; }
 
     // The nodes above one, the root first.
@@ -54,36 +72,60 @@ struct Forest {
         return path;
     }
 
-    bool is_above(int node, int below) const {
-        const std::vector<int> path = above(below);
-        return std::find(path.begin(), path.end(), node) != path.end();
+    bool sees(int query, int position) const {
+        const int own = query_position[query];
+        return position <= own && (position > own - window.size || position < window.pinned);
     }
 
   private:
-    void add_tile(int node, const std::vector<int>& positions, int first, int count) {
+    void add_tile(int node, const std::vector<int>& offsets, int first, int count) {
         int4 tile = {queries(), count, (int)ranges.size(), 0};
         for (int i = first; i < first + count; i++) {
-            visible.push_back(positions[i] + 1);
             query_node.push_back(node);
+            query_position.push_back(nodes[node].position + offsets[i]);
         }
-        for (int n : above(node)) {
-            ranges.push_back({nodes[n].store, nodes[n].store + nodes[n].length});
+        // Positions in the pinned prefix, and those in the first query's window.
+        std::vector<int> path = above(node);
+        path.push_back(node);
+        const int end = query_position.back() + 1;
+        const int begin = max(query_position[tile.x] + 1 - window.size, 0);
+        const int from[2] = {0, max(begin, min(window.pinned, end))};
+        const int to[2] = {min(window.pinned, end), end};
+        std::vector<Part> parts;
+        int number = 0;
+        for (int i = 0; i < 2; i++) {
+            for (int n : path) {
+                const int start = nodes[n].position;
+                const int a = max(from[i] - start, 0);
+                const int b = min(to[i] - start, nodes[n].length);
+                if (a >= b) continue;
+                parts.push_back({n, a, b, number});
+                ranges.push_back({nodes[n].store + a, nodes[n].store + b});
+                number += b - a;
+            }
         }
-        ranges.push_back({nodes[node].store, nodes[node].store + visible.back()});
         tile.w = ranges.size() - tile.z;
         tiles.push_back(tile);
-        tile_node.push_back(node);
+        tile_parts.push_back(parts);
+        const int cut = from[1] - to[0];  // positions between the two
+        for (int i = tile.x; i < tile.x + count; i++) {
+            const int hides = query_position[i] + 1 - window.size;
+            seen.push_back(query_position[i] + 1 <= to[0] ? query_position[i] + 1
+                                                          : query_position[i] + 1 - cut);
+            hidden.push_back(hides > to[0] ? hides - cut : 0);
+        }
     }
 };
 
 struct Inputs {
     Buffer<bf16> q, d_out, keys, values;
+    Buffer<float> sinks;
 
     explicit Inputs(const Forest& forest)
         : q(random_bf16((size_t)forest.queries() * forest.heads() * HEAD_DIM, 1.5)),
           d_out(random_bf16(q.size())),
           keys(random_bf16((size_t)forest.store_rows * forest.kv_heads * HEAD_DIM, 1.5)),
-          values(random_bf16(keys.size())) {
+          values(random_bf16(keys.size())), sinks(random_f32(forest.heads(), 3)) {
         // Rows of the store that belong to nobody are NaN.
         std::vector<bool> used(forest.store_rows);
         for (const Node& node : forest.nodes) {
@@ -101,27 +143,31 @@ struct Inputs {
 struct Reference {
     Values out, log_sums, deltas, dq, d_keys, d_values;
 
-    Reference(const Forest& forest, const Inputs& inputs)
+    Reference(const Forest& forest, const Inputs& inputs, bool with_sinks)
         : out(inputs.q.size()), log_sums((size_t)forest.heads() * forest.queries()),
           deltas(log_sums.size()), dq(inputs.q.size()),
           d_keys((size_t)forest.packed_rows * forest.kv_heads * HEAD_DIM), d_values(d_keys.size()) {
         for (int query = 0; query < forest.queries(); query++) {
-            const int node = forest.query_node[query];
+            std::vector<int> path = forest.above(forest.query_node[query]);
+            path.push_back(forest.query_node[query]);
             std::vector<int2> seen;  // {store row, packed row}
-            const auto see = [&](const Node& from, int count) {
-                for (int i = 0; i < count; i++) seen.push_back({from.store + i, from.packed + i});
-            };
-            for (int n : forest.above(node)) see(forest.nodes[n], forest.nodes[n].length);
-            see(forest.nodes[node], forest.visible[query]);
+            for (int n : path) {
+                const Node& node = forest.nodes[n];
+                for (int i = 0; i < node.length; i++) {
+                    if (forest.sees(query, node.position + i)) {
+                        seen.push_back({node.store + i, node.packed + i});
+                    }
+                }
+            }
             for (int head = 0; head < forest.heads(); head++) {
-                attend(forest, inputs, query, head, seen);
+                attend(forest, inputs, query, head, seen, with_sinks);
             }
         }
     }
 
   private:
     void attend(const Forest& forest, const Inputs& inputs, int query, int head,
-                const std::vector<int2>& seen) {
+                const std::vector<int2>& seen, bool with_sinks) {
         const int kv_head = head / GROUP;
         const double scale = 1 / std::sqrt((double)HEAD_DIM);
         const size_t at = ((size_t)query * forest.heads() + head) * HEAD_DIM;
@@ -130,7 +176,7 @@ struct Reference {
             return ((size_t)row * forest.kv_heads + kv_head) * HEAD_DIM;
         };
         Values p(seen.size()), dp(seen.size());
-        double total = 0, delta = 0;
+        double total = with_sinks ? std::exp((double)inputs.sinks[head]) : 0, delta = 0;
         for (size_t j = 0; j < seen.size(); j++) {
             const size_t key = start(seen[j].x);
             double score = 0;
@@ -167,7 +213,7 @@ struct Reference {
 struct KeyWork {
     std::vector<int4> items, blocks;
     std::vector<int> slots;
-    std::vector<int2> entries;
+    std::vector<int4> entries;
     int slot_count = 0;
     std::vector<bool> reduced;  // packed rows that attention_backward_reduce writes
 
@@ -201,13 +247,13 @@ struct KeyWork {
   private:
     std::vector<int4> cut(const Forest& forest, int n, int key, int count, int split) {
         const Node& node = forest.nodes[n];
-        std::vector<int2> list;
+        std::vector<int4> list;
         for (int t = 0; t < (int)forest.tiles.size(); t++) {
-            const int4 tile = forest.tiles[t];
-            if (forest.is_above(n, forest.tile_node[t])) {
-                list.push_back({t, -1});
-            } else if (forest.tile_node[t] == n && forest.visible[tile.x + tile.y - 1] > key) {
-                list.push_back({t, node.store});
+            for (const Forest::Part& part : forest.tile_parts[t]) {
+                const int from = max(part.first, key), to = min(part.end, key + count);
+                if (part.node == n && from < to) {
+                    list.push_back({t, part.number + key - part.first, from - key, to - key});
+                }
             }
         }
         // Rows that nobody sees: one item without entries, or none at all.

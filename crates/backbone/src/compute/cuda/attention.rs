@@ -90,13 +90,14 @@ impl Sizes {
             threads: 128,
             tile_queries: block_m / group,
             block_keys,
-            forward_bytes: (block_m + 3 * forward_keys) * stride + 4 * (2 * forward_keys + block_m),
+            forward_bytes: (block_m + 3 * forward_keys) * stride
+                + 4 * (2 * forward_keys + 2 * block_m),
             backward_queries_bytes: (2 * block_m + 3 * backward_rows) * stride
-                + 4 * (2 * backward_rows + 3 * block_m),
+                + 4 * (2 * backward_rows + 4 * block_m),
             backward_keys_bytes: 8 * backward_rows * stride
                 + 4 * (block_keys / 32 * (backward_rows / 16)) * 512
                 + 16 * MAX_ITEM_TILES
-                + 16 * (3 * backward_rows + 2),
+                + 16 * (4 * backward_rows + 4),
             decode_threads: 32 * decode_warps,
             decode_bytes: decode_warps * group * (h + 2) * 4,
         }
@@ -231,9 +232,6 @@ impl Cuda {
         store: &KeysValues,
         sinks: Option<&Buffer<f32>>,
     ) -> Computed<(Tensor, Attended)> {
-        if sinks.is_some() {
-            return Err(self.unavailable("attend with sinks"));
-        }
         let attention = self.attention(shape)?;
         let sizes = attention.sizes;
         self.rotate(&queries, layout.query_rotation(), shape)?;
@@ -247,7 +245,16 @@ impl Cuda {
         // A training step's backward pass needs the sums, which decoding
         // doesn't compute; its calls never cover a forest of single rows only.
         if layout.single_queries && layout.blocks.is_none() {
-            let args = [out, q, keys, of_keys, tiles, ranges, shape.kv_heads.into()];
+            let args = [
+                out,
+                q,
+                keys,
+                of_keys,
+                tiles,
+                ranges,
+                sinks.into(),
+                shape.kv_heads.into(),
+            ];
             let grid = Grid {
                 blocks,
                 threads: sizes.decode_threads,
@@ -264,9 +271,12 @@ impl Cuda {
                 of_keys,
                 tiles,
                 ranges,
-                (&layout.visible).into(),
+                (&layout.seen).into(),
+                layout.hidden.as_ref().into(),
+                sinks.into(),
                 layout.queries.into(),
                 shape.kv_heads.into(),
+                layout.pinned.into(),
             ];
             let grid = Grid {
                 blocks,
@@ -313,11 +323,13 @@ impl Cuda {
             (&attended.log_sums).into(),
             (&layout.tiles).into(),
             (&layout.ranges).into(),
-            (&layout.visible).into(),
+            (&layout.seen).into(),
+            layout.hidden.as_ref().into(),
             (&rotation.cos).into(),
             (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
+            layout.pinned.into(),
         ];
         let grid = Grid {
             blocks: (layout.tile_count, shape.kv_heads),
@@ -345,7 +357,8 @@ impl Cuda {
             (&attended.log_sums).into(),
             (&deltas).into(),
             (&layout.tiles).into(),
-            (&layout.visible).into(),
+            (&layout.seen).into(),
+            layout.hidden.as_ref().into(),
             (&key_blocks.items).into(),
             (&key_blocks.entries).into(),
             (&key_blocks.slots).into(),
@@ -353,6 +366,7 @@ impl Cuda {
             (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
+            layout.pinned.into(),
             (2 * width).into(),
             width.into(),
         ];

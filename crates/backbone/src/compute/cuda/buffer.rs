@@ -35,6 +35,12 @@ impl<T> From<&Buffer<T>> for Arg {
     }
 }
 
+impl<T> From<Option<&Buffer<T>>> for Arg {
+    fn from(buffer: Option<&Buffer<T>>) -> Self {
+        Arg::Address(buffer.map_or(0, Buffer::address))
+    }
+}
+
 impl From<usize> for Arg {
     fn from(value: usize) -> Self {
         Arg::Int(i32::try_from(value).expect("a size within 2^31"))

@@ -25,7 +25,11 @@ pub(crate) struct Layout {
     pub(super) query_rotation: Option<Rotation>,
     pub(super) tiles: Buffer<[i32; 4]>,
     pub(super) ranges: Buffer<[i32; 2]>,
-    pub(super) visible: Buffer<i32>,
+    pub(super) seen: Buffer<i32>,
+    /// `None` where no query has keys behind its window.
+    pub(super) hidden: Option<Buffer<i32>>,
+    /// Keys that stay visible beyond the window.
+    pub(super) pinned: usize,
     pub(super) single_queries: bool,
     pub(super) queries: usize,
     pub(super) tile_count: usize,
@@ -51,7 +55,7 @@ pub(super) struct Rotation {
 pub(super) struct DeviceKeyBlocks {
     pub(super) host: KeyBlocks,
     pub(super) items: Buffer<[i32; 4]>,
-    pub(super) entries: Buffer<[i32; 2]>,
+    pub(super) entries: Buffer<[i32; 4]>,
     pub(super) slots: Buffer<i32>,
     pub(super) shared: Buffer<[i32; 4]>,
 }
@@ -110,10 +114,6 @@ impl Attention {
     ) -> Computed<Layout> {
         let (selected, rotation) = selected.unzip();
         let plan = Plan::new(forest, call, selected, self.sizes.tile_queries, sight);
-        if sight.window.is_some() {
-            let problem = "sliding windows are not there yet; use --device cpu";
-            return Err(device.error("planning attention", &problem));
-        }
         let largest = plan.queries * self.heads * self.head_dim;
         let stored = forest.rows() * self.kv_heads * self.head_dim;
         if largest.max(stored) > MOST_VALUES {
@@ -145,7 +145,12 @@ impl Attention {
             pairs: tiles.pairs(),
             tiles: device.upload(&tiles.tiles)?,
             ranges: device.upload(&tiles.ranges)?,
-            visible: device.upload(&tiles.visible)?,
+            seen: device.upload(&tiles.seen)?,
+            hidden: match tiles.hidden.as_slice() {
+                [] => None,
+                hidden => Some(device.upload(hidden)?),
+            },
+            pinned: plan.pinned,
             blocks,
         })
     }

@@ -1,8 +1,8 @@
 //! Who attends to whom, as the arrays that the attention kernels read.
 //!
 //! A *tile* is a run of query rows of one node, with the ranges of store rows
-//! that they see: their ancestors' and, last, their own node's. For the
-//! backward pass the store is cut into *key blocks*; a block with many
+//! that they see: their ancestors' and, last, their own node's. The rows of its
+//! ranges, numbered through, are the tile's keys. For the backward pass the store is cut into *key blocks*; a block with many
 //! descendants (a prompt that the whole batch attends to) is worked on by
 //! several *items*, whose partial sums are added in a fixed order afterwards.
 //! Tiles and items stand in the order of their work, the most first, so that
@@ -22,8 +22,13 @@ pub(crate) struct Tiles {
     pub(crate) tiles: Vec<[i32; 4]>,
     /// Start and end, in store rows.
     pub(crate) ranges: Vec<[i32; 2]>,
-    /// Rows of its own node that each query sees.
-    pub(crate) visible: Vec<i32>,
+    /// Each query sees its tile's keys below this one,
+    pub(crate) seen: Vec<i32>,
+    /// but those below this one only where they are pinned. Empty if no query
+    /// has such keys.
+    pub(crate) hidden: Vec<i32>,
+    /// A tile's first keys that are always seen.
+    pub(crate) pinned: i32,
 }
 
 /// Arrays of the keys' and values' backward pass.
@@ -31,8 +36,9 @@ pub(crate) struct Tiles {
 pub(crate) struct KeyBlocks {
     /// First row, rows, first entry, entries.
     pub(crate) items: Vec<[i32; 4]>,
-    /// Tile, and the first row of its node where that is the block's own.
-    pub(crate) entries: Vec<[i32; 2]>,
+    /// Tile, the number that the block's first row has (or would have) among
+    /// the tile's keys, first row and end of the block's rows that are such keys.
+    pub(crate) entries: Vec<[i32; 4]>,
     /// Where an item's sums go: a place among the partial sums, or -1 where
     /// the block has no other item.
     pub(crate) slots: Vec<i32>,
@@ -53,10 +59,14 @@ fn index(n: i32) -> usize {
 impl Tiles {
     /// The tiles of a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut arrays = Tiles::default();
+        let mut arrays = Tiles {
+            seen: vec![0; plan.queries],
+            hidden: vec![0; plan.queries],
+            pinned: int(plan.pinned),
+            ..Tiles::default()
+        };
         let mut tiles: Vec<_> = plan.tiles.iter().collect();
         tiles.sort_by_key(|tile| std::cmp::Reverse(tile.key_count()));
-        arrays.visible = vec![0; plan.queries];
         for tile in tiles {
             let first = arrays.ranges.len();
             arrays
@@ -68,8 +78,14 @@ impl Tiles {
                 int(first),
                 int(arrays.ranges.len() - first),
             ]);
-            let visible = arrays.visible[tile.queries.clone()].iter_mut();
-            visible.zip(&tile.visible).for_each(|(to, &n)| *to = int(n));
+            let context = tile.context_len();
+            for (query, i) in tile.queries.clone().zip(0..) {
+                arrays.seen[query] = int(context + tile.visible[i]);
+                arrays.hidden[query] = int(tile.hidden[i]);
+            }
+        }
+        if arrays.hidden.iter().all(|&hidden| hidden == 0) {
+            arrays.hidden.clear();
         }
         arrays
     }
@@ -85,23 +101,16 @@ impl Tiles {
 
     /// Pairs of a query and a key that it sees.
     pub(crate) fn pairs(&self) -> f64 {
-        let mut pairs = 0.0;
-        for tile in &self.tiles {
-            let ranges = self.ranges_of(tile);
-            let context = &ranges[..ranges.len() - 1];
-            let context: i32 = context.iter().map(|[start, end]| end - start).sum();
-            let [first, count] = [tile[0], tile[1]].map(index);
-            for &own in &self.visible[first..first + count] {
-                pairs += f64::from(context + own);
-            }
-        }
-        pairs
+        let seen: f64 = self.seen.iter().copied().map(f64::from).sum();
+        let hidden = self.hidden.iter();
+        let hidden = hidden.map(|&hidden| f64::from((hidden - self.pinned).max(0)));
+        seen - hidden.sum::<f64>()
     }
 
     /// Whether every tile is a single query, as when a batch of answers grows
     /// by a token.
     pub(crate) fn single_queries(&self) -> bool {
-        self.tiles.len() == self.visible.len()
+        self.tiles.len() == self.seen.len()
     }
 }
 
@@ -125,16 +134,19 @@ impl KeyBlocks {
             }
         }
         blocks.sort_unstable();
-        let mut seen: Vec<Vec<[i32; 2]>> = vec![Vec::new(); blocks.len()];
+        let mut seen: Vec<Vec<[i32; 4]>> = vec![Vec::new(); blocks.len()];
         for (index, tile) in tiles.tiles.iter().enumerate() {
-            let ranges = tiles.ranges_of(tile);
-            for (at, &[start, end]) in ranges.iter().enumerate() {
-                let own = if at + 1 == ranges.len() { start } else { -1 };
-                let from = blocks.partition_point(|block| block[0] < start);
+            let mut number = 0;
+            for &[start, end] in tiles.ranges_of(tile) {
+                // A window may begin in the middle of a block.
+                let from = blocks.partition_point(|[first, rows]| first + rows <= start);
                 let blocks = blocks[from..].iter().zip(&mut seen[from..]);
-                for (_, seen) in blocks.take_while(|(block, _)| block[0] < end) {
-                    seen.push([int(index), own]);
+                for (&[first, rows], seen) in blocks.take_while(|(block, _)| block[0] < end) {
+                    let place = number + first - start;
+                    let [a, b] = [start.max(first), end.min(first + rows)];
+                    seen.push([int(index), place, a - first, b - first]);
                 }
+                number += end - start;
             }
         }
 
@@ -212,16 +224,57 @@ mod tests {
                 [0, 1]
             ]
         );
-        assert_eq!(tiles.visible, [1, 5, 16, 40, 3]);
+        assert_eq!(tiles.seen, [1, 75, 91, 115, 78]);
+        assert!(tiles.hidden.is_empty());
         assert!(!tiles.single_queries());
+    }
+
+    #[test]
+    fn a_window_cuts_ranges_and_a_pinned_prefix_stays() {
+        let (forest, call) = batch();
+        let sight = Sight {
+            window: Some(10),
+            pinned: 4,
+        };
+        let rows = [73, 74, 75, 117];
+        let tiles = Tiles::new(&Plan::new(&forest, &call, Some(&rows), 32, sight));
+        // The last query is at position 77.
+        assert_eq!(tiles.tiles, [[0, 2, 0, 3], [2, 1, 3, 3], [3, 1, 6, 3]]);
+        assert_eq!(
+            tiles.ranges,
+            [
+                [0, 4],
+                [64, 70],
+                [70, 75],
+                [0, 4],
+                [66, 75],
+                [75, 76],
+                [0, 4],
+                [68, 75],
+                [115, 118]
+            ]
+        );
+        assert_eq!(tiles.seen, [14, 15, 14, 14]);
+        assert_eq!(tiles.hidden, [4, 5, 4, 4]);
+        assert_eq!(tiles.pairs(), 4.0 * 14.0);
     }
 
     /// Every pair of a query and a key that it sees is in exactly one entry.
     #[test]
     fn entries_cover_each_visible_pair_once() {
         let (forest, call) = batch();
-        for (queries, rows, at_once) in [(32, 64, 3), (1, 16, 7), (7, 5, 1000)] {
-            let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries, Sight::default()));
+        let cuts = [(32, 64, 3), (1, 16, 7), (7, 5, 1000)];
+        let windows = [None, Some(1), Some(10), Some(33), Some(1000)];
+        let sights = windows.iter().flat_map(|&window| {
+            [0, 3, 72].map(|pinned| Sight {
+                window,
+                pinned: if window.is_some() { pinned } else { 0 },
+            })
+        });
+        for (sight, (queries, rows, at_once)) in
+            sights.flat_map(|sight| cuts.map(|cut| (sight, cut)))
+        {
+            let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries, sight));
             let keys = KeyBlocks::new(&forest, &call, &tiles, rows, at_once);
             let mut seen = vec![[0; 118]; 118];
             let mut slots = Vec::new();
@@ -236,27 +289,42 @@ mod tests {
                         slots.push(slot);
                     }
                 }
-                for &[tile, own] in &keys.entries[first as usize..(first + entries) as usize] {
+                for &[tile, place, from, end] in
+                    &keys.entries[first as usize..(first + entries) as usize]
+                {
+                    assert!(0 <= from && from < end && end <= count);
                     let [query, queries, ..] = tiles.tiles[tile as usize];
-                    for query in query..query + queries {
-                        let end = own + tiles.visible[query as usize];
-                        for key in (start..start + count).filter(|&k| own < 0 || k < end) {
-                            seen[query as usize][key as usize] += 1;
+                    for query in (query..query + queries).map(index) {
+                        let hidden = tiles.hidden.get(query).copied().unwrap_or(0);
+                        for row in from..end {
+                            let key = place + row;
+                            let sees = key < tiles.pinned || key >= hidden;
+                            if sees && key < tiles.seen[query] {
+                                seen[query][index(start + row)] += 1;
+                            }
                         }
                     }
                 }
             }
+            let mut pairs = 0.0;
             for (query, seen) in seen.iter().enumerate() {
-                let own = if query < 115 {
-                    0..query + 1
-                } else {
-                    115..query + 1
-                };
+                // Positions: the second example has those of the first.
+                let position = |row: usize| if row < 115 { row } else { row - 40 };
                 for (key, &times) in seen.iter().enumerate() {
-                    let wanted = own.contains(&key) || (query >= 115 && key < 75);
-                    assert_eq!(times, i32::from(wanted), "query {query} key {key}");
+                    let above = key <= query && !(query >= 115 && (75..115).contains(&key));
+                    let near = sight
+                        .window
+                        .is_none_or(|window| position(key) + window > position(query));
+                    let wanted = above && (near || position(key) < sight.pinned);
+                    assert_eq!(
+                        times,
+                        i32::from(wanted),
+                        "{sight:?} query {query} key {key}"
+                    );
+                    pairs += f64::from(times);
                 }
             }
+            assert_eq!(pairs, tiles.pairs());
             slots.sort_unstable();
             assert_eq!(slots, (0..keys.partials as i32).collect::<Vec<_>>());
         }

@@ -4,15 +4,16 @@
 //!
 //! These need a card: `cargo test --release -p metaprompt-backbone --lib cuda -- --ignored`.
 
+mod attention;
+
 use super::Cuda;
-use crate::compute::{Backend, Cpu, Kind, Wanted};
+use crate::compute::{Backend, Cpu};
 use crate::files::{Config, LayerAttention, RandomTensors, Rope, RopeScaling};
 use crate::finite_difference::numbers;
-use crate::forest::{Call, Forest, Input, NodeId, Path, Sight, pack};
+use crate::forest::{Forest, Input, Path, pack};
 use crate::generation::{Choices, Limits, Request, Session};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label};
-use crate::layers::rotary::Frequencies;
 use crate::model::{Model, Outputs, Pass, Recompute, Work};
 use crate::tokenizer::Tokenizer;
 use crate::{ComputeError, Device};
@@ -254,87 +255,6 @@ fn cuda_gates_and_rows() {
             b.weight_rows(&table, &[7, 7, 49]).expect("it runs"),
         ]
     });
-}
-
-/// A prompt of `lengths[0]` rows, an instruction below it, examples below that,
-/// and a second tree.
-fn forest(lengths: &[usize]) -> (Forest, Call) {
-    let mut forest = Forest::new();
-    let root = forest.add(None, lengths[0]);
-    let other = forest.add(None, lengths[1]);
-    let mut nodes = vec![root, other];
-    let instruction = forest.add(Some(root), lengths[2]);
-    nodes.push(instruction);
-    for (i, &length) in lengths[3..].iter().enumerate() {
-        let parent: NodeId = [instruction, other, *nodes.last().unwrap_or(&root)][i % 3];
-        nodes.push(forest.add(Some(parent), length));
-    }
-    let call = Call::nodes(&forest, &nodes);
-    (forest, call)
-}
-
-#[test]
-#[ignore = "needs an NVIDIA GPU"]
-fn cuda_attention() {
-    let shapes = [
-        (6, 2, 8),
-        (4, 4, 16),
-        (9, 3, 64),
-        (8, 2, 128),
-        (8, 1, 80),
-        (2, 2, 256),
-    ];
-    for (heads, kv_heads, head_dim) in shapes {
-        let cuda = cuda();
-        let shape = Shape {
-            heads,
-            kv_heads,
-            head_dim,
-        };
-        let frequencies = Frequencies {
-            inverse: (0..head_dim / 2).map(|i| 0.7f32.powi(i as i32)).collect(),
-            magnitude: 1.0,
-        };
-        let kind = Kind {
-            sight: Sight::default(),
-            frequencies,
-        };
-        for lengths in [vec![3, 1, 1, 1], vec![100, 7, 30, 64, 65, 1, 200, 33, 129]] {
-            let (forest, call) = forest(&lengths);
-            let rows = call.rows();
-            let (q, kv) = (heads * head_dim, 2 * kv_heads * head_dim);
-            let some: Vec<usize> = (0..rows).filter(|r| r % 7 == 3 || r + 1 == rows).collect();
-            for (selected, wanted) in [(None, rows), (None, lengths[0]), (Some(some), rows)] {
-                let queries = selected.as_ref().map_or(rows, Vec::len);
-                let (x, y) = (random(queries * q, 1), random(rows * kv, 2));
-                let d = random(queries * q, 3);
-                let what = format!("attention {shape:?} {rows} rows, {queries} queries");
-                on_both!(what, HALF, &cuda, |b| {
-                    let mut layout = b.layout(shape, &forest, &call, &kind).expect("it runs");
-                    if let Some(selected) = &selected {
-                        layout = b
-                            .select(&layout, shape, &forest, &call, selected, &kind)
-                            .expect("it runs");
-                    }
-                    let mut store = Default::default();
-                    b.reserve(&mut store, shape, rows).expect("it fits");
-                    b.store_keys_values(shape, &layout, &tensor(b, &y, kv), &mut store)
-                        .expect("it runs");
-                    let x = tensor(b, &x, q);
-                    let (out, kept) = b.attend(shape, &layout, x, &store, None).expect("it runs");
-                    let wanted = Wanted {
-                        queries: if selected.is_some() { queries } else { wanted },
-                        rows: wanted,
-                    };
-                    let d = tensor(b, &d, q);
-                    let (dq, d_kv) = b
-                        .attend_backward(shape, &layout, kept, &store, &d, wanted)
-                        .expect("it runs");
-                    vec![values(b, &out), values(b, &dq), values(b, &d_kv)]
-                });
-            }
-        }
-    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 // Forest attention for generation: tiles of exactly one query, which sees all
-// keys of its tile's ranges.
+// keys of its tile's ranges (a window has cut the ranges).
 //
 //   q, out        bf16 [N, heads, HEAD_DIM]
 //   keys, values  bf16 [rows, kv_heads, HEAD_DIM]
-//   tiles, ranges as in attention_forward
+//   tiles, ranges, sinks  as in attention_forward
 //
 // Grid (tiles, kv_heads), DECODE_THREADS threads, DECODE_BYTES of shared
 // memory. Bound by reading keys and values once, so nothing passes through
@@ -46,7 +46,8 @@ static_assert(DECODE_BYTES == HOST_DECODE_BYTES && DECODE_THREADS == HOST_DECODE
 extern "C" __global__ void __launch_bounds__(DECODE_THREADS)
 attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
                  const bf16* __restrict__ keys, const bf16* __restrict__ values,
-                 const int4* __restrict__ tiles, const int2* __restrict__ ranges, int kv_heads) {
+                 const int4* __restrict__ tiles, const int2* __restrict__ ranges,
+                 const float* __restrict__ sinks, int kv_heads) {
     extern __shared__ __align__(16) float partial[];  // [DECODE_WARPS][GROUP][HEAD_DIM]
     float* tops = partial + DECODE_WARPS * GROUP * HEAD_DIM;  // [DECODE_WARPS][GROUP]
     float* totals = tops + DECODE_WARPS * GROUP;              // [DECODE_WARPS][GROUP]
@@ -57,8 +58,7 @@ attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
     const int4 tile = tiles[blockIdx.x];
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
-    const int2 own = own_ranges[tile.w - 1];
-    const int key_count = context_length(own_ranges, tile.w) + own.y - own.x;
+    const int key_count = count_keys(own_ranges, tile.w);
 
     uint4 query[KEY_PIECES][HALVES];
 #pragma unroll
@@ -192,11 +192,12 @@ attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
     __syncthreads();
     for (int i = threadIdx.x; i < GROUP * HEAD_DIM / 2; i += DECODE_THREADS) {
         const int row = i / (HEAD_DIM / 2), column = i % (HEAD_DIM / 2) * 2;
-        float maximum = MINUS_INFINITY;
+        const float sink = sinks == nullptr ? MINUS_INFINITY : sinks[rows.head(row)] * LOG2_E;
+        float maximum = sink;
         for (int w = 0; w < DECODE_WARPS; w++) {
             maximum = fmaxf(maximum, tops[w * GROUP + row]);
         }
-        float sum = 0.0f, x = 0.0f, y = 0.0f;
+        float sum = power_of_two(sink - maximum), x = 0.0f, y = 0.0f;
         for (int w = 0; w < DECODE_WARPS; w++) {
             const int at = w * GROUP + row;
             // Zero for warps that had no keys: their maximum is -infinity.

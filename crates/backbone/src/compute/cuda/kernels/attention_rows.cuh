@@ -236,10 +236,10 @@ __device__ __forceinline__ int find_start(const int2* ranges, int count, int key
     return row < 0 ? -1 : (row * kv_heads + kv_head) * HEAD_DIM;
 }
 
-// Keys in all ranges but the last: those that every query of a tile sees.
-__device__ __forceinline__ int context_length(const int2* ranges, int count) {
+// Keys in all ranges of a tile.
+__device__ __forceinline__ int count_keys(const int2* ranges, int count) {
     int length = 0;
-    for (int i = 0; i + 1 < count; i++) {
+    for (int i = 0; i < count; i++) {
         length += ranges[i].y - ranges[i].x;
     }
     return length;
