@@ -342,6 +342,25 @@ template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int bits) {
     return __shfl_sync(mask, value, emu::now % 32 ^ bits);
 }
 
+inline unsigned __ballot_sync(unsigned mask, bool value) {
+    if (mask != 0xffffffffu) emu::fail("only whole warps meet");
+    emu::Lane& own = emu::lanes[emu::now];
+    own.in[0] = value;
+    emu::meet([](emu::Lane* warp) {
+        unsigned set = 0;
+        for (int i = 0; i < 32; i++) set |= warp[i].in[0] << i;
+        for (int i = 0; i < 32; i++) warp[i].out[0] = set;
+    });
+    return own.out[0];
+}
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+// Threads run one after the other between their meetings.
+inline int atomicAdd(int* at, int value) {
+    const int before = *at;
+    *at += value;
+    return before;
+}
+
 // The twin of the only PTX in common.cuh.
 inline unsigned bf16_pair(float low, float high) {
     return emu::round_to_bf16(low) | (unsigned)emu::round_to_bf16(high) << 16;

@@ -1,4 +1,4 @@
-// Twins of the PTX wrappers in attention.cuh: copies to shared memory in the
+// Twins of the PTX wrappers in ptx.cuh: copies to shared memory in the
 // background, ldmatrix, tensor-core products, and the fast power of two.
 #pragma once
 #include "emulator.h"

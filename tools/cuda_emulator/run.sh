@@ -3,7 +3,8 @@
 # line per kernel with its largest errors. Exits with an error if any is wrong.
 #
 #   run.sh        a selection of sizes, well under a minute on two cores
-#   run.sh --all  every pair of HEAD_DIM and GROUP below, several minutes
+#   run.sh --all  every pair of HEAD_DIM and GROUP and every tile of the experts'
+#                 products below, several minutes
 #
 # KERNELS: another folder of kernels. SEED: another schedule (default 1).
 set -euo pipefail
@@ -16,11 +17,13 @@ trap 'rm -rf "$folder"' EXIT
 export here KERNELS SEED folder
 
 pairs=("128 4" "64 8" "64 3" "8 3" "8 1")
+tiles=("16 1" "128 1" "64 0")
 case "${1:-}" in
 "") ;;
 --all)
     pairs=("256 16" "96 16" "256 1" "144 4" "80 8" "128 4" "128 3" "128 1" "64 8"
         "64 3" "64 1" "24 2" "16 4" "8 3" "8 1")
+    tiles=("16 1" "64 1" "128 1" "16 0" "64 0" "128 0")
     ;;
 *)
     echo "usage: run.sh [--all]" >&2
@@ -28,12 +31,16 @@ case "${1:-}" in
     ;;
 esac
 
-# test_one NAME [HEAD_DIM GROUP]
+# test_one NAME [HEAD_DIM GROUP], or test_one experts TILE_ROWS PACKED
 test_one() {
-    local name=$1 program=$folder/$1${2:+_$2_$3} log
+    local name=$1 program=$folder/$1${2:+_$2_$3} log macros=()
     log=$program.log
+    case "$name" in
+    attention) macros=("-DHEAD_DIM=$2" "-DGROUP=$3") ;;
+    experts) macros=("-DTILE_ROWS=$2" "-DPACKED=$3") ;;
+    esac
     # Kernels have #pragma unroll and compare unsigned thread indices with int.
-    if g++ -std=c++17 -O2 -w -I "$KERNELS" ${2:+-DHEAD_DIM=$2 -DGROUP=$3} \
+    if g++ -std=c++17 -O2 -w -I "$KERNELS" "${macros[@]}" \
         "$here/$name.cpp" -o "$program" >"$log" 2>&1 && "$program" "$SEED" >>"$log" 2>&1; then
         cat "$log"
     else
@@ -46,6 +53,7 @@ export -f test_one
 
 {
     printf 'attention %s\n' "${pairs[@]}"
+    printf 'experts %s\n' "${tiles[@]}"
     printf '%s\n' rows head
 } | xargs -P "$(nproc)" -I {} bash -c 'test_one {}'
 echo "all right"

@@ -16,6 +16,7 @@ macro_rules! source {
         (
             concat!("attention_", $name),
             concat!(
+                include_str!("kernels/ptx.cuh"),
                 include_str!("kernels/attention.cuh"),
                 include_str!("kernels/attention_rows.cuh"),
                 include_str!(concat!("kernels/attention_", $name, ".cu"))

@@ -3,9 +3,11 @@
 use super::attention::{Attended, Attention, KeysValues};
 use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
+use super::experts::{ExpertKernels, Experts};
 use super::head::DeviceLosses;
 use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};
+use super::mixture::Routed;
 use super::roofline;
 use super::tensor::{
     Linear, Stream, Tensor, chunk_grid, gate_grid, halves, ints, norm_grid, row_grid,
@@ -25,17 +27,13 @@ use std::sync::OnceLock;
 /// Widest row that the norm kernels hold in registers.
 const WIDEST_ROW: usize = 16384;
 
-/// See [`Backend::Experts`]: not on a GPU yet.
-pub(crate) enum Experts {}
-
-/// See [`Backend::Routed`].
-pub(crate) enum Routed {}
-
 /// A GPU as a backend.
 pub(crate) struct Cuda {
     pub(crate) device: Device,
     pub(super) products: Products,
     attention: OnceLock<Attention>,
+    /// For weights in bf16, and for packed ones.
+    pub(super) experts: [OnceLock<ExpertKernels>; 2],
 }
 
 impl Cuda {
@@ -45,6 +43,7 @@ impl Cuda {
         Ok(Cuda {
             products: Products::new(&device)?,
             attention: OnceLock::new(),
+            experts: Default::default(),
             device,
         })
     }
@@ -394,27 +393,27 @@ impl Backend for Cuda {
         self.device.launch("head_norm_backward", grid, &args)
     }
 
-    fn experts(&self, _weights: ExpertWeights) -> Computed<Experts> {
-        Err(self.unavailable("run a mixture of experts"))
+    fn experts(&self, weights: ExpertWeights) -> Computed<Experts> {
+        self.upload_experts(&weights)
     }
 
     fn mix(
         &self,
-        _weights: &Mixture<'_, Self>,
-        _x: &mut Stream,
-        _kept: Keep,
+        weights: &Mixture<'_, Self>,
+        x: &mut Stream,
+        kept: Keep,
     ) -> Computed<(Option<Routed>, Stream)> {
-        Err(self.unavailable("run a mixture of experts"))
+        self.mix_rows(weights, x, kept)
     }
 
     fn mix_backward(
         &self,
-        _weights: &Mixture<'_, Self>,
-        _dx: Stream,
-        _x: &Tensor,
-        _routed: Option<Routed>,
+        weights: &Mixture<'_, Self>,
+        dx: Stream,
+        x: &Tensor,
+        routed: Option<Routed>,
     ) -> Computed<Stream> {
-        Err(self.unavailable("run a mixture of experts"))
+        self.mix_gradients(weights, dx, x, routed)
     }
 
     fn restore(&self, kept: &Tensor) -> Computed<Stream> {

@@ -7,9 +7,9 @@
 //! The files: `discover` and `device` (finding a card, memory, copies,
 //! launches), `buffer` and `tensor` (what is worked on), `kernels` (compiling
 //! and keeping them), `matmul` (dense products), `plan` and `layout` (who
-//! attends to whom, as arrays here and on the device), `attention`, `head` and
-//! `backend` (the operations), `profile` and `roofline` (what they take, and
-//! what the card can do).
+//! attends to whom, as arrays here and on the device), `attention`, `experts`,
+//! `mixture`, `head` and `backend` (the operations), `profile` and `roofline`
+//! (what they take, and what the card can do).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -20,10 +20,12 @@ mod backend;
 mod buffer;
 mod device;
 mod discover;
+mod experts;
 mod head;
 pub(crate) mod kernels;
 mod layout;
 mod matmul;
+mod mixture;
 mod plan;
 mod profile;
 mod roofline;

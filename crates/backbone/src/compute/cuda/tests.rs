@@ -98,6 +98,8 @@ macro_rules! on_both {
     }};
 }
 
+mod experts;
+
 fn cuda() -> Cuda {
     Cuda::open(0).expect("a GPU")
 }
