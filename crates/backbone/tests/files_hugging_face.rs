@@ -295,15 +295,15 @@ fn each_bad_field_is_named() {
 
 #[test]
 fn other_architectures_and_rules_are_refused_by_name() {
-    let other = config_with(|fields| drop(fields.insert("model_type".into(), json!("mistral"))))
+    let other = config_with(|fields| drop(fields.insert("model_type".into(), json!("falcon"))))
         .unwrap_err();
     assert!(
-        matches!(&other, LoadError::UnsupportedArchitecture { found, .. } if found == "mistral"),
+        matches!(&other, LoadError::UnsupportedArchitecture { found, .. } if found == "falcon"),
         "{other}"
     );
     let none = config_with(|fields| drop(fields.remove("model_type"))).unwrap_err();
     assert!(matches!(none, LoadError::UnsupportedArchitecture { .. }));
-    for kind in ["yarn", "dynamic", "longrope"] {
+    for kind in ["dynamic", "longrope"] {
         let rules = json!({ "rope_type": kind, "factor": 2.0 });
         let error =
             config_with(|fields| drop(fields.insert("rope_parameters".into(), rules))).unwrap_err();

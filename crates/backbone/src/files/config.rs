@@ -13,10 +13,14 @@ use super::LoadError;
 pub(crate) const LARGEST_SIZE: u64 = 1 << 31;
 
 /// The most layers, heads, and values of a head.
-const MOST_LAYERS: usize = 1 << 14;
+pub(super) const MOST_LAYERS: usize = 1 << 14;
 
 /// Values that share a scale in an MXFP4 tensor.
 pub(crate) const PACKED_VALUES: usize = 32;
+
+/// The largest scale byte of an MXFP4 tensor: twice as much takes the largest value,
+/// 6, out of what an f32 holds, and 255 is no number.
+pub(super) const LARGEST_SCALE: u8 = 252;
 
 /// Configuration of a decoder: LLaMA's, or a relative's.
 ///
@@ -346,7 +350,7 @@ impl Config {
         let experts = self.experts.as_ref();
         experts
             .and_then(|experts| experts.contradiction(self.hidden_size, self.intermediate_size))
-            .or_else(|| self.rope.scaling.contradiction(self.head_dim))
+            .or_else(|| self.rope.contradiction(self.head_dim))
     }
 }
 
@@ -380,9 +384,12 @@ impl Experts {
         } else if self.active == 0 || self.active > self.count {
             let problem = format!("is {}, wanted 1 to {}", self.active, self.count);
             Some(("num_experts_per_tok", problem))
-        } else if !positive(self.limit) || !positive(self.alpha) {
+        } else if !positive(self.limit) {
             let problem = format!("is {}, wanted a positive number", self.limit);
             Some(("swiglu_limit", problem))
+        } else if !positive(self.alpha) {
+            let problem = format!("is {}, wanted a positive number", self.alpha);
+            Some(("swiglu_alpha", problem))
         } else if self.packed
             && !(d.is_multiple_of(PACKED_VALUES) && ff.is_multiple_of(PACKED_VALUES))
         {
@@ -393,6 +400,17 @@ impl Experts {
         } else {
             None
         }
+    }
+}
+
+impl Rope {
+    fn contradiction(&self, head_dim: usize) -> Option<(&'static str, String)> {
+        // YaRN divides by the base's logarithm.
+        if matches!(self.scaling, RopeScaling::Yarn { .. }) && self.theta <= 1.0 {
+            let problem = format!("is {}, wanted more than 1 for YaRN", self.theta);
+            return Some(("rope_theta", problem));
+        }
+        self.scaling.contradiction(head_dim)
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn check_architecture(path: &Path, header: &Header) -> Result<(), Loa
             return Err(LoadError::UnsupportedArchitecture {
                 path: path.to_owned(),
                 found: found.unwrap_or("(no general.architecture)").to_owned(),
+                supported: "`llama`",
             });
         }
     }
@@ -31,6 +32,7 @@ pub(super) fn check_architecture(path: &Path, header: &Header) -> Result<(), Loa
         Some(n) => Err(LoadError::UnsupportedArchitecture {
             path: path.to_owned(),
             found: format!("llama with {n} experts"),
+            supported: "`llama`",
         }),
     }
 }
@@ -169,6 +171,7 @@ fn scaling(keys: &Keys<'_>, factors: Option<Vec<f32>>) -> Result<RopeScaling, Lo
         (other, _) => Err(LoadError::UnsupportedRope {
             path: keys.path.to_owned(),
             found: other.to_owned(),
+            supported: "`none` and `linear`",
         }),
     }
 }

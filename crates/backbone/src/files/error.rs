@@ -84,23 +84,25 @@ pub enum LoadError {
         /// What is wrong with it and what was wanted.
         problem: String,
     },
-    /// The model is not of the LLaMA family.
-    #[error("{path}: architecture `{found}` is not supported; only `llama` is")]
+    /// The model is of a family that is not implemented.
+    #[error("{path}: architecture `{found}` is not supported; supported are {supported}")]
     UnsupportedArchitecture {
         /// The configuration or GGUF file.
         path: PathBuf,
         /// What the file says it is.
         found: String,
+        /// Those that can be read from such a file.
+        supported: &'static str,
     },
     /// The rotary embedding uses a scaling rule that is not implemented.
-    #[error(
-        "{path}: rope type `{found}` is not supported; only `default`, `linear` and `llama3` are"
-    )]
+    #[error("{path}: rope type `{found}` is not supported; supported are {supported}")]
     UnsupportedRope {
         /// The configuration or GGUF file.
         path: PathBuf,
         /// The rule's name in the file.
         found: String,
+        /// The rules that can be read from such a file.
+        supported: &'static str,
     },
     /// A safetensors file's header is not valid.
     #[error(
@@ -156,7 +158,7 @@ pub enum LoadError {
     },
     /// The weights hold a layer tensor that this architecture does not use.
     #[error(
-        "{path}: tensor `{tensor}` belongs to no LLaMA layer of this configuration; ignoring it would compute \
+        "{path}: tensor `{tensor}` belongs to no layer of this configuration; ignoring it would compute \
          another model"
     )]
     UnexpectedTensor {

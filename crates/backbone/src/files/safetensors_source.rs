@@ -11,6 +11,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
+use super::config::LARGEST_SCALE;
 use super::read::{json_file, map};
 use super::{LoadError, TensorInfo, TensorSource, first_not_finite};
 
@@ -228,15 +229,27 @@ impl TensorSource for SafetensorsSource {
 
     fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError> {
         let entry = self.entry(name, shape)?;
-        match entry.dtype {
-            Dtype::U8 => Ok(entry.raw().to_vec()),
-            other => Err(LoadError::UnsupportedDtype {
-                path: entry.path.to_path_buf(),
-                tensor: name.to_owned(),
-                found: format!("{other:?}"),
+        let (path, tensor) = (entry.path.to_path_buf(), name.to_owned());
+        if entry.dtype != Dtype::U8 {
+            return Err(LoadError::UnsupportedDtype {
+                path,
+                tensor,
+                found: format!("{:?}", entry.dtype),
                 readable: "U8 for packed values and their scales",
-            }),
+            });
         }
+        let bytes = entry.raw();
+        let too_large = |&scale: &u8| scale > LARGEST_SCALE;
+        if name.ends_with("_scales")
+            && let Some(element) = bytes.iter().position(too_large)
+        {
+            return Err(LoadError::NotFinite {
+                path,
+                tensor,
+                element,
+            });
+        }
+        Ok(bytes.to_vec())
     }
 }
 
