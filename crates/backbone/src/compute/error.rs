@@ -22,14 +22,6 @@ pub enum ComputeError {
         /// What the work needs as a whole.
         plan: String,
     },
-    /// The processor doesn't offer it yet.
-    #[error("{device} can't {what} yet; use --device cpu for it")]
-    Unavailable {
-        /// The processor.
-        device: String,
-        /// What was asked.
-        what: &'static str,
-    },
     /// The device or one of its libraries refused an operation.
     #[error("{device} failed at {operation}: {problem}")]
     Device {

@@ -13,8 +13,8 @@ use super::tensor::{
     Linear, Stream, Tensor, chunk_grid, gate_grid, halves, ints, norm_grid, row_grid,
 };
 use crate::compute::{
-    Backend, Ceilings, ComputeError, Computed, Keep, Kind, Memory, Mixture,
-    Products as ProductTimes, Profile, Wanted,
+    Backend, Ceilings, Computed, Keep, Kind, Memory, Mixture, Products as ProductTimes, Profile,
+    Wanted,
 };
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
@@ -46,13 +46,6 @@ impl Cuda {
             experts: Default::default(),
             device,
         })
-    }
-
-    pub(super) fn unavailable(&self, what: &'static str) -> ComputeError {
-        ComputeError::Unavailable {
-            device: self.describe(),
-            what,
-        }
     }
 
     /// The attention kernels, compiled when they are first asked for: a model
