@@ -184,16 +184,7 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                 for (int row = 0; row < THREAD_ROWS; row++) {
                     const int end = row_hidden[warp * WARP_ROWS + row * 8 + lane / 4] - first;
                     if (end > 0) {
-#pragma unroll
-                        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                            for (int i = 0; i < 2; i++) {
-                                const int key = n * 8 + lane % 4 * 2 + i;
-                                if (key < end && key >= pinned - first) {
-                                    score[row / 2][n][row % 2 * 2 + i] = MINUS_INFINITY;
-                                }
-                            }
-                        }
+                        hide_keys(score[row / 2], row % 2, pinned - first, end);
                     }
                 }
             }

@@ -159,16 +159,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
                 if (hidden != nullptr) {
                     const int end = row_hidden[warp * WARP_ROWS + row * 8 + lane / 4] - first;
                     if (end > 0) {
-#pragma unroll
-                        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                            for (int i = 0; i < 2; i++) {
-                                const int key = n * 8 + lane % 4 * 2 + i;
-                                if (key < end && key >= pinned - first) {
-                                    score[m][n][2 * half + i] = MINUS_INFINITY;
-                                }
-                            }
-                        }
+                        hide_keys(score[m], half, pinned - first, end);
                     }
                 }
                 float maximum = top[row];
