@@ -125,8 +125,14 @@ void test_rotary() {
                 frequencies[i] = float(pow(500000.0, -double(i) / half));
             }
             const float magnitude = h == 64 ? 1.25f : 1.0f;
-            launch((rows * half + 127) / 128, 128, 0, rotary::rotation_table, cos, sin,
-                   Buffer<int>(positions), frequencies, magnitude, rows, half);
+            const int blocks = (rows * half + 127) / 128;
+            if (magnitude == 1.0f) {
+                launch(blocks, 128, 0, rotary::rotation_table, cos, sin, Buffer<int>(positions),
+                       frequencies, rows, half);
+            } else {
+                launch(blocks, 128, 0, rotary::stretched_rotation_table, cos, sin,
+                       Buffer<int>(positions), frequencies, magnitude, rows, half);
+            }
             for (int i = 0; i < rows * half; i++) {
                 const double angle = float(positions[i / half]) * frequencies[i % half];
                 cos_error.near(cos[i], magnitude * ::cos(angle), 1e-3);

@@ -1,5 +1,6 @@
 //! Which processor to use.
 
+use crate::files::Config;
 use std::str::FromStr;
 
 /// A processor that a backbone can run on.
@@ -32,15 +33,30 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// What [`Device::Auto`] means on this machine. Says on the log when a GPU
-    /// is there that can't be used.
-    pub(crate) fn resolved(self) -> Self {
+    /// What [`Device::Auto`] means on this machine for a model. Says on the log
+    /// when a GPU is there that can't be used, or that is used for what no card
+    /// has run yet.
+    pub(crate) fn resolved(self, config: &Config) -> Self {
+        let unproven = super::cuda::unproven(config);
         if self != Device::Auto {
+            if let (Device::Cuda(_), Some(parts)) = (self, unproven) {
+                tracing::warn!(
+                    "this program's GPU kernels for {parts} were tested without a GPU only; \
+                     check results against --device cpu before you rely on them"
+                );
+            }
             return self;
         }
-        match super::cuda::available() {
-            Ok(()) => Device::Cuda(0),
-            Err(reason) => {
+        match (super::cuda::available(), unproven) {
+            (Ok(()), None) => Device::Cuda(0),
+            (Ok(()), Some(parts)) => {
+                tracing::warn!(
+                    "running on the CPU: GPU kernels for {parts} were tested without a GPU only; \
+                     --device cuda uses them all the same"
+                );
+                Device::Cpu
+            }
+            (Err(reason), _) => {
                 if reason.gpu {
                     tracing::warn!("running on the CPU: {}", reason.problem);
                 } else {

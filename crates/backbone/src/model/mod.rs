@@ -9,7 +9,7 @@ mod frequencies;
 mod memory;
 mod recompute;
 
-use crate::compute::{ComputeError, Cpu, Cuda, Device, Memory, Profile};
+use crate::compute::{Backend, ComputeError, Cpu, Cuda, Device, Memory, Profile};
 use crate::files::{Checkpoint, Config, LoadError, TensorSource};
 use crate::forest::{Call, Forest};
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -67,7 +67,7 @@ impl Model {
         source: &dyn TensorSource,
         device: Device,
     ) -> Result<Self, LoadError> {
-        let engine: Box<dyn Engine> = match device.resolved() {
+        let engine: Box<dyn Engine> = match device.resolved(config) {
             Device::Cuda(ordinal) => {
                 let loaded = Decoder::load(Cuda::open(ordinal)?, config, source);
                 Box::new(loaded.map_err(|e| match e {
@@ -89,6 +89,12 @@ impl Model {
     /// The same model with another level of computing again.
     #[must_use]
     pub fn with_recompute(mut self, level: Recompute) -> Self {
+        if level != Recompute::None && self.engine.numbers() == Cuda::NUMBERS {
+            tracing::warn!(
+                "--recompute on a GPU was tested without one only; \
+                 compare a few losses with --recompute none before you rely on it"
+            );
+        }
         self.recompute = level;
         self
     }

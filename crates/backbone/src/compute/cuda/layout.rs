@@ -3,7 +3,7 @@
 
 use super::attention::Attention;
 use super::backend::Cuda;
-use super::buffer::{Buffer, Grid};
+use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
 use super::plan::{KeyBlocks, Tiles};
 use super::profile::Cost;
@@ -70,17 +70,18 @@ impl Rotation {
         };
         let positions = device.upload(positions)?;
         let inverse = device.upload(&frequencies.inverse)?;
-        let args = [
-            (&rotation.cos).into(),
-            (&rotation.sin).into(),
-            (&positions).into(),
-            (&inverse).into(),
-            frequencies.magnitude.into(),
-            rows.into(),
-            half.into(),
-        ];
+        let [cos, sin]: [Arg; 2] = [(&rotation.cos).into(), (&rotation.sin).into()];
         let grid = Grid::new((rows * half).div_ceil(256), 256);
-        device.launch("rotation_table", grid, &args)?;
+        let (rows, half) = (rows.into(), half.into());
+        let [places, inverse]: [Arg; 2] = [(&positions).into(), (&inverse).into()];
+        if frequencies.magnitude == 1.0 {
+            let args = [cos, sin, places, inverse, rows, half];
+            device.launch("rotation_table", grid, &args)?;
+        } else {
+            let magnitude = frequencies.magnitude.into();
+            let args = [cos, sin, places, inverse, magnitude, rows, half];
+            device.launch("stretched_rotation_table", grid, &args)?;
+        }
         Ok(rotation)
     }
 }

@@ -9,7 +9,8 @@
 //! and keeping them), `matmul` (dense products), `plan` and `layout` (who
 //! attends to whom, as arrays here and on the device), `attention`, `experts`,
 //! `mixture`, `head` and `backend` (the operations), `profile` and `roofline`
-//! (what they take, and what the card can do).
+//! (what they take, and what the card can do), `unproven` (what no card has run
+//! yet).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -32,6 +33,8 @@ mod roofline;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod unproven;
 
 pub(crate) use backend::Cuda;
 pub(crate) use discover::available;
+pub(crate) use unproven::unproven;

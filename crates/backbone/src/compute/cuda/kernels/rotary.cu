@@ -7,7 +7,7 @@
 // One block per row; a thread turns four pairs at a time (h/2 is a multiple of
 // four, not always of eight). A row's cosines serve all its heads from cache.
 //
-// Launch: rotation_table: any grid and block that cover rows * half threads.
+// Launch: both rotation tables: any grid and block that cover rows * half threads.
 // rotate_queries: grid = rows,
 //     block = min(256, round_up(heads * h / 8, 32)).
 // store_keys_values: grid = rows, block = min(256, round_up(kv_heads * h / 8, 32)).
@@ -16,8 +16,23 @@
 // reference implementation.
 extern "C" __global__ void rotation_table(float* __restrict__ cos, float* __restrict__ sin,
                                           const int* __restrict__ positions,
-                                          const float* __restrict__ frequencies,
-                                          float magnitude, int rows, int half) {
+                                          const float* __restrict__ frequencies, int rows,
+                                          int half) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= (long long)rows * half) return;
+    const int row = (int)(at / half), i = (int)(at % half);
+    const float angle = __fmul_rn((float)positions[row], frequencies[i]);
+    cos[at] = cosf(angle);
+    sin[at] = sinf(angle);
+}
+
+// The same for a rotation that also stretches (YaRN's): a kernel of its own, so
+// that the one without it stays what it is.
+extern "C" __global__ void stretched_rotation_table(float* __restrict__ cos,
+                                                    float* __restrict__ sin,
+                                                    const int* __restrict__ positions,
+                                                    const float* __restrict__ frequencies,
+                                                    float magnitude, int rows, int half) {
     const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= (long long)rows * half) return;
     const int row = (int)(at / half), i = (int)(at % half);
