@@ -45,7 +45,7 @@ struct Sizes {
 // of every 16th row.
 struct RowCopies {
     static constexpr int COUNT = ROWS * (DEPTH / 8) / THREADS;
-    int starts[COUNT];  // element where a row begins, or -1: a row of zeros
+    int starts[COUNT];  // element where a row begins, or below 0: a row of zeros
 
     // `sources` gives the row of a tile's row, or -1.
     template <class Sources>
@@ -53,17 +53,19 @@ struct RowCopies {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             const int row = sources(threadIdx.x / 8 + i * (THREADS / 8));
-            starts[i] = row < 0 ? -1 : row * depth;
+            starts[i] = row < 0 ? -8 : row * depth;
         }
     }
 
     __device__ __forceinline__ void start(bf16* to, const bf16* rows, int stage, int depth) const {
         const int unit = threadIdx.x % 8 * 8, column = stage * DEPTH + unit;
+        const bool inside = column < depth;
+        const bf16* from = rows + column;
+        bf16* own = to + threadIdx.x / 8 * STRIDE + unit;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            const bool valid = starts[i] >= 0 && column < depth;
-            copy_16(to + (threadIdx.x / 8 + i * (THREADS / 8)) * STRIDE + unit,
-                    rows + (valid ? (size_t)starts[i] + column : 0), valid);
+            // Nothing is read where it isn't valid.
+            copy_16(own + i * (THREADS / 8) * STRIDE, from + starts[i], inside && starts[i] >= 0);
         }
     }
 };
