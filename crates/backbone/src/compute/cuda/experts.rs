@@ -54,8 +54,8 @@ impl Tile {
     fn new(rows: usize, packed: bool) -> Self {
         let (columns, stages) = match rows {
             16 => (64, 8),
-            64 => (128, 4),
-            _ => (128, 3),
+            64 => (128, 3 + usize::from(packed)),
+            _ => (128, 2 + usize::from(packed)),
         };
         let depth = 64;
         let weights = (columns * (depth + 8)).max(depth * (columns + 8));

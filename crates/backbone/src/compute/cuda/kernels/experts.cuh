@@ -15,9 +15,10 @@ inline constexpr int WARP_ROWS = ROWS == 16 ? 16 : ROWS / 2;
 inline constexpr int WARP_COLUMNS = ROWS == 16 ? 16 : 64;
 inline constexpr int WARPS_ACROSS = COLUMNS / WARP_COLUMNS;
 
-// Depths of rows (and of weights that aren't packed) in shared memory. With few
-// rows a block only waits for weights, so it asks for more of them.
-inline constexpr int STAGES = ROWS == 128 ? 3 : ROWS == 64 ? 4 : 8;
+// Depths of rows (and of weights that aren't packed) in shared memory, of which
+// the smallest cards have 99 KB. With few rows a block only waits for weights, so
+// it asks for more of them.
+inline constexpr int STAGES = ROWS == 128 ? 2 + PACKED : ROWS == 64 ? 3 + PACKED : 8;
 // Depths of packed weights on their way, in registers.
 inline constexpr int AHEAD = ROWS == 128 ? 2 : ROWS == 64 ? 3 : 8;
 
