@@ -3,7 +3,8 @@
 use super::attention::{Attended, Attention, KeysValues};
 use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
-use super::experts::{ExpertKernels, Experts};
+use super::experts::Experts;
+use super::grouped::ExpertKernels;
 use super::head::DeviceLosses;
 use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};

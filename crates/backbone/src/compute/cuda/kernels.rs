@@ -245,7 +245,7 @@ pub(crate) fn compile(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::cuda::{attention, experts};
+    use crate::compute::cuda::{attention, grouped};
     use crate::layers::attention::Shape;
 
     #[test]
@@ -282,17 +282,17 @@ mod tests {
                 .iter()
                 .map(move |source| (source, macros.clone()))
         });
-        let of_experts = experts::TILE_ROWS.into_iter().flat_map(|rows| {
+        let of_experts = grouped::TILE_ROWS.into_iter().flat_map(|rows| {
             [false, true].into_iter().flat_map(move |packed| {
-                let with = move |source| (source, experts::macros(rows, packed));
-                experts::PRODUCTS.iter().map(with)
+                let with = move |source| (source, grouped::macros(rows, packed));
+                grouped::PRODUCTS.iter().map(with)
             })
         });
         let sources: Vec<_> = COMMON
             .iter()
             .map(|source| (source, Vec::new()))
             .chain(with_heads)
-            .chain(experts::ROWS.iter().map(|source| (source, Vec::new())))
+            .chain(grouped::ROWS.iter().map(|source| (source, Vec::new())))
             .chain(of_experts)
             .collect();
         for capability in [(8, 0), (8, 9), (9, 0)] {

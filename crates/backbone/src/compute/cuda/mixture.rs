@@ -4,7 +4,8 @@
 
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer, Grid};
-use super::experts::{ExpertKernels, Experts, Places, Source};
+use super::experts::Experts;
+use super::grouped::{ExpertKernels, Places, Source};
 use super::matmul::{Direction, Numbers};
 use super::tensor::{Stream, Tensor, row_grid};
 use crate::compute::{Backend, Computed, Keep, Mixture};

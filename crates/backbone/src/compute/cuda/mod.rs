@@ -8,9 +8,9 @@
 //! launches), `buffer` and `tensor` (what is worked on), `kernels` (compiling
 //! and keeping them), `matmul` (dense products), `plan` and `layout` (who
 //! attends to whom, as arrays here and on the device), `attention`, `experts`,
-//! `mixture`, `head` and `backend` (the operations), `profile` and `roofline`
-//! (what they take, and what the card can do), `unproven` (what no card has run
-//! yet).
+//! `grouped`, `mixture`, `head` and `backend` (the operations), `profile` and
+//! `roofline` (what they take, and what the card can do), `unproven` (what no
+//! card has run yet).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -22,6 +22,7 @@ mod buffer;
 mod device;
 mod discover;
 mod experts;
+mod grouped;
 mod head;
 pub(crate) mod kernels;
 mod layout;

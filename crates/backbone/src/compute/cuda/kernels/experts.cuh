@@ -15,9 +15,10 @@ inline constexpr int WARP_ROWS = ROWS == 16 ? 16 : ROWS / 2;
 inline constexpr int WARP_COLUMNS = ROWS == 16 ? 16 : 64;
 inline constexpr int WARPS_ACROSS = COLUMNS / WARP_COLUMNS;
 
-// Depths of rows (and of weights that aren't packed) in shared memory. With few
-// rows a block only waits for weights, so it asks for more of them.
-inline constexpr int STAGES = ROWS == 128 ? 3 : ROWS == 64 ? 4 : 8;
+// Depths of rows (and of weights that aren't packed) in shared memory, of which
+// the smallest cards have 99 KB. With few rows a block only waits for weights, so
+// it asks for more of them.
+inline constexpr int STAGES = ROWS == 128 ? 2 + PACKED : ROWS == 64 ? 3 + PACKED : 8;
 // Depths of packed weights on their way, in registers.
 inline constexpr int AHEAD = ROWS == 128 ? 2 : ROWS == 64 ? 3 : 8;
 
@@ -45,7 +46,7 @@ struct Sizes {
 // of every 16th row.
 struct RowCopies {
     static constexpr int COUNT = ROWS * (DEPTH / 8) / THREADS;
-    int starts[COUNT];  // element where a row begins, or -1: a row of zeros
+    int starts[COUNT];  // element where a row begins, or below 0: a row of zeros
 
     // `sources` gives the row of a tile's row, or -1.
     template <class Sources>
@@ -53,17 +54,19 @@ struct RowCopies {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             const int row = sources(threadIdx.x / 8 + i * (THREADS / 8));
-            starts[i] = row < 0 ? -1 : row * depth;
+            starts[i] = row < 0 ? -8 : row * depth;
         }
     }
 
     __device__ __forceinline__ void start(bf16* to, const bf16* rows, int stage, int depth) const {
         const int unit = threadIdx.x % 8 * 8, column = stage * DEPTH + unit;
+        const bool inside = column < depth;
+        const bf16* from = rows + column;
+        bf16* own = to + threadIdx.x / 8 * STRIDE + unit;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            const bool valid = starts[i] >= 0 && column < depth;
-            copy_16(to + (threadIdx.x / 8 + i * (THREADS / 8)) * STRIDE + unit,
-                    rows + (valid ? (size_t)starts[i] + column : 0), valid);
+            // Nothing is read where it isn't valid.
+            copy_16(own + i * (THREADS / 8) * STRIDE, from + starts[i], inside && starts[i] >= 0);
         }
     }
 };

@@ -1,8 +1,15 @@
 //! A mixture of experts on the GPU against the CPU.
+//!
+//! Rounding must not decide anything here: experts differ by much in their
+//! logits, and few values lie near the gate's limit.
 
 use super::*;
 use crate::compute::{Keep, Mixture};
 use crate::layers::experts::{ExpertMatrices, ExpertWeights};
+
+/// Relative error of what went through eight roundings to bf16 one after the
+/// other: 0.6%, and more where there is a single row.
+const ROUNDED: f64 = 2e-2;
 
 /// Rows, hidden size, width of an expert, experts, and active ones.
 struct Sizes {
@@ -15,31 +22,44 @@ struct Sizes {
 
 fn matrices(packed: bool, size: usize, columns: usize, stream: u64) -> ExpertMatrices {
     if !packed {
-        let scale = 1.0 / (columns as f32).sqrt();
+        let scale = 3.0 / (columns as f32).sqrt();
         let values = random(size, stream).into_iter().map(|v| v * scale);
         return ExpertMatrices::Values(rounded(values.collect()));
     }
     let byte = |v: f32| (v.to_bits() >> 16) as u8;
     let scales = random(size / 32, stream + 1);
+    // Four-bit floats have a standard deviation of about 2.9.
+    let scale = 127.0 - (columns as f32).sqrt().log2();
     ExpertMatrices::Mxfp4 {
         // Any bits are numbers.
         blocks: random(size / 2, stream).into_iter().map(byte).collect(),
-        scales: scales.into_iter().map(|v| 120 + byte(v) % 4).collect(),
+        scales: scales
+            .into_iter()
+            .map(|v| scale as u8 - byte(v) % 2)
+            .collect(),
     }
 }
 
 fn expert_weights(sizes: &Sizes, packed: bool) -> ExpertWeights {
     let &Sizes { d, f, count, .. } = sizes;
+    // Some gates and up values far beyond the limit.
+    let bias = |(i, v): (usize, f32)| {
+        if i % 7 == 0 {
+            12.0f32.copysign(v)
+        } else {
+            3.0 * v
+        }
+    };
+    let gate_up_bias = random(count * 2 * f, 13).into_iter().enumerate().map(bias);
     ExpertWeights {
         count,
         active: sizes.active,
         hidden: d,
         width: f,
         alpha: 1.702,
-        // Low enough that it matters.
-        limit: 1.5,
+        limit: 7.0,
         gate_up: matrices(packed, count * 2 * f * d, d, 11),
-        gate_up_bias: random(count * 2 * f, 13),
+        gate_up_bias: gate_up_bias.collect(),
         down: matrices(packed, count * d * f, f, 14),
         down_bias: random(count * d, 16),
     }
@@ -104,7 +124,7 @@ fn cuda_experts() {
             let experts = expert_weights(&sizes, packed);
             on_both!(
                 format!("experts {case:?} packed {packed}"),
-                HALF,
+                ROUNDED,
                 &cuda,
                 |b| {
                     let norm = b.vector(norm.clone()).expect("it fits");
