@@ -49,6 +49,47 @@ TEMPLATES = {
 {{ shout(message.role) }} {{ message.content.split('\\n')[0] | tojson }} {{ message | tojson }} {{ message.content.replace('a', 'o').lower() }}
 {% if tools is defined and tools is not none %}tools{% endif %}{% if date is not defined %} undated{% endif %}
 {% endfor %}{{ [1, 2.5, none, true, 'x<y & "z"'] | tojson }}""",
+    # What templates of models that answer in channels need: a macro that calls itself and one that
+    # sets what isn't defined outside, a namespace that looks ahead, a slice from the loop's index.
+    "channels": """{%- macro nested(depth, open="(", close=")") -%}
+    {%- if depth > 0 -%}{{- open + nested(depth - 1) + close }}{%- else -%}{{- "." }}{%- endif -%}
+{%- endmacro -%}
+{%- macro first_message() -%}
+    {%- if identity is not defined %}{%- set identity = "A model." %}{%- endif %}
+    {{- identity + "\n" + nested(2, open="[") }}
+    {%- if tools -%}{{- "tools" }}{%- endif -%}
+{%- endmacro -%}
+{{- "<|start|>system<|message|>" }}
+{{- first_message() }}
+{{- "<|end|>" }}
+{%- if messages and (messages[0].role == "developer" or messages[0].role == "system") %}
+    {%- set rest = messages[1:] %}
+    {{- "<|start|>developer<|message|>" + messages[0].content + "<|end|>" }}
+{%- else %}
+    {%- set rest = messages %}
+{%- endif %}
+{%- set last = namespace(name=none) %}
+{%- for message in rest -%}
+    {%- if message.role == 'assistant' -%}
+        {%- if "content" in message and "begin" in message.content and rest|length == 1 %}
+            {{- raise_exception("it can't begin") }}
+        {%- endif %}
+        {%- set later = namespace(found=false) %}
+        {%- for other in rest[loop.index:] %}
+            {%- if other.role == 'assistant' and "tool_calls" not in other %}
+                {%- set later.found = true %}
+            {%- endif %}
+        {%- endfor %}
+        {{- "<|channel|>" + ("analysis" if later.found else "final") + "<|message|>" + message.content }}
+        {{- "<|return|>" if loop.last and not add_generation_prompt else "<|end|>" }}
+        {%- set last.name = message.role %}
+    {%- elif message.role == 'user' -%}
+        {{- "<|start|>user" + (" to " + last.name if last.name is not none else "") + "<|message|>" + message.content + "<|end|>" }}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+<|start|>assistant
+{%- endif -%}""",
 }
 
 CHATS = [

@@ -1,6 +1,6 @@
 """Prompt adapters in PEFT's own on-disk format, and what they give on `llama-gqa`.
 
-    python tools/make_peft_adapters.py      (after make_llama_fixtures.py)
+    python tools/make_peft_adapters.py      (after make_decoder_fixtures.py)
 
 writes crates/tuning/tests/fixtures/{peft-prompt,peft-mpt}/: `adapter_config.json`
 and `adapter_model.safetensors` exactly as `PeftModel.save_pretrained` writes them,

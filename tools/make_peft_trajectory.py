@@ -1,6 +1,6 @@
 """Ten steps of PEFT prompt tuning on `llama-gqa`, number by number.
 
-    python tools/make_peft_trajectory.py      (after make_llama_fixtures.py)
+    python tools/make_peft_trajectory.py      (after make_decoder_fixtures.py)
 
 writes crates/tuning/tests/fixtures/peft-trajectory/trajectory.safetensors.
 

@@ -31,8 +31,10 @@ fn with(family: &str, fields: Value) -> Value {
         config["num_local_experts"] = json!(3);
         config["num_experts_per_tok"] = json!(2);
     }
-    let map = config.as_object_mut().unwrap();
-    map.extend(fields.as_object().unwrap().clone());
+    let Value::Object(fields) = fields else {
+        panic!("fields come as an object")
+    };
+    config.as_object_mut().unwrap().extend(fields);
     config
 }
 
@@ -104,7 +106,7 @@ fn qwen_uses_windows_only_where_it_says_so() {
         );
         assert_eq!(
             bad_field(family, json!({ "layer_types": types })),
-            "layer_types"
+            "sliding_window"
         );
     }
 }

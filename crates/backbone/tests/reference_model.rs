@@ -1,5 +1,5 @@
 //! The engine against Hugging Face transformers on tiny random checkpoints
-//! (made by `tools/make_llama_fixtures.py`; layout in `fixtures/README.md`).
+//! (made by `tools/make_decoder_fixtures.py`; layout in `fixtures/README.md`).
 
 use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
@@ -8,7 +8,7 @@ use metaprompt_backbone::probe::probe;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
-const VARIANTS: [&str; 7] = [
+const VARIANTS: [&str; 13] = [
     "llama-gqa",
     "llama-untied",
     "llama-rope-llama3",
@@ -16,6 +16,12 @@ const VARIANTS: [&str; 7] = [
     "llama-headdim",
     "llama-bf16-sharded",
     "llama-f16",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "gpt-oss",
+    "gpt-oss-mxfp4",
 ];
 
 /// Largest difference allowed, as a share of the reference's largest value.

@@ -33,7 +33,7 @@ fn template(source: &str) -> Result<ChatTemplate, ChatError> {
 fn templates_render_as_transformers_renders_them() {
     let fixture: Fixture =
         serde_json::from_str(&std::fs::read_to_string(fixture("chat.json")).unwrap()).unwrap();
-    assert_eq!(fixture.cases.len(), 32);
+    assert_eq!(fixture.cases.len(), 40);
     let mut refused = 0;
     for (number, case) in fixture.cases.iter().enumerate() {
         let template = template(&fixture.templates[&case.name]).unwrap();
@@ -98,6 +98,11 @@ fn smollm2_takes_turns() {
 fn the_date_does_not_follow_the_calendar() {
     let chat = template("{{ strftime_now('%d %b %Y') }}").unwrap();
     assert_eq!(chat.render(&[], false).unwrap(), "26 Jul 2024");
+    let chat = template("{{ 'Current date: ' + strftime_now('%Y-%m-%d') + '\n' }}").unwrap();
+    assert_eq!(
+        chat.render(&[], false).unwrap(),
+        "Current date: 2024-07-26\n"
+    );
 }
 
 #[test]

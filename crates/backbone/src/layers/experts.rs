@@ -240,4 +240,30 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn blocks_unpack_as_transformers_unpacks_them() {
+        let bytes = include_bytes!("../../tests/fixtures/mxfp4.safetensors");
+        let file = safetensors::SafeTensors::deserialize(bytes).expect("the fixture");
+        let tensor = |name| file.tensor(name).expect(name);
+        let matrices = ExpertMatrices::Mxfp4 {
+            blocks: tensor("blocks").data().to_vec(),
+            scales: tensor("scales").data().to_vec(),
+        };
+        let stored = tensor("values");
+        let &[experts, columns, rows] = stored.shape() else {
+            panic!("values of experts")
+        };
+        let size = columns * rows;
+        let floats = stored.data().as_chunks::<4>().0;
+        let wanted: Vec<f32> = floats.iter().map(|v| f32::from_le_bytes(*v)).collect();
+        for expert in 0..experts {
+            let values = matrices.values(expert, size);
+            for (i, value) in values.iter().enumerate() {
+                // Transformers has the inputs first.
+                let (row, column) = (i / columns, i % columns);
+                assert_eq!(*value, wanted[expert * size + column * rows + row]);
+            }
+        }
+    }
 }

@@ -7,6 +7,8 @@ use super::fields::Fields;
 use crate::files::LoadError;
 use crate::files::config::{LayerAttention, MOST_LAYERS};
 
+const WINDOW: &str = "sliding_window";
+
 /// The attention of `layers` layers. A number that no model has gives a shorter
 /// list, which checking the whole configuration refuses afterwards.
 pub(super) fn of_layers(
@@ -48,8 +50,8 @@ pub(super) fn of_layers(
         }
     };
     if slides.contains(&true) && window.is_none() {
-        let problem = "has `sliding_attention`, but sliding_window is off or not given";
-        return Err(fields.wrong("layer_types", problem));
+        let problem = "is off or not given, but layers have `sliding_attention`";
+        return Err(fields.wrong(WINDOW, problem));
     }
     let kind = |(layer, slides): (usize, bool)| LayerAttention {
         window: window.filter(|_| slides),
@@ -61,10 +63,9 @@ pub(super) fn of_layers(
 
 /// The window of the layers that have one.
 fn window(fields: &Fields<'_>, family: &Family) -> Result<Option<usize>, LoadError> {
-    const FIELD: &str = "sliding_window";
-    let given = fields.size(FIELD)?;
+    let given = fields.size(WINDOW)?;
     // Null says that there is none, absence that it is the usual one.
-    let window = if fields.map.contains_key(FIELD) {
+    let window = if fields.map.contains_key(WINDOW) {
         given
     } else {
         family.defaults.window
@@ -74,14 +75,10 @@ fn window(fields: &Fields<'_>, family: &Family) -> Result<Option<usize>, LoadErr
             None => Ok(None),
             Some(_) => {
                 let problem = format!("is set, and `{}` has no windows", family.model_type);
-                Err(fields.wrong(FIELD, &problem))
+                Err(fields.wrong(WINDOW, &problem))
             }
         },
-        FamilySight::Window => Ok(window),
-        FamilySight::Alternating if window.is_none() => {
-            Err(fields.wrong(FIELD, "is null, wanted a size"))
-        }
-        FamilySight::Alternating => Ok(window),
+        FamilySight::Window | FamilySight::Alternating => Ok(window),
         FamilySight::LastLayers | FamilySight::WithoutPositions => {
             let used = fields.switch("use_sliding_window", false)?;
             Ok(window.filter(|_| used))
