@@ -1,31 +1,30 @@
-"""Ten steps of PEFT prompt tuning on `llama-gqa`, number by number.
+"""Twenty steps of PEFT prompt tuning on `llama-gqa` and on `gpt-oss`, number by number.
 
     python tools/make_peft_trajectory.py      (after make_decoder_fixtures.py)
 
-writes crates/tuning/tests/fixtures/peft-trajectory/trajectory.safetensors.
+writes crates/tuning/tests/fixtures/peft-trajectory/{llama-gqa,gpt-oss}.safetensors.
 
 Setting: 5 virtual tokens that start at the fixture's `prompt_embeddings`; loss =
 mean negative log-likelihood over all target tokens of the batch; clip of the
 gradient's global norm at 1.0 (`clip_grad_norm_`: scale by 1 / (norm + 1e-6)
 when that is below one); torch.optim.AdamW with lr 0.01, betas 0.9 and 0.999,
 eps 1e-8, weight decay 1e-5 (decoupled: the prompt is first multiplied by
-1 - lr * decay); transformers' linear schedule with 2 warm-up steps of 10, so
-that step s = 0..9 uses 0.01 * s / 2 for s < 2 and 0.01 * (10 - s) / 8 after:
-0, 0.005, 0.01, 0.00875, 0.0075, 0.00625, 0.005, 0.00375, 0.0025, 0.00125. Step 0 has rate zero:
-it moves the optimizer's moments and not the prompt.
+1 - lr * decay); transformers' linear schedule with 2 warm-up steps of 20, so
+that step s = 0..19 uses 0.01 * s / 2 for s < 2 and 0.01 * (20 - s) / 18 after.
+Step 0 has rate zero: it moves the optimizer's moments and not the prompt.
 
-Layout, with E examples in 10 batches one after the other:
+Layout, with E examples in 20 batches one after the other and hidden size d:
 
     tokens           i64 [sum of example_lengths]   ids, one example after the other
     example_lengths  i64 [E]                        input + target tokens
     target_lengths   i64 [E]                        how many of its last tokens are targets
-    batch_sizes      i64 [10]                       examples in each batch
-    lr               f32 [10]
-    loss             f32 [10]                       before the step's update
-    grad             f32 [10, 5, 48]                of the prompt, before the clip
-    grad_norm        f32 [10]                       before the clip
-    prompts          f32 [11, 5, 48]                initial, then after each step
-    exp_avg, exp_avg_sq  f32 [5, 48]                AdamW's moments after the last step
+    batch_sizes      i64 [20]                       examples in each batch
+    lr               f32 [20]
+    loss             f32 [20]                       before the step's update
+    grad             f32 [20, 5, d]                 of the prompt, before the clip
+    grad_norm        f32 [20]                       before the clip
+    prompts          f32 [21, 5, d]                 initial, then after each step
+    exp_avg, exp_avg_sq  f32 [5, d]                 AdamW's moments after the last step
 
 Computed in f64, rounded to f32. The script then does the same twice more: with
 PEFT in f32, to know how far rounding goes, and by a hand loop that feeds one
@@ -40,24 +39,28 @@ import torch
 from peft import PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
-from transformers import LlamaForCausalLM, get_linear_schedule_with_warmup
+from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 from transformers.utils.logging import disable_progress_bar
 
 from reference import BACKBONE_FIXTURES, TUNING_FIXTURES, relative_error, save
 
-BACKBONE = BACKBONE_FIXTURES / "llama-gqa"
-STEPS, WARMUP = 10, 2
+BACKBONES = ("llama-gqa", "gpt-oss")
+STEPS, WARMUP = 20, 2
 LR, BETA1, BETA2, EPS, DECAY, CLIP = 0.01, 0.9, 0.999, 1e-8, 1e-5, 1.0
 
 
-def backbone(dtype):
-    model = LlamaForCausalLM.from_pretrained(BACKBONE, dtype=dtype, attn_implementation="eager")
-    model.name_or_path = model.config.name_or_path = BACKBONE.name
+def backbone(name, dtype):
+    folder = BACKBONE_FIXTURES / name
+    # torch's grouped products know no f64.
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
+    )
+    model.name_or_path = model.config.name_or_path = name
     return model.eval().requires_grad_(False)
 
 
 def make_batches(generator):
-    """Ten batches of 1 to 4 examples (ids, target length), of different lengths."""
+    """Twenty batches of 1 to 4 examples (ids, target length), of different lengths."""
 
     def number(low, high):
         return int(torch.randint(low, high, (1,), generator=generator))
@@ -72,14 +75,14 @@ def make_batches(generator):
     return batches
 
 
-def peft_loop(dtype, initial, batches):
+def peft_loop(name, dtype, initial, batches):
     """PEFT as its users run it: right padding, attention mask, labels with -100."""
     config = PromptTuningConfig(
         task_type=TaskType.CAUSAL_LM,
         num_virtual_tokens=len(initial),
         prompt_tuning_init="RANDOM",
     )
-    model = get_peft_model(backbone(dtype), config).to(dtype)
+    model = get_peft_model(backbone(name, dtype), config).to(dtype)
     prompt = model.prompt_encoder["default"].embedding.weight
     assert [p for p in model.parameters() if p.requires_grad] == [prompt]
     with torch.no_grad():
@@ -114,9 +117,9 @@ def peft_loop(dtype, initial, batches):
     return result | {"exp_avg": state["exp_avg"], "exp_avg_sq": state["exp_avg_sq"]}
 
 
-def hand_loop(initial, batches):
+def hand_loop(name, initial, batches):
     """The same from the formulas, in f64, without PEFT, padding or an optimizer object."""
-    model = backbone(torch.float64)
+    model = backbone(name, torch.float64)
     embedding = model.get_input_embeddings()
     prompt = initial.double()
     first, second = torch.zeros_like(prompt), torch.zeros_like(prompt)
@@ -151,12 +154,18 @@ def hand_loop(initial, batches):
 def main():
     torch.set_num_threads(1)
     disable_progress_bar()
-    batches = make_batches(torch.Generator().manual_seed(31))
-    initial = load_file(BACKBONE / "prompt.safetensors")["prompt_embeddings"]
+    for name in BACKBONES:
+        write_trajectory(name)
 
-    reference = peft_loop(torch.float64, initial, batches)
-    by_hand = hand_loop(initial, batches)
-    single = peft_loop(torch.float32, initial, batches)
+
+def write_trajectory(backbone_name):
+    print(backbone_name)
+    batches = make_batches(torch.Generator().manual_seed(31))
+    initial = load_file(BACKBONE_FIXTURES / backbone_name / "prompt.safetensors")["prompt_embeddings"]
+
+    reference = peft_loop(backbone_name, torch.float64, initial, batches)
+    by_hand = hand_loop(backbone_name, initial, batches)
+    single = peft_loop(backbone_name, torch.float32, initial, batches)
     for name, tensor in by_hand.items():
         difference = relative_error(tensor, reference[name])
         # Not 1e-12: transformers keeps softmax and norms in f32 even in an f64 model.
@@ -176,7 +185,7 @@ def main():
             "target_lengths": torch.tensor([targets for _, targets in examples]),
             "batch_sizes": torch.tensor([len(batch) for batch in batches]),
         },
-        TUNING_FIXTURES / "peft-trajectory" / "trajectory.safetensors",
+        TUNING_FIXTURES / "peft-trajectory" / f"{backbone_name}.safetensors",
     )
 
 

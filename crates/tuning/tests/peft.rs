@@ -2,16 +2,24 @@
 
 mod common;
 
-use common::{Tensors, fixtures, relative_error, tiny_model};
+use common::{Tensors, fixtures, model_of, relative_error, tiny_model};
 use metaprompt_backbone::probe::probe;
 use metaprompt_tuning::adapter::{Adapter, AdapterError, AdapterNotes, Kind};
 use metaprompt_tuning::prompt::{PromptMethod, SinglePrompt};
 use metaprompt_tuning::{AdamW, Example, Item, Schedule, clip, gradients};
 
 #[test]
-fn ten_steps_of_prompt_tuning_follow_peft() {
-    let model = tiny_model();
-    let file = Tensors::read(&fixtures().join("peft-trajectory/trajectory.safetensors"));
+fn twenty_steps_of_prompt_tuning_follow_peft() {
+    for backbone in ["llama-gqa", "gpt-oss"] {
+        follow_peft(backbone);
+    }
+}
+
+fn follow_peft(backbone: &str) {
+    let model = model_of(backbone);
+    let d = model.config().hidden_size;
+    let file = format!("peft-trajectory/{backbone}.safetensors");
+    let file = Tensors::read(&fixtures().join(file));
     let tokens = file.i64("tokens");
     let mut at = 0;
     let examples: Vec<Example> = file
@@ -30,11 +38,11 @@ fn ten_steps_of_prompt_tuning_follow_peft() {
         .collect();
     let (losses, norms, grads) = (file.f32("loss"), file.f32("grad_norm"), file.f32("grad"));
     let prompts = file.f32("prompts");
-    let size = 5 * 48;
-    let mut method = SinglePrompt::new(prompts[..size].to_vec(), 48, 0.01);
+    let size = 5 * d;
+    let mut method = SinglePrompt::new(prompts[..size].to_vec(), d, 0.01);
     let schedule = Schedule {
         warmup: 2,
-        total: 10,
+        total: 20,
     };
     let mut first = 0;
     for (step, &batch) in file.i64("batch_sizes").iter().enumerate() {
@@ -50,11 +58,11 @@ fn ten_steps_of_prompt_tuning_follow_peft() {
         let (loss, d) = gradients(&model, &[&method.prompt(0)], &items, None).expect("the CPU can");
         assert!(
             (loss.task as f32 - losses[step]).abs() < 1e-4 * losses[step],
-            "loss of step {step}"
+            "{backbone}: loss of step {step}"
         );
         assert!(
             relative_error(&d[0], &grads[step * size..(step + 1) * size]) < 1e-4,
-            "step {step}"
+            "{backbone}: gradient of step {step}"
         );
         method.parameters_mut()[0].gradient.fill(0.0);
         method.backward_add(0, &d[0]);
@@ -68,7 +76,7 @@ fn ten_steps_of_prompt_tuning_follow_peft() {
         let want = &prompts[(step + 1) * size..(step + 2) * size];
         assert!(
             relative_error(&method.prompt(0), want) < 1e-4,
-            "prompt after step {step}"
+            "{backbone}: prompt after step {step}"
         );
     }
 }

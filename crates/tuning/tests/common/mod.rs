@@ -16,7 +16,13 @@ pub(crate) fn fixtures() -> PathBuf {
 }
 
 pub(crate) fn tiny_model() -> Model {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures/llama-gqa");
+    model_of("llama-gqa")
+}
+
+/// One of the backbone crate's fixtures.
+pub(crate) fn model_of(name: &str) -> Model {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures");
+    let folder = fixtures.join(name);
     let checkpoint = Checkpoint::open(&folder).expect("the fixture opens");
     Model::load(&checkpoint, Device::Cpu).expect("it loads")
 }
