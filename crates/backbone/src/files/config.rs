@@ -89,12 +89,6 @@ impl LayerAttention {
         window: None,
         rotary: true,
     };
-
-    /// All layers alike. A number of layers that no model has gives a shorter list,
-    /// not a giant one: reading a configuration refuses it afterwards.
-    pub(super) fn full(layers: usize) -> Vec<Self> {
-        vec![Self::FULL; layers.min(MOST_LAYERS)]
-    }
 }
 
 /// A mixture of gated MLPs, of which a router chooses a few for each token.

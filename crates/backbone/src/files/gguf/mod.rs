@@ -1,17 +1,20 @@
 //! GGUF: one file with metadata, vocabulary and (mostly quantized) tensors.
 //!
+//! - `architecture` lists the kinds of models;
 //! - `header` parses and checks everything before the tensor data;
 //! - `kind` knows the storage types and unpacks them;
 //! - `names` maps tensor names to Hugging Face's;
 //! - `source` is the [`TensorSource`](super::TensorSource), which also undoes the row
 //!   order in which GGUF stores the query and key projections.
 
+mod architecture;
 mod header;
 mod kind;
 mod names;
 mod problem;
 mod source;
 
+pub(super) use architecture::{Architecture, SUPPORTED};
 pub use header::{Array, Header, TensorEntry, Value};
 pub use kind::Kind;
 pub use problem::GgufProblem;
