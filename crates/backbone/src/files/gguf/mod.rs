@@ -2,6 +2,7 @@
 //!
 //! - `architecture` lists the kinds of models;
 //! - `header` parses and checks everything before the tensor data;
+//! - `keys` reads metadata of one type or another;
 //! - `kind` knows the storage types and unpacks them;
 //! - `names` maps tensor names to Hugging Face's;
 //! - `source` is the [`TensorSource`](super::TensorSource), which also undoes the row
@@ -9,6 +10,7 @@
 
 mod architecture;
 mod header;
+mod keys;
 mod kind;
 mod names;
 mod problem;
@@ -16,6 +18,7 @@ mod source;
 
 pub(super) use architecture::{Architecture, SUPPORTED};
 pub use header::{Array, Header, TensorEntry, Value};
+pub(super) use keys::Keys;
 pub use kind::Kind;
 pub use problem::GgufProblem;
 pub use source::GgufSource;
