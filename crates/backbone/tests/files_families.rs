@@ -235,6 +235,21 @@ fn gpt_oss_as_published() {
 }
 
 #[test]
+fn published_shapes_have_as_many_parameters_as_their_models() {
+    let shapes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/shapes");
+    let read = |name: &str| Config::from_hf_json(&shapes.join(name).join("config.json")).unwrap();
+    for (name, parameters) in [
+        ("llama-3.1-8b", 8_030_261_248),
+        ("mistral-7b-v0.1", 7_241_732_096),
+        ("qwen3-8b", 8_190_735_360),
+        ("smollm2-135m", 134_515_008),
+    ] {
+        assert_eq!(read(name).parameters(), parameters, "{name}");
+    }
+    assert_eq!(read("mistral-7b-v0.1").attention, [windowed(4096); 32]);
+}
+
+#[test]
 fn yarn_takes_transformers_defaults() {
     let scaling = |rules| {
         config("llama", json!({ "rope_parameters": rules }))

@@ -253,10 +253,12 @@ fn a_file_cut_short_names_the_tensor() {
 #[test]
 fn configuration_that_makes_no_sense() {
     let tiny = Gguf::tiny;
-    let architecture = open(&tiny().with("general.architecture", Meta::Text("qwen2"))).unwrap_err();
+    let architecture =
+        open(&tiny().with("general.architecture", Meta::Text("gpt-oss"))).unwrap_err();
     assert!(
-        matches!(&architecture, LoadError::UnsupportedArchitecture { found, .. } if found == "qwen2")
+        matches!(&architecture, LoadError::UnsupportedArchitecture { found, .. } if found == "gpt-oss")
     );
+    assert!(architecture.to_string().contains("Hugging Face directory"));
     let experts = open(&tiny().with("llama.expert_count", Meta::U32(8))).unwrap_err();
     assert!(matches!(experts, LoadError::UnsupportedArchitecture { .. }));
     assert_eq!(

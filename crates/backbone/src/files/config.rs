@@ -7,6 +7,8 @@
 use std::path::Path;
 
 use super::LoadError;
+use super::experts::Experts;
+use super::rope::Rope;
 
 /// The largest value that any size of a configuration may have. It is far above
 /// every published model and small enough that products of three sizes fit 128 bits.
@@ -14,13 +16,6 @@ pub(crate) const LARGEST_SIZE: u64 = 1 << 31;
 
 /// The most layers, heads, and values of a head.
 pub(super) const MOST_LAYERS: usize = 1 << 14;
-
-/// Values that share a scale in an MXFP4 tensor.
-pub(crate) const PACKED_VALUES: usize = 32;
-
-/// The largest scale byte of an MXFP4 tensor: twice as much takes the largest value,
-/// 6, out of what an f32 holds, and 255 is no number.
-pub(super) const LARGEST_SCALE: u8 = 252;
 
 /// Configuration of a decoder: LLaMA's, or a relative's.
 ///
@@ -89,80 +84,6 @@ impl LayerAttention {
         window: None,
         rotary: true,
     };
-
-    /// All layers alike. A number of layers that no model has gives a shorter list,
-    /// not a giant one: reading a configuration refuses it afterwards.
-    pub(super) fn full(layers: usize) -> Vec<Self> {
-        vec![Self::FULL; layers.min(MOST_LAYERS)]
-    }
-}
-
-/// A mixture of gated MLPs, of which a router chooses a few for each token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Experts {
-    /// How many there are.
-    pub count: usize,
-    /// How many each token uses.
-    pub active: usize,
-    /// Factor inside the gate's sigmoid.
-    pub alpha: f32,
-    /// The gate is at most this, the up value at most this in size.
-    pub limit: f32,
-    /// Whether the files hold the experts' weights as MXFP4 blocks and scales.
-    pub packed: bool,
-}
-
-/// Rotary position embedding: base and scaling rule.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rope {
-    /// Base `θ`: pair `i` of a head turns by `θ^(-2i/head_dim)` per position before scaling.
-    pub theta: f64,
-    /// How these frequencies are changed for longer contexts.
-    pub scaling: RopeScaling,
-}
-
-/// Scaling rules of the rotary frequencies.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RopeScaling {
-    /// Frequencies as they are.
-    None,
-    /// Every frequency divided by `factor`.
-    Linear {
-        /// The divisor.
-        factor: f64,
-    },
-    /// LLaMA 3.1's rule: long wavelengths divided by `factor`, short ones kept, a
-    /// smooth passage between.
-    Llama3 {
-        /// Divisor of the low frequencies.
-        factor: f64,
-        /// Wavelengths above `original_max_position_embeddings / low_freq_factor` are divided.
-        low_freq_factor: f64,
-        /// Wavelengths below `original_max_position_embeddings / high_freq_factor` are kept.
-        high_freq_factor: f64,
-        /// Context length before the extension.
-        original_max_position_embeddings: usize,
-    },
-    /// YaRN (Peng et al. 2023, arXiv 2309.00071): frequencies that turn often within
-    /// the original context are kept, those that turn seldom divided by `factor`, with
-    /// a ramp between; cosines and sines are multiplied by `attention_factor`.
-    Yarn {
-        /// The divisor.
-        factor: f64,
-        /// Turns within the original context above which a frequency is kept.
-        beta_fast: f64,
-        /// Turns below which it is divided.
-        beta_slow: f64,
-        /// Context length before the extension.
-        original_max_position_embeddings: usize,
-        /// Whether the ramp's ends are rounded to whole dimensions.
-        truncate: bool,
-        /// What cosines and sines are multiplied by.
-        attention_factor: f64,
-    },
-    /// One divisor for each of the `head_dim / 2` frequencies: how GGUF files store the
-    /// `llama3` rule (tensor `rope_freqs.weight`).
-    Factors(Vec<f32>),
 }
 
 impl Config {
@@ -351,149 +272,6 @@ impl Config {
         experts
             .and_then(|experts| experts.contradiction(self.hidden_size, self.intermediate_size))
             .or_else(|| self.rope.contradiction(self.head_dim))
-    }
-}
-
-impl Experts {
-    /// The tensors of a layer's router and experts, of hidden size `d` and width
-    /// `ff`: packed in blocks of 32 values, or in transformers' own layout, which
-    /// has the inputs first.
-    fn tensors(&self, d: usize, ff: usize, mut add: impl FnMut(&str, Vec<usize>)) {
-        let count = self.count;
-        add("mlp.router.weight", vec![count, d]);
-        add("mlp.router.bias", vec![count]);
-        for (name, out, input) in [("gate_up", 2 * ff, d), ("down", d, ff)] {
-            let name = format!("mlp.experts.{name}_proj");
-            if self.packed {
-                let blocks = input / PACKED_VALUES;
-                let bytes = PACKED_VALUES / 2;
-                add(&format!("{name}_blocks"), vec![count, out, blocks, bytes]);
-                add(&format!("{name}_scales"), vec![count, out, blocks]);
-            } else {
-                add(&name, vec![count, input, out]);
-            }
-            add(&format!("{name}_bias"), vec![count, out]);
-        }
-    }
-
-    fn contradiction(&self, d: usize, ff: usize) -> Option<(&'static str, String)> {
-        let positive = |x: f32| x.is_finite() && x > 0.0;
-        if self.count == 0 || self.count > 1 << 12 {
-            let problem = format!("is {}, wanted 1 to {}", self.count, 1 << 12);
-            Some(("num_local_experts", problem))
-        } else if self.active == 0 || self.active > self.count {
-            let problem = format!("is {}, wanted 1 to {}", self.active, self.count);
-            Some(("num_experts_per_tok", problem))
-        } else if !positive(self.limit) {
-            let problem = format!("is {}, wanted a positive number", self.limit);
-            Some(("swiglu_limit", problem))
-        } else if !positive(self.alpha) {
-            let problem = format!("is {}, wanted a positive number", self.alpha);
-            Some(("swiglu_alpha", problem))
-        } else if self.packed
-            && !(d.is_multiple_of(PACKED_VALUES) && ff.is_multiple_of(PACKED_VALUES))
-        {
-            let problem = format!(
-                "is {d} (intermediate_size {ff}); MXFP4 packs {PACKED_VALUES} values, which must divide both"
-            );
-            Some(("hidden_size", problem))
-        } else {
-            None
-        }
-    }
-}
-
-impl Rope {
-    fn contradiction(&self, head_dim: usize) -> Option<(&'static str, String)> {
-        // YaRN divides by the base's logarithm.
-        if matches!(self.scaling, RopeScaling::Yarn { .. }) && self.theta <= 1.0 {
-            let problem = format!("is {}, wanted more than 1 for YaRN", self.theta);
-            return Some(("rope_theta", problem));
-        }
-        self.scaling.contradiction(head_dim)
-    }
-}
-
-impl RopeScaling {
-    fn contradiction(&self, head_dim: usize) -> Option<(&'static str, String)> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        match self {
-            Self::None => None,
-            Self::Linear { factor } => (!positive(*factor))
-                .then(|| ("factor", format!("is {factor}, wanted a positive number"))),
-            Self::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            } => {
-                if !positive(*factor) {
-                    Some(("factor", format!("is {factor}, wanted a positive number")))
-                } else if !positive(*low_freq_factor) {
-                    Some((
-                        "low_freq_factor",
-                        format!("is {low_freq_factor}, wanted a positive number"),
-                    ))
-                } else if !high_freq_factor.is_finite() || high_freq_factor <= low_freq_factor {
-                    let problem = format!(
-                        "is {high_freq_factor}, wanted more than low_freq_factor {low_freq_factor}"
-                    );
-                    Some(("high_freq_factor", problem))
-                } else if *original_max_position_embeddings == 0 {
-                    Some((
-                        "original_max_position_embeddings",
-                        "is 0, wanted a positive number".to_owned(),
-                    ))
-                } else {
-                    None
-                }
-            }
-            Self::Yarn {
-                factor,
-                beta_fast,
-                beta_slow,
-                original_max_position_embeddings,
-                attention_factor,
-                truncate: _,
-            } => {
-                let numbers = [
-                    ("factor", *factor),
-                    ("beta_slow", *beta_slow),
-                    ("beta_fast", *beta_fast),
-                    ("attention_factor", *attention_factor),
-                    (
-                        "original_max_position_embeddings",
-                        *original_max_position_embeddings as f64,
-                    ),
-                ];
-                let wrong = numbers.into_iter().find(|&(_, x)| !positive(x));
-                if let Some((field, x)) = wrong {
-                    Some((field, format!("is {x}, wanted a positive number")))
-                } else if beta_fast <= beta_slow {
-                    let problem = format!("is {beta_fast}, wanted more than beta_slow {beta_slow}");
-                    Some(("beta_fast", problem))
-                } else {
-                    None
-                }
-            }
-            Self::Factors(factors) => {
-                if factors.len() != head_dim / 2 {
-                    let problem = format!(
-                        "has {} values, wanted head_dim / 2 = {}",
-                        factors.len(),
-                        head_dim / 2
-                    );
-                    Some(("rope_freqs.weight", problem))
-                } else if !factors.iter().all(|&x| positive(f64::from(x))) {
-                    Some((
-                        "rope_freqs.weight",
-                        "has a value that is not a positive number".to_owned(),
-                    ))
-                } else {
-                    None
-                }
-            }
-        }
     }
 }
 

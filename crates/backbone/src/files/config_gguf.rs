@@ -3,22 +3,30 @@
 use std::path::Path;
 
 use super::LoadError;
-use super::config::{Config, LARGEST_SIZE, LayerAttention, Rope, RopeScaling, in_order};
-use super::gguf::{Array, Header, Value};
+use super::config::{Config, LayerAttention, MOST_LAYERS, in_order};
+use super::gguf::{Architecture, Header, Keys, SUPPORTED};
+use super::rope::{Rope, RopeScaling};
 
-/// Refuses files of another architecture before their tensors are looked at.
-pub(super) fn check_architecture(path: &Path, header: &Header) -> Result<(), LoadError> {
-    let keys = Keys { path, header };
-    match keys.text("general.architecture")? {
-        Some("llama") => {}
-        found => {
-            return Err(LoadError::UnsupportedArchitecture {
-                path: path.to_owned(),
-                found: found.unwrap_or("(no general.architecture)").to_owned(),
-                supported: "`llama`",
-            });
-        }
-    }
+/// The file's architecture; other ones are refused before their tensors are looked at.
+pub(super) fn architecture(
+    path: &Path,
+    header: &Header,
+) -> Result<&'static Architecture, LoadError> {
+    let other = |found: String| LoadError::UnsupportedArchitecture {
+        path: path.to_owned(),
+        found,
+        supported: SUPPORTED,
+    };
+    let keys = Keys {
+        path,
+        header,
+        prefix: "general",
+    };
+    let name = keys.text("general.architecture")?;
+    let Some(architecture) = name.and_then(Architecture::named) else {
+        let found = name.unwrap_or("(no general.architecture)");
+        return Err(other(found.to_owned()));
+    };
     if let Some(parts) = keys.size("split.count")?
         && parts > 1
     {
@@ -27,13 +35,10 @@ pub(super) fn check_architecture(path: &Path, header: &Header) -> Result<(), Loa
         );
         return Err(keys.wrong("split.count", &problem));
     }
-    match keys.size("llama.expert_count")? {
-        None | Some(0) => Ok(()),
-        Some(n) => Err(LoadError::UnsupportedArchitecture {
-            path: path.to_owned(),
-            found: format!("llama with {n} experts"),
-            supported: "`llama`",
-        }),
+    let name = architecture.name;
+    match keys.size(&format!("{name}.expert_count"))? {
+        None | Some(0) => Ok(architecture),
+        Some(n) => Err(other(format!("{name} with {n} experts"))),
     }
 }
 
@@ -42,55 +47,53 @@ pub(super) fn check_architecture(path: &Path, header: &Header) -> Result<(), Loa
 pub(super) fn read(
     path: &Path,
     header: &Header,
+    architecture: &Architecture,
     factors: Option<Vec<f32>>,
 ) -> Result<Config, LoadError> {
-    let keys = Keys { path, header };
-    let hidden_size = keys.needed_size("llama.embedding_length")?;
-    let heads = keys.needed_size("llama.attention.head_count")?;
-    let head_dim = match keys.size("llama.attention.key_length")? {
+    let keys = Keys {
+        path,
+        header,
+        prefix: architecture.name,
+    };
+    let hidden_size = keys.needed_size(&keys.of("embedding_length"))?;
+    let heads = keys.needed_size(&keys.of("attention.head_count"))?;
+    let head_dim = match keys.size(&keys.of("attention.key_length"))? {
         Some(size) => size,
         None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
         None => {
             let problem =
                 format!("is {heads}, wanted a divisor of the embedding length {hidden_size}");
-            return Err(keys.wrong("llama.attention.head_count", &problem));
+            return Err(keys.wrong(&keys.of("attention.head_count"), &problem));
         }
     };
-    for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
-        if let Some(size) = keys.size(key)?
+    for key in ["attention.value_length", "rope.dimension_count"] {
+        let key = keys.of(key);
+        if let Some(size) = keys.size(&key)?
             && size != head_dim
         {
             return Err(keys.wrong(
-                key,
+                &key,
                 &format!("is {size}, only the head width {head_dim} is supported"),
             ));
         }
-    }
-    if let Some(window) = keys.size("llama.attention.sliding_window")?
-        && window > 0
-    {
-        return Err(keys.wrong(
-            "llama.attention.sliding_window",
-            "is set, sliding windows are not supported",
-        ));
     }
     // Files made before the vocabulary size became a key still have the table.
     let rows = header
         .tensors
         .get("token_embd.weight")
         .and_then(|table| table.shape.first().copied());
-    let vocab_size = match (rows, keys.size("llama.vocab_size")?) {
+    let vocab_size = match (rows, keys.size(&keys.of("vocab_size"))?) {
         (Some(rows), _) => rows,
         (None, Some(size)) => size,
         (None, None) => {
             return Err(keys.wrong(
-                "llama.vocab_size",
+                &keys.of("vocab_size"),
                 "is missing, and so is token_embd.weight",
             ));
         }
     };
     let has = |name: &str| header.tensors.contains_key(name);
-    let attention_bias = ["q", "k", "v", "output"]
+    let query_key_value_bias = ["q", "k", "v"]
         .iter()
         .any(|part| has(&format!("blk.0.attn_{part}.bias")));
     let mlp_bias = ["gate", "up", "down"]
@@ -104,33 +107,37 @@ pub(super) fn read(
     ] {
         eos.extend(keys.token_id(key)?);
     }
-    let layers = keys.needed_size("llama.block_count")?;
+    let layers = keys.needed_size(&keys.of("block_count"))?;
     let config = Config {
         vocab_size,
         hidden_size,
-        intermediate_size: keys.needed_size("llama.feed_forward_length")?,
+        intermediate_size: keys.needed_size(&keys.of("feed_forward_length"))?,
         layers,
         heads,
-        kv_heads: keys.size("llama.attention.head_count_kv")?.unwrap_or(heads),
+        kv_heads: keys
+            .size(&keys.of("attention.head_count_kv"))?
+            .unwrap_or(heads),
         head_dim,
-        rms_norm_eps: match keys.number("llama.attention.layer_norm_rms_epsilon")? {
+        rms_norm_eps: match keys.number(&keys.of("attention.layer_norm_rms_epsilon"))? {
             // Stored as a single, so this gives back exactly what was written.
             Some(eps) => eps as f32,
-            None => return Err(keys.wrong("llama.attention.layer_norm_rms_epsilon", "is missing")),
+            None => {
+                return Err(keys.wrong(&keys.of("attention.layer_norm_rms_epsilon"), "is missing"));
+            }
         },
         rope: Rope {
-            theta: keys.number("llama.rope.freq_base")?.unwrap_or(10_000.0),
+            theta: keys.number(&keys.of("rope.freq_base"))?.unwrap_or(10_000.0),
             scaling: scaling(&keys, factors)?,
         },
         tied_embeddings: !has("output.weight"),
-        query_key_value_bias: attention_bias,
-        attention_output_bias: attention_bias,
-        query_key_norm: false,
+        query_key_value_bias,
+        attention_output_bias: has("blk.0.attn_output.bias"),
+        query_key_norm: architecture.query_key_norm,
         sinks: false,
-        attention: LayerAttention::full(layers),
+        attention: attention(&keys, architecture, layers)?,
         experts: None,
         mlp_bias,
-        max_positions: keys.needed_size("llama.context_length")?,
+        max_positions: keys.needed_size(&keys.of("context_length"))?,
         bos: keys.token_id("tokenizer.ggml.bos_token_id")?,
         eos: in_order(eos),
         name: match keys.text("general.name")? {
@@ -142,30 +149,58 @@ pub(super) fn read(
         },
     };
     match config.contradiction() {
-        Some((field, problem)) => Err(keys.wrong(gguf_key(field), &problem)),
+        Some((field, problem)) => Err(keys.wrong(&keys.of_field(field), &problem)),
         None => Ok(config),
     }
 }
 
+/// What each layer sees. Only Mistral's files, which say that they are LLaMA's, have
+/// a window, and it is that of all layers.
+fn attention(
+    keys: &Keys<'_>,
+    architecture: &Architecture,
+    layers: usize,
+) -> Result<Vec<LayerAttention>, LoadError> {
+    let key = keys.of("attention.sliding_window");
+    let window = keys.size(&key)?.filter(|&window| window > 0);
+    let pattern = keys.of("attention.sliding_window_pattern");
+    if window.is_some() {
+        if architecture.name != "llama" {
+            return Err(keys.wrong(&key, "is set, windows are supported for `llama` only"));
+        }
+        if keys.header.metadata.contains_key(&pattern) {
+            let problem = "is set, windows are supported for all layers or none";
+            return Err(keys.wrong(&pattern, problem));
+        }
+    }
+    let layer = |layer: usize| LayerAttention {
+        window,
+        rotary: architecture
+            .without_positions
+            .is_none_or(|every| !(layer + 1).is_multiple_of(every)),
+    };
+    Ok((0..layers.min(MOST_LAYERS)).map(layer).collect())
+}
+
 fn scaling(keys: &Keys<'_>, factors: Option<Vec<f32>>) -> Result<RopeScaling, LoadError> {
-    let rule = keys.text("llama.rope.scaling.type")?.unwrap_or("none");
-    let factor = match keys.number("llama.rope.scaling.factor")? {
-        None => keys.number("llama.rope.scale_linear")?,
+    let rule = keys.text(&keys.of("rope.scaling.type"))?.unwrap_or("none");
+    let factor = match keys.number(&keys.of("rope.scaling.factor"))? {
+        None => keys.number(&keys.of("rope.scale_linear"))?,
         factor => factor,
     };
     match (rule, factors) {
         ("none", Some(factors)) => Ok(RopeScaling::Factors(factors)),
-        ("none", None) => match keys.number("llama.rope.scale_linear")? {
+        ("none", None) => match keys.number(&keys.of("rope.scale_linear"))? {
             // The spelling of files from before the rule had a name.
             Some(factor) if factor != 1.0 => Ok(RopeScaling::Linear { factor }),
             _ => Ok(RopeScaling::None),
         },
         ("linear", None) => match factor {
             Some(factor) => Ok(RopeScaling::Linear { factor }),
-            None => Err(keys.wrong("llama.rope.scaling.factor", "is missing")),
+            None => Err(keys.wrong(&keys.of("rope.scaling.factor"), "is missing")),
         },
         ("linear", Some(_)) => Err(keys.wrong(
-            "llama.rope.scaling.type",
+            &keys.of("rope.scaling.type"),
             "is linear, and there is rope_freqs.weight too",
         )),
         (other, _) => Err(LoadError::UnsupportedRope {
@@ -173,93 +208,5 @@ fn scaling(keys: &Keys<'_>, factors: Option<Vec<f32>>) -> Result<RopeScaling, Lo
             found: other.to_owned(),
             supported: "`none` and `linear`",
         }),
-    }
-}
-
-/// GGUF's key for a field of [`Config::contradiction`].
-fn gguf_key(field: &'static str) -> &'static str {
-    match field {
-        "vocab_size" => "llama.vocab_size",
-        "hidden_size" => "llama.embedding_length",
-        "intermediate_size" => "llama.feed_forward_length",
-        "num_hidden_layers" => "llama.block_count",
-        "num_attention_heads" => "llama.attention.head_count",
-        "num_key_value_heads" => "llama.attention.head_count_kv",
-        "head_dim" => "llama.attention.key_length",
-        "max_position_embeddings" => "llama.context_length",
-        "rms_norm_eps" => "llama.attention.layer_norm_rms_epsilon",
-        "rope_theta" => "llama.rope.freq_base",
-        "factor" => "llama.rope.scaling.factor",
-        other => other,
-    }
-}
-
-/// Metadata keys, read with errors that name the file and the key.
-struct Keys<'a> {
-    path: &'a Path,
-    header: &'a Header,
-}
-
-impl<'a> Keys<'a> {
-    fn wrong(&self, key: &str, problem: &str) -> LoadError {
-        LoadError::GgufKey {
-            path: self.path.to_owned(),
-            key: key.to_owned(),
-            problem: problem.to_owned(),
-        }
-    }
-
-    fn size(&self, key: &str) -> Result<Option<usize>, LoadError> {
-        let integer = match self.header.metadata.get(key) {
-            None => return Ok(None),
-            Some(Value::Integer(n)) => Some(*n),
-            // Some converters write a value per layer; equal ones are one value.
-            Some(Value::Array(Array::Integers(each))) => each
-                .first()
-                .copied()
-                .filter(|first| each.iter().all(|n| n == first)),
-            Some(_) => None,
-        };
-        let size = integer
-            .and_then(|n| usize::try_from(n).ok())
-            .filter(|&n| n as u64 <= LARGEST_SIZE);
-        size.map(Some).ok_or_else(|| {
-            self.wrong(
-                key,
-                &format!("is not one whole number from 0 to {LARGEST_SIZE} for all layers"),
-            )
-        })
-    }
-
-    fn needed_size(&self, key: &str) -> Result<usize, LoadError> {
-        self.size(key)?.ok_or_else(|| self.wrong(key, "is missing"))
-    }
-
-    fn number(&self, key: &str) -> Result<Option<f64>, LoadError> {
-        match self.header.metadata.get(key) {
-            None => Ok(None),
-            Some(Value::Float(x)) => Ok(Some(*x)),
-            Some(Value::Integer(n)) => Ok(Some(*n as f64)),
-            Some(_) => Err(self.wrong(key, "is not a number")),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&'a str>, LoadError> {
-        match self.header.metadata.get(key) {
-            None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(key, "is not a string")),
-        }
-    }
-
-    fn token_id(&self, key: &str) -> Result<Option<u32>, LoadError> {
-        match self.header.metadata.get(key) {
-            None => Ok(None),
-            Some(Value::Integer(n)) => match u32::try_from(*n) {
-                Ok(id) => Ok(Some(id)),
-                Err(_) => Err(self.wrong(key, "is not a token id")),
-            },
-            Some(_) => Err(self.wrong(key, "is not a token id")),
-        }
     }
 }

@@ -10,18 +10,22 @@ mod config;
 mod config_gguf;
 mod config_hf;
 mod error;
+mod experts;
 mod fingerprint;
 pub mod gguf;
 mod random;
 mod read;
+mod rope;
 mod safetensors_source;
 
 pub use checkpoint::{Checkpoint, TokenizerSource};
-pub(crate) use config::PACKED_VALUES;
-pub use config::{Config, Experts, LayerAttention, Rope, RopeScaling};
+pub use config::{Config, LayerAttention};
 pub use error::LoadError;
+pub use experts::Experts;
+pub(crate) use experts::PACKED_VALUES;
 pub use random::RandomTensors;
 pub(crate) use read::{json_file, small_file};
+pub use rope::{Rope, RopeScaling};
 pub use safetensors_source::SafetensorsSource;
 
 /// What a source knows about one tensor without unpacking it.

@@ -11,7 +11,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-use super::config::LARGEST_SCALE;
+use super::experts::LARGEST_SCALE;
 use super::read::{json_file, map};
 use super::{LoadError, TensorInfo, TensorSource, first_not_finite};
 

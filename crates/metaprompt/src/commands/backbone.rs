@@ -3,8 +3,8 @@
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use metaprompt_backbone::files::{Checkpoint, Config};
-use metaprompt_backbone::model::{Model, Recompute, TrainingMemory};
+use metaprompt_backbone::files::Checkpoint;
+use metaprompt_backbone::model::Model;
 use metaprompt_backbone::probe::{Probe, probe};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::json;
@@ -74,123 +74,10 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             tokens,
         } => {
             let path = context.backbone_path(path.as_deref())?;
-            inspect(&path, train.then_some(*tokens as usize), context)
+            super::inspect::inspect(&path, train.then_some(*tokens as usize), context)
         }
         Command::Probe(args) => run_probe(args, context),
     }
-}
-
-fn inspect(path: &Path, train: Option<usize>, context: &Context) -> Result<()> {
-    let checkpoint = Checkpoint::open(path)?;
-    let c = &checkpoint.config;
-    let mut dtypes = std::collections::BTreeMap::<String, (usize, usize)>::new();
-    for tensor in checkpoint.tensors.tensors() {
-        let entry = dtypes.entry(tensor.dtype).or_default();
-        entry.0 += 1;
-        entry.1 += tensor.bytes;
-    }
-    let bytes: usize = dtypes.values().map(|(_, bytes)| bytes).sum();
-    let kv_bytes = 2 * c.layers * c.kv_heads * c.head_dim * 4;
-    let rows = [
-        ("name", c.name.clone()),
-        ("path", path.display().to_string()),
-        ("fingerprint", checkpoint.fingerprint.clone()),
-        ("parameters", c.parameters().to_string()),
-        ("layers", c.layers.to_string()),
-        ("hidden size", c.hidden_size.to_string()),
-        ("intermediate size", c.intermediate_size.to_string()),
-        (
-            "heads",
-            format!(
-                "{} query, {} key/value, size {}",
-                c.heads, c.kv_heads, c.head_dim
-            ),
-        ),
-        (
-            "vocabulary",
-            format!(
-                "{} ({} head)",
-                c.vocab_size,
-                if c.tied_embeddings {
-                    "tied"
-                } else {
-                    "separate"
-                }
-            ),
-        ),
-        ("context", c.max_positions.to_string()),
-        (
-            "rotary",
-            format!("theta {}, scaling {:?}", c.rope.theta, c.rope.scaling),
-        ),
-        (
-            "biases",
-            format!(
-                "query, key, value {}, attention output {}, MLP {}",
-                c.query_key_value_bias, c.attention_output_bias, c.mlp_bias
-            ),
-        ),
-        (
-            "tensors",
-            dtypes
-                .iter()
-                .map(|(t, (n, b))| format!("{n} {t} ({:.1} MB)", *b as f64 / 1e6))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-        (
-            "in memory (f32)",
-            format!("{:.0} MB", c.parameters() as f64 * 4.0 / 1e6),
-        ),
-        ("key/value cache", format!("{kv_bytes} bytes a token")),
-    ];
-    let mut text: String = rows
-        .iter()
-        .map(|(name, value)| format!("{name:<18} {value}\n"))
-        .collect();
-    let mut json = json!({
-        "name": c.name, "path": path, "fingerprint": checkpoint.fingerprint,
-        "parameters": c.parameters(), "layers": c.layers, "hidden_size": c.hidden_size,
-        "intermediate_size": c.intermediate_size, "heads": c.heads, "kv_heads": c.kv_heads,
-        "head_dim": c.head_dim, "vocab_size": c.vocab_size, "tied_embeddings": c.tied_embeddings,
-        "max_positions": c.max_positions, "rope_theta": c.rope.theta, "bytes_on_disk": bytes,
-        "kv_bytes_per_token": kv_bytes,
-    });
-    if let Some(tokens) = train {
-        let (of_training, table) = training_memory(c, tokens);
-        json["training"] = of_training;
-        text += &table;
-    }
-    context.print(&json, &text);
-    Ok(())
-}
-
-/// What a training step holds in memory at each level of computing again.
-fn training_memory(config: &Config, tokens: usize) -> (serde_json::Value, String) {
-    let threads = rayon::current_num_threads();
-    let mut text = format!(
-        "\nmemory of a training step of {tokens} packed tokens on this CPU, {threads} threads, in MB\n\
-         --recompute   weights   activations   passing    in all\n"
-    );
-    let mut levels = Vec::new();
-    for level in Recompute::ALL {
-        let memory = TrainingMemory::of(config, tokens, level, threads);
-        let megabytes = |bytes: f64| (bytes / 1e6).round();
-        text += &format!(
-            "{level:<11} {:>9} {:>13} {:>9} {:>9}\n",
-            megabytes(memory.weights),
-            megabytes(memory.kept),
-            megabytes(memory.passing),
-            megabytes(memory.total())
-        );
-        levels.push(json!({
-            "recompute": level.to_string(), "weights_bytes": memory.weights,
-            "kept_bytes": memory.kept,
-            "passing_bytes": memory.passing, "total_bytes": memory.total(),
-        }));
-    }
-    let json = json!({ "tokens": tokens, "threads": threads, "levels": levels });
-    (json, text)
 }
 
 fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {

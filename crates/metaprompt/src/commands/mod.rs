@@ -7,6 +7,7 @@ mod bench;
 mod corpus;
 mod distill;
 mod evaluate;
+mod inspect;
 mod predict;
 mod quickstart;
 mod setup;

@@ -3,7 +3,7 @@
 use super::family::Family;
 use super::fields::Fields;
 use crate::files::LoadError;
-use crate::files::config::Experts;
+use crate::files::experts::Experts;
 
 /// The experts of a family that has them.
 pub(super) fn of_family(

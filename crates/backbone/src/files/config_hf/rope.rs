@@ -4,7 +4,7 @@
 use super::family::Defaults;
 use super::fields::Fields;
 use crate::files::LoadError;
-use crate::files::config::{Rope, RopeScaling};
+use crate::files::rope::{Rope, RopeScaling};
 
 /// The rules that are supported, for messages.
 const RULES: &str = "`default`, `linear`, `llama3` and `yarn`";

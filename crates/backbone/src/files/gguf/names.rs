@@ -1,11 +1,13 @@
 //! Tensor names: GGUF's and Hugging Face's.
 
 /// Parts of a layer: GGUF's name and Hugging Face's, without `.weight` or `.bias`.
-const LAYER_PARTS: [(&str, &str); 9] = [
+const LAYER_PARTS: [(&str, &str); 11] = [
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
     ("attn_v", "self_attn.v_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
     ("attn_output", "self_attn.o_proj"),
     ("ffn_norm", "post_attention_layernorm"),
     ("ffn_gate", "mlp.gate_proj"),
@@ -13,7 +15,7 @@ const LAYER_PARTS: [(&str, &str); 9] = [
     ("ffn_down", "mlp.down_proj"),
 ];
 
-/// Hugging Face's name of the tensor that a GGUF LLaMA file calls `gguf`.
+/// Hugging Face's name of the tensor that a GGUF file calls `gguf`.
 pub(super) fn hugging_face(gguf: &str) -> Option<String> {
     match gguf {
         "token_embd.weight" => return Some("model.embed_tokens.weight".to_owned()),
@@ -34,8 +36,13 @@ pub(super) fn hugging_face(gguf: &str) -> Option<String> {
     Some(format!("model.layers.{layer}.{name}.{suffix}"))
 }
 
-/// Whether the rows of this tensor (a Hugging Face name) are stored in rotary-pair order:
-/// those of the query and key projections are.
+/// Whether this tensor (a Hugging Face name) is a norm of each head's queries or keys.
+pub(super) fn is_head_norm(name: &str) -> bool {
+    name.ends_with(".self_attn.q_norm.weight") || name.ends_with(".self_attn.k_norm.weight")
+}
+
+/// Whether the rows of this tensor (a Hugging Face name) are stored in rotary-pair order
+/// where an architecture has that: those of the query and key projections are.
 pub(super) fn is_interleaved(name: &str) -> bool {
     let part = name
         .strip_suffix(".weight")
@@ -82,7 +89,7 @@ mod tests {
             "blk.03.ffn_up.weight",
             "blk.+3.ffn_up.weight",
             "blk.3.ffn_up",
-            "blk.3.attn_q_norm.weight",
+            "blk.3.attn_sinks.weight",
         ] {
             assert_eq!(hugging_face(name), None, "{name}");
         }

@@ -1,4 +1,4 @@
-//! The tensors of a GGUF LLaMA file under Hugging Face's names and row order.
+//! The tensors of a GGUF file under Hugging Face's names and row order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,15 +23,16 @@ pub struct GgufSource {
     file: Arc<Mmap>,
     path: PathBuf,
     tensors: BTreeMap<String, TensorEntry>,
-    head_dim: usize,
+    /// The heads' width where rows of queries and keys are interleaved.
+    interleaved_heads: Option<usize>,
 }
 
 impl GgufSource {
-    /// Opens a file of architecture `llama`; also gives its configuration and header.
+    /// Opens a file; also gives its configuration and header.
     ///
     /// # Errors
-    /// When the file cannot be read, its header is invalid, it is of another
-    /// architecture, or it holds a tensor that a LLaMA model does not use.
+    /// When the file cannot be read, its header is invalid, its architecture is not
+    /// supported, or it holds a tensor that the architecture does not use.
     pub fn open(path: &Path) -> Result<(Self, Config, Header), LoadError> {
         let file = crate::files::read::map(path)?;
         let header = Header::parse(&file).map_err(|(offset, problem)| LoadError::GgufHeader {
@@ -39,18 +40,19 @@ impl GgufSource {
             offset,
             problem,
         })?;
-        config_gguf::check_architecture(path, &header)?;
+        let architecture = config_gguf::architecture(path, &header)?;
         let mut source = Self {
             file,
             path: path.to_owned(),
             tensors: BTreeMap::new(),
-            head_dim: 0,
+            interleaved_heads: None,
         };
         for (gguf_name, entry) in &header.tensors {
             if gguf_name == ROPE_FREQS {
                 continue;
             }
-            let Some(name) = names::hugging_face(gguf_name) else {
+            let used = |name: &String| architecture.query_key_norm || !names::is_head_norm(name);
+            let Some(name) = names::hugging_face(gguf_name).filter(used) else {
                 return Err(LoadError::UnexpectedTensor {
                     path: path.to_owned(),
                     tensor: gguf_name.clone(),
@@ -62,8 +64,8 @@ impl GgufSource {
             Some(entry) => Some(source.unpack(ROPE_FREQS, entry, None)?),
             None => None,
         };
-        let config = config_gguf::read(path, &header, factors)?;
-        source.head_dim = config.head_dim;
+        let config = config_gguf::read(path, &header, architecture, factors)?;
+        source.interleaved_heads = architecture.interleaved.then_some(config.head_dim);
         Ok((source, config, header))
     }
 
@@ -156,7 +158,9 @@ impl TensorSource for GgufSource {
             });
         };
         // Query and key rows come in whole heads, or the row order makes no sense.
-        let rotary = names::is_interleaved(name).then_some(self.head_dim);
+        let rotary = self
+            .interleaved_heads
+            .filter(|_| names::is_interleaved(name));
         let whole_heads = rotary.is_none_or(|head_dim| {
             entry
                 .shape
