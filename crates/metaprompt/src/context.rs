@@ -4,6 +4,7 @@ use crate::progress::Progress;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use metaprompt_backbone::fetch;
+use metaprompt_backbone::fetch::hub::{self, Reference};
 use metaprompt_backbone::model::Recompute;
 use metaprompt_backbone::{Backbone, Device};
 use std::path::{Path, PathBuf};
@@ -116,10 +117,18 @@ impl Context {
         Ok(backbone)
     }
 
-    /// Where a backbone lies, fetching the embedded one if need be.
+    /// Where a backbone lies: a path, a model in the hub's cache, or the embedded
+    /// one, which is fetched if need be.
     pub(crate) fn backbone_path(&self, path: Option<&Path>) -> Result<PathBuf> {
         match path {
-            Some(path) if path != Path::new(EMBEDDED) => Ok(path.to_owned()),
+            Some(path) if path != Path::new(EMBEDDED) => match path.to_str() {
+                Some(name) if !path.exists() => match Reference::parse(name) {
+                    Ok(model) => Ok(hub::cached(&model, &hub::Settings::from_environment())?),
+                    // Not a model's name either: what opens it says what is wrong.
+                    Err(_) => Ok(path.to_owned()),
+                },
+                _ => Ok(path.to_owned()),
+            },
             _ => {
                 let quiet = self.global.quiet;
                 let mut said = 0;

@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     started: Instant,
     last_line: Instant,
     loss: Option<f64>,
+    /// Whether what is counted are bytes.
+    bytes: bool,
 }
 
 impl Progress {
@@ -38,6 +40,21 @@ impl Progress {
             started: now,
             last_line: now,
             loss: None,
+            bytes: false,
+        }
+    }
+
+    /// Begins a stage that counts bytes; `advance` and `end` go on with it.
+    pub(crate) fn begin_bytes(&mut self, stage: &str, total: u64) {
+        self.begin(stage, total);
+        self.bytes = true;
+        // A resumed download begins with what is there, which is no speed.
+        self.first = u64::MAX;
+        if let Some(bar) = &self.bar {
+            let style = ProgressStyle::with_template(
+                "{prefix:<34} {bar:24} {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4} left",
+            );
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         }
     }
 
@@ -54,6 +71,17 @@ impl Progress {
             let seconds = self.started.elapsed().as_secs_f64();
             let rate = (self.done - self.first) as f64 / seconds;
             let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+            if self.bytes {
+                let megabytes = |bytes: f64| bytes / 1e6;
+                eprintln!(
+                    "{}: {:.1}/{:.1} MB ({:.2} MB/s, {left:.0} s left)",
+                    self.stage,
+                    megabytes(self.done as f64),
+                    megabytes(self.total as f64),
+                    megabytes(rate)
+                );
+                return;
+            }
             eprintln!(
                 "{}: {}/{} ({rate:.2}/s, {left:.0} s left) {loss}",
                 self.stage, self.done, self.total
@@ -66,7 +94,7 @@ impl Observer for Progress {
     fn begin(&mut self, stage: &str, total: u64) {
         self.stage = stage.to_owned();
         self.total = total;
-        (self.done, self.first, self.loss) = (0, 0, None);
+        (self.done, self.first, self.loss, self.bytes) = (0, 0, None, false);
         self.started = Instant::now();
         self.last_line = self.started;
         if !self.quiet && self.terminal {
@@ -106,6 +134,15 @@ impl Observer for Progress {
     }
 
     fn advance(&mut self, done: u64) {
+        if self.bytes && (self.first > done || done < self.done) {
+            // What was here before, or a file that had to be begun again.
+            self.first = done;
+            self.started = Instant::now();
+            if let Some(bar) = &self.bar {
+                bar.set_position(done);
+                bar.reset_eta();
+            }
+        }
         self.done = done;
         self.show();
     }

@@ -1,6 +1,7 @@
 //! The study file: everything that decides a run, with defaults.
 
 use crate::StudyError;
+use metaprompt_backbone::fetch::hub::Reference;
 use metaprompt_scoring::BootstrapOptions;
 use metaprompt_tuning::train::{Mixing, Settings};
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ pub struct Study {
     pub tasks: PathBuf,
     /// Folder of the corpora, relative to the study file.
     pub data: PathBuf,
-    /// A backbone's directory or GGUF file, relative to the study file;
-    /// `embedded` for SmolLM2-135M-Instruct.
+    /// A backbone's directory or GGUF file, relative to the study file; a model
+    /// in the hub's cache (`ORG/NAME`); `embedded` for SmolLM2-135M-Instruct.
     #[serde(default = "embedded")]
     pub backbone: PathBuf,
     /// Tasks that the metaprompt is learnt from.
@@ -359,7 +360,14 @@ impl Study {
             *file = folder.join(&*file);
         }
         if study.backbone != Path::new("embedded") {
-            study.backbone = folder.join(&study.backbone);
+            let path = folder.join(&study.backbone);
+            let is_model = study
+                .backbone
+                .to_str()
+                .is_some_and(|b| Reference::parse(b).is_ok());
+            if path.exists() || !is_model {
+                study.backbone = path;
+            }
         }
         if let PromptInit::Adapter(adapter) = &mut study.prompt.init {
             *adapter = folder.join(&*adapter);

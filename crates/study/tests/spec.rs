@@ -44,6 +44,23 @@ fn every_study_of_the_repository_loads_and_its_tasks_have_the_right_roles() {
 }
 
 #[test]
+fn a_backbone_is_a_path_beside_the_study_or_a_model_of_the_hub() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("s.toml");
+    let backbone = |name: &str| {
+        let text = format!("{GOOD}backbone = \"{name}\"\n");
+        std::fs::write(&file, text).expect("file");
+        Study::load(&file).expect("it loads").backbone
+    };
+    let beside = |name: &str| folder.path().join(name);
+    assert_eq!(backbone("org/name"), Path::new("org/name"));
+    assert_eq!(backbone("name"), beside("name"));
+    assert_eq!(backbone("models/a.gguf"), beside("models/a.gguf"));
+    std::fs::create_dir_all(beside("org/name")).expect("folder");
+    assert_eq!(backbone("org/name"), beside("org/name"));
+}
+
+#[test]
 fn defaults_are_the_papers_where_it_has_them() {
     let study = Study::parse(GOOD, Path::new("s.toml")).expect("it is enough");
     assert_eq!(

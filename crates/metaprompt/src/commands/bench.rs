@@ -53,7 +53,7 @@ pub(crate) enum Command {
     ///
     /// Example: metaprompt bench load --backbone models/Llama-3.1-8B
     Load {
-        /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+        /// Backbone: Hugging Face directory, GGUF file or ORG/NAME [default: embedded].
         #[arg(long, value_name = "PATH")]
         backbone: Option<PathBuf>,
         /// How often.
@@ -83,7 +83,7 @@ pub(crate) enum Command {
 /// What is run.
 #[derive(clap::Args)]
 pub(crate) struct Load {
-    /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+    /// Backbone: Hugging Face directory, GGUF file or ORG/NAME [default: embedded].
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     backbone: Option<PathBuf>,
     /// Random weights of this config.json, in place of a backbone: times don't
@@ -233,8 +233,12 @@ impl Load {
     fn model(&self, context: &Context) -> Result<(Model, Tokenizer)> {
         let Some(path) = &self.config else {
             // Weights without a tokenizer are enough to time.
-            if let Some(path) = self.backbone.as_deref().filter(|path| path.is_dir()) {
-                let checkpoint = Checkpoint::open(path)?;
+            let path = self.backbone.as_deref();
+            let path = path
+                .map(|path| context.backbone_path(Some(path)))
+                .transpose()?;
+            if let Some(path) = path.filter(|path| path.is_dir()) {
+                let checkpoint = Checkpoint::open(&path)?;
                 if let TokenizerSource::Missing(_) = checkpoint.tokenizer_source {
                     let model = Model::load(&checkpoint, context.global.device)?
                         .with_recompute(context.global.recompute);

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Run folder.
     #[arg(long, default_value = "runs/quickstart", value_name = "DIR")]
     out: PathBuf,
-    /// Backbone: a Hugging Face directory or a GGUF file [default: the embedded
+    /// Backbone: Hugging Face directory, GGUF file or ORG/NAME [default: the embedded
     /// SmolLM2-135M-Instruct].
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,

