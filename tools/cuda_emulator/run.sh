@@ -54,6 +54,6 @@ export -f test_one
 {
     printf 'attention %s\n' "${pairs[@]}"
     printf 'experts %s\n' "${tiles[@]}"
-    printf '%s\n' rows head
+    printf '%s\n' rows head unpack
 } | xargs -P "$(nproc)" -I {} bash -c 'test_one {}'
 echo "all right"

@@ -2,7 +2,7 @@
 
 use crate::chat::{ChatError, ChatTemplate};
 use crate::compute::Device;
-use crate::files::{Checkpoint, LoadError};
+use crate::files::{Checkpoint, LoadError, Weights};
 use crate::model::Model;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use std::path::Path;
@@ -39,10 +39,18 @@ impl Backbone {
     /// # Errors
     /// When weights, tokenizer or chat template are missing or don't fit.
     pub fn open(path: &Path, device: Device) -> Result<Self, BackboneError> {
+        Self::open_as(path, device, Weights::Unpacked)
+    }
+
+    /// [`Backbone::open`] with a choice of how the linear layers are held.
+    ///
+    /// # Errors
+    /// As [`Backbone::open`].
+    pub fn open_as(path: &Path, device: Device, weights: Weights) -> Result<Self, BackboneError> {
         let checkpoint = Checkpoint::open(path)?;
         let tokenizer = checkpoint.tokenizer()?;
         let chat = checkpoint.chat_template(&tokenizer)?;
-        let model = Model::load(&checkpoint, device)?;
+        let model = Model::load_as(&checkpoint, device, weights)?;
         Ok(Backbone {
             model,
             tokenizer,

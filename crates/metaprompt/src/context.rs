@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use metaprompt_backbone::fetch;
 use metaprompt_backbone::fetch::hub::{self, Reference};
+use metaprompt_backbone::files::Weights;
 use metaprompt_backbone::model::Recompute;
 use metaprompt_backbone::{Backbone, Device};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,17 @@ pub(crate) struct Global {
         value_name = "LEVEL"
     )]
     pub(crate) recompute: Recompute,
+    /// How the backbone's linear layers are held: unpacked (f32 on the CPU, bf16 on
+    /// a GPU) or packed as in their file, which takes less memory and, where few
+    /// rows go through the layers, more time (see `backbone inspect --train`).
+    #[arg(
+        long,
+        global = true,
+        env = "METAPROMPT_WEIGHTS",
+        default_value = "unpacked",
+        value_name = "HOW"
+    )]
+    pub(crate) weights: Weights,
     /// No progress, only results.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -99,7 +111,7 @@ impl Context {
     pub(crate) fn backbone(&self, path: Option<&Path>) -> Result<Backbone> {
         let embedded = path.is_none_or(|path| path == Path::new(EMBEDDED));
         let path = self.backbone_path(path)?;
-        let mut backbone = Backbone::open(&path, self.global.device)?;
+        let mut backbone = Backbone::open_as(&path, self.global.device, self.global.weights)?;
         backbone.model = backbone.model.with_recompute(self.global.recompute);
         if embedded && std::env::var_os(fetch::VARIABLE).is_none() {
             backbone = backbone.named(EMBEDDED_NAME);

@@ -1,6 +1,6 @@
 //! Which processor to use.
 
-use crate::files::Config;
+use crate::files::{Config, Weights};
 use std::str::FromStr;
 
 /// A processor that a backbone can run on.
@@ -36,8 +36,8 @@ impl Device {
     /// What [`Device::Auto`] means on this machine for a model. Says on the log
     /// when a GPU is there that can't be used, or that is used for what no card
     /// has run yet.
-    pub(crate) fn resolved(self, config: &Config) -> Self {
-        let unproven = super::cuda::unproven(config);
+    pub(crate) fn resolved(self, config: &Config, weights: Weights) -> Self {
+        let unproven = super::cuda::unproven(config, weights);
         if self != Device::Auto {
             if let (Device::Cuda(_), Some(parts)) = (self, unproven) {
                 tracing::warn!(

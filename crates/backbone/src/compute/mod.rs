@@ -17,6 +17,7 @@ pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
 pub use measure::{Ceilings, KernelTime, Memory, Products, Profile};
 
+use crate::files::{Packed, PackedWeights};
 use crate::forest::{Call, Forest, Input, Sight};
 use crate::layers::attention::Shape;
 use crate::layers::experts::ExpertWeights;
@@ -117,6 +118,12 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         outputs: usize,
         inputs: usize,
     ) -> Computed<Self::Linear>;
+
+    /// A linear layer from packed matrices, one below the other, that stay so.
+    fn packed_linear(&self, parts: Vec<Packed>, bias: Option<Vec<f32>>) -> Computed<Self::Linear>;
+
+    /// Bytes of memory that packed weights are unpacked to, beside them.
+    fn room_to_unpack(weights: &PackedWeights) -> u64;
 
     /// Numbers that stay f32.
     fn vector(&self, values: Vec<f32>) -> Computed<Self::Vector>;

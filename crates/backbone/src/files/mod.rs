@@ -13,6 +13,7 @@ mod error;
 mod experts;
 mod fingerprint;
 pub mod gguf;
+mod packed;
 mod random;
 mod read;
 mod rope;
@@ -23,6 +24,7 @@ pub use config::{Config, LayerAttention};
 pub use error::LoadError;
 pub use experts::Experts;
 pub(crate) use experts::PACKED_VALUES;
+pub use packed::{Packed, PackedKind, PackedWeights, Weights};
 pub use random::RandomTensors;
 pub(crate) use read::{json_file, small_file};
 pub use rope::{Rope, RopeScaling};
@@ -72,6 +74,13 @@ pub trait TensorSource: Send + Sync {
     /// # Errors
     /// When there is no such tensor, it has another shape, or isn't bytes.
     fn load_bytes(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, LoadError>;
+
+    /// A matrix `[rows, columns]` as it is packed in the file; `None` where its
+    /// number type isn't a [`PackedKind`], or its rows are not whole blocks.
+    ///
+    /// # Errors
+    /// When there is no such tensor, it has another shape, or a value is not finite.
+    fn load_packed(&self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>, LoadError>;
 }
 
 /// Index of the first value that is NaN or infinite.

@@ -1,7 +1,8 @@
 //! Random weights of a configuration: what a machine does with a model whose
 //! files it doesn't have.
 
-use super::{Config, LoadError, TensorInfo, TensorSource};
+use super::packed::{Bytes, noise};
+use super::{Config, LoadError, Packed, PackedKind, TensorInfo, TensorSource};
 use rayon::prelude::*;
 
 /// Weights with the shapes of a configuration, uniform with a standard
@@ -9,7 +10,11 @@ use rayon::prelude::*;
 pub struct RandomTensors {
     tensors: Vec<TensorInfo>,
     seed: u64,
+    kind: Option<PackedKind>,
 }
+
+/// Standard deviation of the weights.
+const DEVIATION: f32 = 0.02;
 
 impl RandomTensors {
     /// Weights for a configuration.
@@ -26,7 +31,30 @@ impl RandomTensors {
             })
             .collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        RandomTensors { tensors, seed }
+        RandomTensors {
+            tensors,
+            seed,
+            kind: None,
+        }
+    }
+
+    /// The same shapes with matrices of random blocks of a packed kind, where their
+    /// rows are whole blocks.
+    #[must_use]
+    pub fn packed(config: &Config, seed: u64, kind: PackedKind) -> Self {
+        let mut random = RandomTensors {
+            kind: Some(kind),
+            ..Self::new(config, seed)
+        };
+        for tensor in &mut random.tensors {
+            if let [rows, columns] = tensor.shape[..]
+                && columns.is_multiple_of(kind.block())
+            {
+                kind.name().clone_into(&mut tensor.dtype);
+                tensor.bytes = kind.bytes_of(rows * columns);
+            }
+        }
+        random
     }
 }
 
@@ -45,12 +73,20 @@ impl TensorSource for RandomTensors {
 
     fn load_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let count = shape.iter().product();
+        if let &[rows, columns] = shape
+            && let Some(packed) = self.load_packed(name, [rows, columns])?
+        {
+            let mut values = vec![0.0; count];
+            let each = values.par_chunks_exact_mut(columns).enumerate();
+            each.for_each(|(row, values)| packed.unpack(row, 0, values));
+            return Ok(values);
+        }
         if shape.len() == 1 && name.ends_with("norm.weight") {
             return Ok(vec![1.0; count]);
         }
         let stream = self.stream(name);
-        // Uniform numbers of this half-width have a standard deviation of 0.02.
-        let half_width = 0.02 * 3f32.sqrt();
+        // Uniform numbers of this half-width have that standard deviation.
+        let half_width = DEVIATION * 3f32.sqrt();
         let value = |i: usize| {
             let bits = mix(stream.wrapping_add(i as u64)) >> 40;
             (bits as f32 / (1u64 << 23) as f32 - 1.0) * half_width
@@ -73,6 +109,25 @@ impl TensorSource for RandomTensors {
             // Four-bit floats have a standard deviation of about 2.9.
             return Ok(vec![120; count]);
         }
+        Ok(self.bytes(name, count))
+    }
+
+    fn load_packed(&self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>, LoadError> {
+        let Some(kind) = self.kind.filter(|k| shape[1].is_multiple_of(k.block())) else {
+            return Ok(None);
+        };
+        let mut bytes = self.bytes(name, kind.bytes_of(shape[0] * shape[1]));
+        bytes
+            .par_chunks_mut(kind.bytes_of(shape[1]))
+            .for_each(|row| noise::set_scales(kind, row, DEVIATION));
+        let packed = Packed::new(kind, shape, Bytes::Own(bytes.into()), None);
+        Ok(Some(packed.expect("the scales are finite")))
+    }
+}
+
+impl RandomTensors {
+    /// Random bytes.
+    fn bytes(&self, name: &str, count: usize) -> Vec<u8> {
         let stream = self.stream(name);
         let mut bytes = vec![0; count];
         bytes
@@ -84,11 +139,9 @@ impl TensorSource for RandomTensors {
                     eight.copy_from_slice(&word.to_le_bytes()[..eight.len()]);
                 }
             });
-        Ok(bytes)
+        bytes
     }
-}
 
-impl RandomTensors {
     /// Where a tensor's random numbers begin.
     fn stream(&self, name: &str) -> u64 {
         let byte = |hash: u64, byte: u8| mix(hash ^ u64::from(byte));

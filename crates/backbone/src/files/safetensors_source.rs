@@ -12,8 +12,9 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
 use super::experts::LARGEST_SCALE;
+use super::packed::Bytes;
 use super::read::{json_file, map};
-use super::{LoadError, TensorInfo, TensorSource, first_not_finite};
+use super::{LoadError, Packed, PackedKind, TensorInfo, TensorSource, first_not_finite};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -250,6 +251,26 @@ impl TensorSource for SafetensorsSource {
             });
         }
         Ok(bytes.to_vec())
+    }
+
+    fn load_packed(&self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>, LoadError> {
+        let entry = self.entry(name, &shape)?;
+        let kind = match entry.dtype {
+            Dtype::F16 => PackedKind::F16,
+            Dtype::BF16 => PackedKind::Bf16,
+            _ => return Ok(None),
+        };
+        if !shape[1].is_multiple_of(kind.block()) {
+            return Ok(None);
+        }
+        let bytes = Bytes::File(Arc::clone(&entry.file), entry.bytes.clone());
+        Packed::new(kind, shape, bytes, None)
+            .map(Some)
+            .map_err(|element| LoadError::NotFinite {
+                path: entry.path.to_path_buf(),
+                tensor: name.to_owned(),
+                element,
+            })
     }
 }
 

@@ -2,16 +2,25 @@
 
 use super::vector::{add, rows_per_task};
 use crate::buffer::Pool;
-use crate::matmul::{Kernel, Left, Out, Panels, Threads, Write, multiply};
+use crate::files::Packed;
+use crate::matmul::{Kernel, Left, Out, PackedRows, Panels, Threads, Write, multiply};
 use rayon::prelude::*;
 
-/// A frozen linear layer. Its weight is held once, packed for the forward
-/// product; the backward product packs the transpose for as long as it needs it,
-/// which costs a step about 1% of its time and saves a third of its memory.
+/// A frozen linear layer. Its weight is held once.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    weight: Panels,
+    weight: Weight,
     bias: Option<Vec<f32>>,
+}
+
+#[derive(Debug)]
+enum Weight {
+    /// f32 in the layout of the forward product; the backward product transposes
+    /// it for as long as it needs that, which costs a step about 1% of its time
+    /// and saves a third of its memory.
+    Panels(Panels),
+    /// As in the file; both products unpack pieces of it.
+    Packed(PackedRows),
 }
 
 impl Linear {
@@ -29,21 +38,48 @@ impl Linear {
         assert_eq!(weight.len(), outputs * inputs);
         assert!(bias.as_ref().is_none_or(|b| b.len() == outputs));
         Linear {
-            weight: Panels::transposed(Kernel::best(), weight, outputs, inputs),
+            weight: Weight::Panels(Panels::transposed(Kernel::best(), weight, outputs, inputs)),
             bias,
         }
+    }
+
+    /// A layer whose weight stays packed: `parts` one below the other.
+    ///
+    /// # Panics
+    /// When the lengths don't fit the sizes.
+    #[must_use]
+    pub(crate) fn packed(parts: Vec<Packed>, bias: Option<Vec<f32>>) -> Self {
+        let weight = PackedRows::new(parts);
+        assert!(bias.as_ref().is_none_or(|b| b.len() == weight.outputs()));
+        Linear {
+            weight: Weight::Packed(weight),
+            bias,
+        }
+    }
+
+    /// Whether its weight stays packed: products then take all rows at once,
+    /// since each unpacks the whole of it.
+    #[must_use]
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self.weight, Weight::Packed(_))
     }
 
     /// Output size.
     #[must_use]
     pub(crate) fn outputs(&self) -> usize {
-        self.weight.columns()
+        match &self.weight {
+            Weight::Panels(weight) => weight.columns(),
+            Weight::Packed(weight) => weight.outputs(),
+        }
     }
 
     /// Input size.
     #[must_use]
     pub(crate) fn inputs(&self) -> usize {
-        self.weight.depth()
+        match &self.weight {
+            Weight::Panels(weight) => weight.depth(),
+            Weight::Packed(weight) => weight.inputs(),
+        }
     }
 
     /// Writes or adds `x Wᵀ + b` to `y` (`[T, outputs]`), for `x` of `[T, inputs]`
@@ -59,14 +95,13 @@ impl Linear {
         let rows = y.len() / self.outputs();
         let left = Left::rows(x, rows, self.inputs(), stride);
         let mut out = Out::new(y, rows, self.outputs(), self.outputs());
-        multiply(
-            Kernel::best(),
-            &mut out,
-            write,
-            left,
-            self.weight.right(),
-            threads,
-        );
+        let kernel = Kernel::best();
+        match &self.weight {
+            Weight::Panels(weight) => {
+                multiply(kernel, &mut out, write, left, weight.right(), threads);
+            }
+            Weight::Packed(weight) => weight.forward(kernel, &mut out, write, left, threads),
+        }
         self.add_bias(y, threads);
     }
 
@@ -76,20 +111,36 @@ impl Linear {
         let (rows, inputs) = (dx.len() / self.inputs(), self.inputs());
         let left = Left::rows(dy, rows, self.outputs(), self.outputs());
         let mut out = Out::new(dx, rows, inputs, inputs);
-        self.weight
-            .multiply_transposed(Kernel::best(), &mut out, write, left);
+        let kernel = Kernel::best();
+        match &self.weight {
+            Weight::Panels(weight) => weight.multiply_transposed(kernel, &mut out, write, left),
+            Weight::Packed(weight) => {
+                weight.backward(kernel, &mut out, write, left, Threads::Pool);
+            }
+        }
     }
 
-    /// The layer with its weight packed for the gradient of the input.
+    /// The layer with its weight in the layout of the gradient of the input.
+    ///
+    /// # Panics
+    /// When the weight stays packed: it has no other layout.
     pub(crate) fn transposed(&self, pool: &Pool) -> Transposed {
-        Transposed(self.weight.transpose(Kernel::best(), pool))
+        match &self.weight {
+            Weight::Panels(weight) => Transposed(weight.transpose(Kernel::best(), pool)),
+            Weight::Packed(_) => panic!("a packed weight is multiplied as it is"),
+        }
     }
 
     /// Writes row `output` of the weight (for the output head, a token's
     /// vector) to `row`.
     pub(crate) fn copy_row(&self, row: &mut [f32], output: usize) {
-        for (to, from) in row.iter_mut().zip(self.weight.column(output)) {
-            *to = from;
+        match &self.weight {
+            Weight::Panels(weight) => {
+                for (to, from) in row.iter_mut().zip(weight.column(output)) {
+                    *to = from;
+                }
+            }
+            Weight::Packed(weight) => weight.copy_row(row, output),
         }
     }
 

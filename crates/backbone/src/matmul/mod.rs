@@ -14,6 +14,7 @@
 mod kernel;
 pub(crate) mod meter;
 mod operand;
+mod packed;
 mod panels;
 mod portable;
 mod product;
@@ -25,6 +26,7 @@ mod tests;
 
 pub(crate) use kernel::{Kernel, UNIT};
 pub(crate) use operand::{Left, Out, Right};
+pub(crate) use packed::{PackedRows, UNPACKED_AT_ONCE};
 pub(crate) use panels::Panels;
 pub(crate) use product::multiply;
 

@@ -32,6 +32,16 @@ impl<'a> Left<'a> {
         Self::new(values, rows, depth, 1, stride)
     }
 
+    /// Some of its rows.
+    pub(super) fn some_rows(&self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.rows);
+        Left {
+            values: self.values.wrapping_add(range.start * self.row),
+            rows: range.len(),
+            ..*self
+        }
+    }
+
     /// Some of its columns.
     pub(super) fn depths(&self, range: Range<usize>) -> Self {
         Left {

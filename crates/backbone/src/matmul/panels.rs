@@ -58,7 +58,7 @@ impl Panels {
             let rows = width.min(columns - first);
             for (p, panel) in panel.chunks_mut(width * width).enumerate() {
                 let from = &self.values[(p * columns + first) * width..][..rows * width];
-                transpose(panel, from, width);
+                transpose(panel, width, from, width);
             }
         });
         panels
@@ -89,7 +89,7 @@ impl Panels {
                     let panel = start / width + p;
                     if panel * width < self.columns {
                         let from = (panel * self.depth + first) * width;
-                        transpose(to, &self.values[from..from + columns * width], width);
+                        transpose(to, width, &self.values[from..from + columns * width], width);
                     }
                 }
                 let right = Right::panels(&piece, depth, columns, self.units);
@@ -137,13 +137,14 @@ impl Panels {
     }
 }
 
-/// `to[c][r] = from[r][c]` for the rows of `from` and as many columns as `to` has
-/// rows, both in rows of `width` values; zero for rows that `from` lacks.
-fn transpose(to: &mut [f32], from: &[f32], width: usize) {
-    let (rows, columns) = (from.len() / width, to.len() / width);
+/// `to[c][r] = from[r][c]` for the rows of `from`, which are `stride` values long,
+/// and as many columns as `to` has rows of `width` values; zero for rows that
+/// `from` lacks.
+pub(super) fn transpose(to: &mut [f32], width: usize, from: &[f32], stride: usize) {
+    let (rows, columns) = (from.len() / stride, to.len() / width);
     let (whole_rows, whole_columns) = (rows / 4 * 4, columns / 4 * 4);
     let four = |row: usize, column: usize| -> [f32; 4] {
-        let at = row * width + column;
+        let at = row * stride + column;
         from[at..at + 4].try_into().expect("four values")
     };
     for row in (0..whole_rows).step_by(4) {
@@ -166,7 +167,7 @@ fn transpose(to: &mut [f32], from: &[f32], width: usize) {
     let single = |to: &mut [f32], rows: Range<usize>, columns: Range<usize>| {
         for column in columns {
             for row in rows.clone() {
-                to[column * width + row] = from[row * width + column];
+                to[column * width + row] = from[row * stride + column];
             }
         }
     };

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// Deepest tile: a packed panel of 768 × 48 values and the rows that it meets
 /// stay in a core's second cache.
-const DEPTH: usize = 768;
+pub(super) const DEPTH: usize = 768;
 /// Rows that meet a panel before the next one is read.
 const ROWS: usize = 128;
 /// Operations below which a part isn't worth a task of its own.
@@ -113,7 +113,7 @@ impl Grid {
 }
 
 /// Part `index` of `parts` nearly equal ones of `0..total`.
-fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
+pub(super) fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
     total * index / parts..total * (index + 1) / parts
 }
 

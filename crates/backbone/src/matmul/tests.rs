@@ -1,6 +1,7 @@
 use super::kernel::MAX_ROWS;
 use super::*;
 use crate::buffer::Pool;
+use crate::files::{Packed, PackedKind};
 use crate::finite_difference::numbers;
 
 const CANARY: f32 = 1234.5;
@@ -184,5 +185,84 @@ fn a_deep_product_is_the_same_in_any_rows_and_threads() {
         let (first, rest) = whole.split_at(37 * n);
         assert_eq!(run(0..37, 2), first);
         assert_eq!(run(37..m, 1), rest);
+    }
+}
+
+#[test]
+fn products_with_weights_that_stay_packed_are_those_with_their_values() {
+    // Parts by kind and rows, and the length of a row. Depths beyond one piece
+    // in either direction.
+    let weights: [(&[(PackedKind, usize)], usize); 4] = [
+        (&[(PackedKind::Q8_0, 70), (PackedKind::Q4_1, 739)], 1568),
+        (&[(PackedKind::Bf16, 5)], 32),
+        (&[(PackedKind::Q4K, 300)], 1024),
+        (&[(PackedKind::Q6K, 33), (PackedKind::Q5_0, 16)], 256),
+    ];
+    for (parts, inputs) in weights {
+        let part = |&(kind, rows): &(PackedKind, usize)| Packed::noise(kind, [rows, inputs], 3);
+        let packed = PackedRows::new(parts.iter().map(part).collect());
+        let outputs = packed.outputs();
+        let mut values = vec![f32::NAN; outputs * inputs];
+        for (row, values) in values.chunks_exact_mut(inputs).enumerate() {
+            packed.copy_row(values, row);
+        }
+        for kernel in Kernel::supported() {
+            for (rows, forward) in [1, 3, 140, 600]
+                .into_iter()
+                .flat_map(|rows| [(rows, true), (rows, false)])
+            {
+                let (k, n) = if forward {
+                    (inputs, outputs)
+                } else {
+                    (outputs, inputs)
+                };
+                let left = numbers(rows * (k + 3), 5);
+                let run = |rows: std::ops::Range<usize>, write, threads: usize| {
+                    let mut values = vec![0.5; rows.len() * (n + 1)];
+                    let from = &left[rows.start * (k + 3)..];
+                    let left = Left::rows(from, rows.len(), k, k + 3);
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                    pool.build().expect("threads start").install(|| {
+                        let mut out = Out::new(&mut values, rows.len(), n, n + 1);
+                        if forward {
+                            packed.forward(kernel, &mut out, write, left, Threads::Pool);
+                        } else {
+                            packed.backward(kernel, &mut out, write, left, Threads::Pool);
+                        }
+                    });
+                    values
+                };
+                let whole = run(0..rows, Write::Replace, 1);
+                for threads in [2, 7] {
+                    assert_eq!(run(0..rows, Write::Replace, threads), whole, "{threads}");
+                }
+                let first = rows.div_ceil(3);
+                assert_eq!(
+                    run(0..first, Write::Replace, 2),
+                    whole[..first * (n + 1)],
+                    "fewer rows"
+                );
+                let added = run(0..rows, Write::Accumulate, 2);
+                for i in (0..rows).step_by(rows.div_ceil(4)) {
+                    for j in (0..n).step_by(7).chain([n - 1]) {
+                        let weight = |l: usize| {
+                            let at = if forward { j * k + l } else { l * n + j };
+                            f64::from(values[at])
+                        };
+                        let term = |l: usize| f64::from(left[i * (k + 3) + l]) * weight(l);
+                        let want: f64 = (0..k).map(term).sum();
+                        let at = i * (n + 1) + j;
+                        assert!(
+                            (f64::from(whole[at]) - want).abs() < 1e-4,
+                            "{}: {forward} {i} {j}: {}, not {want}",
+                            kernel.name,
+                            whole[at]
+                        );
+                        assert!((added[at] - whole[at] - 0.5).abs() < 1e-4);
+                    }
+                }
+                assert!(whole.iter().skip(n).step_by(n + 1).all(|&v| v == 0.5));
+            }
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::frequencies::frequencies;
 use crate::compute::{Backend, Kind, Projections};
-use crate::files::{Config, LayerAttention, LoadError, PACKED_VALUES, TensorSource};
+use crate::files::{
+    Config, LayerAttention, LoadError, PACKED_VALUES, Packed, PackedWeights, TensorSource, Weights,
+};
 use crate::forest::Sight;
 use crate::layers::attention::Shape;
 use crate::layers::experts::{ExpertMatrices, ExpertWeights};
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 pub(crate) struct Decoder<B: Backend> {
     pub(crate) backend: B,
     pub(crate) config: Config,
+    pub(crate) weight_bytes: u64,
     pub(crate) layers: Vec<Layer<B>>,
     /// The layers' distinct ways of attention.
     pub(crate) kinds: Vec<Kind>,
@@ -57,6 +60,7 @@ impl<B: Backend> Decoder<B> {
         backend: B,
         config: &Config,
         source: &dyn TensorSource,
+        weights: Weights,
     ) -> Result<Self, LoadError> {
         let d = config.hidden_size;
         let shape = Shape {
@@ -64,11 +68,11 @@ impl<B: Backend> Decoder<B> {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
         };
-        let bytes = config.weight_bytes(B::BYTES_PER_WEIGHT);
-        backend.check(shape, &[d, config.intermediate_size], bytes)?;
+        let weight_bytes = weight_bytes::<B>(config, source, weights);
+        backend.check(shape, &[d, config.intermediate_size], weight_bytes)?;
         let table = |name: &str| -> Result<B::Linear, LoadError> {
-            let weight = source.load_f32(name, &[config.vocab_size, d])?;
-            Ok(backend.linear(weight, None, config.vocab_size, d)?)
+            let part = (name.to_owned(), config.vocab_size);
+            linear(&backend, source, weights, &[part], d, None)
         };
         let embedding = table("model.embed_tokens.weight")?;
         let (output, embedding) = if config.tied_embeddings {
@@ -81,7 +85,7 @@ impl<B: Backend> Decoder<B> {
         for some in all.chunks(B::LAYERS_AT_ONCE.min(config.layers).max(1)) {
             let loaded = some
                 .par_iter()
-                .map(|&layer| Layer::load(&backend, config, source, layer));
+                .map(|&layer| Layer::load(&backend, config, source, weights, layer));
             layers.extend(loaded.collect::<Result<Vec<_>, _>>()?);
         }
         Ok(Decoder {
@@ -91,6 +95,7 @@ impl<B: Backend> Decoder<B> {
             output,
             embedding,
             config: config.clone(),
+            weight_bytes,
             backend,
         })
     }
@@ -112,6 +117,21 @@ impl<B: Backend> Decoder<B> {
             heads: self.config.heads,
             kv_heads: self.config.kv_heads,
             head_dim: self.config.head_dim,
+        }
+    }
+}
+
+/// Bytes that the weights take on a processor.
+pub(crate) fn weight_bytes<B: Backend>(
+    config: &Config,
+    source: &dyn TensorSource,
+    weights: Weights,
+) -> u64 {
+    match weights {
+        Weights::Unpacked => config.weight_bytes(B::BYTES_PER_WEIGHT),
+        Weights::Packed => {
+            let packed = PackedWeights::in_source(config, source);
+            packed.bytes(B::BYTES_PER_WEIGHT) + B::room_to_unpack(&packed)
         }
     }
 }
@@ -146,6 +166,7 @@ impl<B: Backend> Layer<B> {
         backend: &B,
         config: &Config,
         source: &dyn TensorSource,
+        weights: Weights,
         layer: usize,
     ) -> Result<Self, LoadError> {
         let (d, h) = (config.hidden_size, config.head_dim);
@@ -153,6 +174,7 @@ impl<B: Backend> Layer<B> {
         let files = LayerFiles {
             backend,
             source,
+            weights,
             layer,
         };
         let bias = config.query_key_value_bias;
@@ -225,6 +247,7 @@ impl<B: Backend> Feed<B> {
 struct LayerFiles<'a, B: Backend> {
     backend: &'a B,
     source: &'a dyn TensorSource,
+    weights: Weights,
     layer: usize,
 }
 
@@ -248,19 +271,16 @@ impl<B: Backend> LayerFiles<'_, B> {
         inputs: usize,
         bias: bool,
     ) -> Result<B::Linear, LoadError> {
-        let mut weight = Vec::new();
         let mut biases = Vec::new();
-        for &(part, outputs) in parts {
-            weight.extend(self.values(&format!("{part}.weight"), &[outputs, inputs])?);
-            if bias {
-                biases.extend(self.values(&format!("{part}.bias"), &[outputs])?);
-            }
+        for &(part, outputs) in parts.iter().filter(|_| bias) {
+            biases.extend(self.values(&format!("{part}.bias"), &[outputs])?);
         }
-        let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
-        let layer = self
-            .backend
-            .linear(weight, bias.then_some(biases), outputs, inputs);
-        Ok(layer?)
+        let parts: Vec<(String, usize)> = parts
+            .iter()
+            .map(|&(part, outputs)| (self.name(&format!("{part}.weight")), outputs))
+            .collect();
+        let (backend, source, bias) = (self.backend, self.source, bias.then_some(biases));
+        linear(backend, source, self.weights, &parts, inputs, bias)
     }
 
     /// `[experts, rows, columns]`, from packed blocks or from transformers' own
@@ -298,4 +318,30 @@ impl<B: Backend> LayerFiles<'_, B> {
             });
         Ok(ExpertMatrices::Values(values))
     }
+}
+
+/// A linear layer of matrices of so many rows, one below the other.
+fn linear<B: Backend>(
+    backend: &B,
+    source: &dyn TensorSource,
+    weights: Weights,
+    parts: &[(String, usize)],
+    inputs: usize,
+    bias: Option<Vec<f32>>,
+) -> Result<B::Linear, LoadError> {
+    if weights == Weights::Packed {
+        let packed = parts
+            .iter()
+            .map(|(name, outputs)| source.load_packed(name, [*outputs, inputs]))
+            .collect::<Result<Option<Vec<Packed>>, _>>()?;
+        if let Some(packed) = packed {
+            return Ok(backend.packed_linear(packed, bias)?);
+        }
+    }
+    let mut weight = Vec::new();
+    for (name, outputs) in parts {
+        weight.extend(source.load_f32(name, &[*outputs, inputs])?);
+    }
+    let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
+    Ok(backend.linear(weight, bias, outputs, inputs)?)
 }

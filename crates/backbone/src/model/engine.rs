@@ -140,7 +140,8 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
 impl<B: Backend> Decoder<B> {
     /// Says what the work needs as a whole, where memory was short.
     fn planned(&self, error: ComputeError, work: Work<'_>, recorded: bool) -> ComputeError {
-        error.planned(|| memory::plan(&self.config, work.pass.forest.rows(), recorded))
+        let rows = work.pass.forest.rows();
+        error.planned(|| memory::plan(&self.config, self.weight_bytes, rows, recorded))
     }
 
     fn step(

@@ -1,17 +1,19 @@
 //! How much memory the passes need.
 
 use super::Recompute;
-use crate::compute::{Backend, Cuda, cpu_memory};
-use crate::files::Config;
+use crate::compute::{Backend, Cpu, Cuda, cpu_memory};
+use crate::files::{Config, PackedWeights};
 
 /// Bytes of a value on a device that stores bf16.
 const VALUE: f64 = Cuda::BYTES_PER_WEIGHT as f64;
 
 /// What a pass over `rows` rows needs, for people.
-pub(super) fn plan(config: &Config, rows: usize, recorded: bool) -> String {
+pub(super) fn plan(config: &Config, weight_bytes: u64, rows: usize, recorded: bool) -> String {
     let gigabytes = |bytes: f64| format!("{:.2} GB", bytes / 1e9);
-    let weights = config.weight_bytes(Cuda::BYTES_PER_WEIGHT) as f64;
-    let mut text = format!("the backbone has {} of weights", gigabytes(weights));
+    let mut text = format!(
+        "the backbone has {} of weights",
+        gigabytes(weight_bytes as f64)
+    );
     if rows > 0 {
         let keys_values = gigabytes(keys_values(config, rows));
         text += &format!(", {rows} rows of keys and values take {keys_values}");
@@ -41,6 +43,13 @@ fn gate_and_up(config: &Config) -> usize {
     mlps * 2 * config.intermediate_size
 }
 
+/// What passes through experts, in values: a row of its own for each use.
+fn experts_rows(config: &Config, rows: usize) -> Option<usize> {
+    let (d, f) = (config.hidden_size, config.intermediate_size);
+    let experts = config.experts.as_ref()?;
+    Some(rows * (d + experts.active * (d + f)))
+}
+
 /// What a training step needs on the processor, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingMemory {
@@ -57,8 +66,48 @@ impl TrainingMemory {
     /// examples) on this machine with so many threads.
     #[must_use]
     pub fn of(config: &Config, rows: usize, level: Recompute, threads: usize) -> Self {
-        const F32: f64 = 4.0;
         let (d, f) = (config.hidden_size, config.intermediate_size);
+        let mlp_rows = threads * cpu_memory::ROWS_PER_TASK.min(rows);
+        let second_half = experts_rows(config, rows).unwrap_or(mlp_rows * (2 * d + 5 * f))
+            + cpu_memory::transposes(config, threads);
+        let weights = cpu_memory::weights(config) as f64;
+        Self::with(config, weights, rows, level, second_half)
+    }
+
+    /// The same with the linear layers packed as planned.
+    #[must_use]
+    pub fn packed(
+        config: &Config,
+        weights: &PackedWeights,
+        rows: usize,
+        level: Recompute,
+        threads: usize,
+    ) -> Self {
+        let (d, f) = (config.hidden_size, config.intermediate_size);
+        let second_half = match experts_rows(config, rows) {
+            Some(values) => values + cpu_memory::transposes(config, threads),
+            // All rows go through a layer together: what is between an MLP's layers,
+            // and its gradient.
+            None => {
+                let again = if level == Recompute::None { 0 } else { 2 * f };
+                rows * (2 * d + 3 * f + again)
+            }
+        };
+        let pieces = threads * cpu_memory::UNPACKED_AT_ONCE;
+        let weights = weights.bytes(Cpu::BYTES_PER_WEIGHT) as f64;
+        Self::with(config, weights, rows, level, second_half + pieces)
+    }
+
+    /// `second_half` is what passes through the MLPs or experts, in values.
+    fn with(
+        config: &Config,
+        weights: f64,
+        rows: usize,
+        level: Recompute,
+        second_half: usize,
+    ) -> Self {
+        const F32: f64 = 4.0;
+        let d = config.hidden_size;
         let (q, kv) = (
             config.heads * config.head_dim,
             2 * config.kv_heads * config.head_dim,
@@ -72,17 +121,11 @@ impl TrainingMemory {
             };
         // One layer's gradients and inputs, and what is computed again of it.
         let again = if level == Recompute::Layer { inner } else { 0 };
-        // Experts give a row of their own for each use; an MLP's rows pass by tasks.
-        let second_half = match &config.experts {
-            Some(experts) => rows * (d + experts.active * (d + f)),
-            None => threads * cpu_memory::ROWS_PER_TASK.min(rows) * (2 * d + 5 * f),
-        };
         let passing = rows * (3 * d + 3 * q + 4 * kv + again)
             + second_half
-            + cpu_memory::LOGIT_ROWS * config.vocab_size
-            + cpu_memory::transposes(config, threads);
+            + cpu_memory::LOGIT_ROWS * config.vocab_size;
         TrainingMemory {
-            weights: cpu_memory::weights(config) as f64,
+            weights,
             kept: F32 * (rows * kept) as f64,
             passing: F32 * passing as f64,
         }

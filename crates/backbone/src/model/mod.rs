@@ -10,7 +10,7 @@ mod memory;
 mod recompute;
 
 use crate::compute::{Backend, ComputeError, Cpu, Cuda, Device, Memory, Profile};
-use crate::files::{Checkpoint, Config, LoadError, TensorSource};
+use crate::files::{Checkpoint, Config, LoadError, TensorSource, Weights};
 use crate::forest::{Call, Forest};
 use crate::layers::head::{Distillation, Label, LabelLosses};
 use decoder::Decoder;
@@ -55,7 +55,20 @@ impl Model {
     /// When a tensor is missing, misshapen or not finite, or the device can't
     /// be used or is too small.
     pub fn load(checkpoint: &Checkpoint, device: Device) -> Result<Self, LoadError> {
-        Self::from_tensors(&checkpoint.config, checkpoint.tensors.as_ref(), device)
+        Self::load_as(checkpoint, device, Weights::Unpacked)
+    }
+
+    /// [`Model::load`] with a choice of how the linear layers are held.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_as(
+        checkpoint: &Checkpoint,
+        device: Device,
+        weights: Weights,
+    ) -> Result<Self, LoadError> {
+        let source = checkpoint.tensors.as_ref();
+        Self::from_tensors_as(&checkpoint.config, source, device, weights)
     }
 
     /// A model of this configuration from any source of tensors.
@@ -67,17 +80,33 @@ impl Model {
         source: &dyn TensorSource,
         device: Device,
     ) -> Result<Self, LoadError> {
-        let engine: Box<dyn Engine> = match device.resolved(config) {
+        Self::from_tensors_as(config, source, device, Weights::Unpacked)
+    }
+
+    /// [`Model::from_tensors`] with a choice of how the linear layers are held.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_tensors_as(
+        config: &Config,
+        source: &dyn TensorSource,
+        device: Device,
+        weights: Weights,
+    ) -> Result<Self, LoadError> {
+        let engine: Box<dyn Engine> = match device.resolved(config, weights) {
             Device::Cuda(ordinal) => {
-                let loaded = Decoder::load(Cuda::open(ordinal)?, config, source);
+                let loaded = Decoder::load(Cuda::open(ordinal)?, config, source, weights);
                 Box::new(loaded.map_err(|e| match e {
                     LoadError::Compute(e) => {
-                        LoadError::Compute(e.planned(|| memory::plan(config, 0, false)))
+                        let bytes = decoder::weight_bytes::<Cuda>(config, source, weights);
+                        LoadError::Compute(e.planned(|| memory::plan(config, bytes, 0, false)))
                     }
                     other => other,
                 })?)
             }
-            Device::Cpu | Device::Auto => Box::new(Decoder::load(Cpu::default(), config, source)?),
+            Device::Cpu | Device::Auto => {
+                Box::new(Decoder::load(Cpu::default(), config, source, weights)?)
+            }
         };
         Ok(Model {
             config: config.clone(),

@@ -31,12 +31,15 @@ pub(crate) enum Command {
     Fetch(fetch::Args),
     /// Say what a backbone is.
     ///
+    /// Of a config.json alone, how much memory a training step takes.
+    ///
     /// Example: metaprompt backbone inspect models/Llama-3.1-8B
     Inspect {
-        /// Hugging Face directory, GGUF file or fetched model [default: embedded].
+        /// Hugging Face directory, GGUF file, fetched model or config.json
+        /// [default: embedded].
         path: Option<PathBuf>,
         /// Also say how much memory a training step takes on this machine, for
-        /// each level of --recompute.
+        /// each of --weights and --recompute.
         #[arg(long)]
         train: bool,
         /// Packed tokens of that step: virtual tokens, and those of the examples,
@@ -79,6 +82,12 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             tokens,
         } => {
             let path = context.backbone_path(path.as_deref())?;
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                return super::plan::of_configuration(&path, *tokens as usize, context);
+            }
             super::inspect::inspect(&path, train.then_some(*tokens as usize), context)
         }
         Command::Probe(args) => run_probe(args, context),
@@ -101,8 +110,8 @@ fn run_probe(args: &ProbeArgs, context: &Context) -> Result<()> {
         .as_deref()
         .map(|path| read_prompt(path, d))
         .transpose()?;
-    let model =
-        Model::load(&checkpoint, context.global.device)?.with_recompute(context.global.recompute);
+    let model = Model::load_as(&checkpoint, context.global.device, context.global.weights)?
+        .with_recompute(context.global.recompute);
     let probed = probe(&model, &tokens, args.labels, prompt.as_deref())
         .with_context(|| args.tokens.display().to_string())?;
     write_probe(&args.out, &probed, args.labels, d)?;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use measure::{median, report, timed};
 use metaprompt_backbone::Backbone;
-use metaprompt_backbone::files::{Checkpoint, Config, RandomTensors, TokenizerSource};
+use metaprompt_backbone::files::{Checkpoint, Config, PackedKind, RandomTensors, TokenizerSource};
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::tokenizer::Tokenizer;
 use metaprompt_study::Observer;
@@ -90,6 +90,10 @@ pub(crate) struct Load {
     /// depend on the weights' values.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Number type of those random weights' matrices, such as Q8_0, Q4_K or BF16;
+    /// with --weights packed they stay so.
+    #[arg(long, value_name = "KIND", requires = "config", value_parser = kind)]
+    kind: Option<PackedKind>,
     /// Examples at once.
     #[arg(long, default_value_t = Self::BATCH, value_name = "N", value_parser = positive())]
     batch: u32,
@@ -105,6 +109,13 @@ pub(crate) fn positive() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1 << 20)
 }
 
+fn kind(name: &str) -> Result<PackedKind, String> {
+    PackedKind::of_name(name).ok_or_else(|| {
+        let all = PackedKind::ALL.map(PackedKind::name).join(", ");
+        format!("`{name}` is no packed number type; use one of {all}")
+    })
+}
+
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
         Command::Step { load, options } => step::run(load, options, context),
@@ -115,7 +126,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             progress.begin("bench load", (*repeat).into());
             let mut seconds = Vec::new();
             for round in 0..*repeat {
-                let (backbone, of_round) = timed(|| Backbone::open(&path, context.global.device));
+                let (device, weights) = (context.global.device, context.global.weights);
+                let (backbone, of_round) = timed(|| Backbone::open_as(&path, device, weights));
                 drop(backbone?);
                 seconds.push(of_round);
                 progress.advance(u64::from(round) + 1);
@@ -240,7 +252,8 @@ impl Load {
             if let Some(path) = path.filter(|path| path.is_dir()) {
                 let checkpoint = Checkpoint::open(&path)?;
                 if let TokenizerSource::Missing(_) = checkpoint.tokenizer_source {
-                    let model = Model::load(&checkpoint, context.global.device)?
+                    let global = &context.global;
+                    let model = Model::load_as(&checkpoint, global.device, global.weights)?
                         .with_recompute(context.global.recompute);
                     return Ok((model, Tokenizer::numbered(checkpoint.config.vocab_size)?));
                 }
@@ -249,8 +262,13 @@ impl Load {
             return Ok((backbone.model, backbone.tokenizer));
         };
         let config = Config::from_hf_json(path)?;
-        let weights = RandomTensors::new(&config, context.global.seed.unwrap_or(0));
-        let model = Model::from_tensors(&config, &weights, context.global.device)?
+        let seed = context.global.seed.unwrap_or(0);
+        let weights = match self.kind {
+            None => RandomTensors::new(&config, seed),
+            Some(kind) => RandomTensors::packed(&config, seed, kind),
+        };
+        let global = &context.global;
+        let model = Model::from_tensors_as(&config, &weights, global.device, global.weights)?
             .with_recompute(context.global.recompute);
         if !context.global.quiet {
             eprintln!(

@@ -2,8 +2,7 @@
 
 use crate::context::Context;
 use anyhow::Result;
-use metaprompt_backbone::files::{Checkpoint, Config, LayerAttention};
-use metaprompt_backbone::model::{Recompute, TrainingMemory};
+use metaprompt_backbone::files::{Checkpoint, Config, LayerAttention, PackedWeights};
 use serde_json::json;
 use std::path::Path;
 
@@ -93,7 +92,8 @@ pub(super) fn inspect(path: &Path, train: Option<usize>, context: &Context) -> R
         })),
     });
     if let Some(tokens) = train {
-        let (of_training, table) = training_memory(c, tokens);
+        let packed = PackedWeights::in_source(c, checkpoint.tensors.as_ref());
+        let (of_training, table) = super::plan::training_memory(c, &[packed], tokens);
         json["training"] = of_training;
         text += &table;
     }
@@ -140,32 +140,4 @@ fn experts(config: &Config) -> String {
                 experts.count, experts.active
             )
         })
-}
-
-/// What a training step holds in memory at each level of computing again.
-fn training_memory(config: &Config, tokens: usize) -> (serde_json::Value, String) {
-    let threads = rayon::current_num_threads();
-    let mut text = format!(
-        "\nmemory of a training step of {tokens} packed tokens on this CPU, {threads} threads, in MB\n\
-         --recompute   weights   activations   passing    in all\n"
-    );
-    let mut levels = Vec::new();
-    for level in Recompute::ALL {
-        let memory = TrainingMemory::of(config, tokens, level, threads);
-        let megabytes = |bytes: f64| (bytes / 1e6).round();
-        text += &format!(
-            "{level:<11} {:>9} {:>13} {:>9} {:>9}\n",
-            megabytes(memory.weights),
-            megabytes(memory.kept),
-            megabytes(memory.passing),
-            megabytes(memory.total())
-        );
-        levels.push(json!({
-            "recompute": level.to_string(), "weights_bytes": memory.weights,
-            "kept_bytes": memory.kept,
-            "passing_bytes": memory.passing, "total_bytes": memory.total(),
-        }));
-    }
-    let json = json!({ "tokens": tokens, "threads": threads, "levels": levels });
-    (json, text)
 }

@@ -8,6 +8,7 @@ mod corpus;
 mod distill;
 mod evaluate;
 mod inspect;
+mod plan;
 mod predict;
 mod quickstart;
 mod setup;

@@ -17,8 +17,12 @@ pub(crate) const MOST: usize = 128;
 /// operations divide columns among threads instead.
 const FEWEST: usize = 24;
 
-/// Rows of a task, where `rows` are enough to divide them among the threads.
-pub(super) fn rows_per_task(rows: usize) -> Option<usize> {
+/// Rows of a task, where `rows` are enough to divide them among the threads and
+/// no layer is packed.
+pub(super) fn rows_per_task(rows: usize, layers: &[&Linear]) -> Option<usize> {
+    if layers.iter().any(|layer| layer.is_packed()) {
+        return None;
+    }
     let threads = rayon::current_num_threads();
     let tasks = threads * rows.div_ceil(threads * MOST).max(1);
     let each = rows.div_ceil(tasks);

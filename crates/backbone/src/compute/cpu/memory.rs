@@ -24,6 +24,9 @@ pub(crate) fn weights(config: &Config) -> usize {
     config.tensors().into_iter().map(of).sum()
 }
 
+/// Values that a task unpacks from weights that stay packed.
+pub(crate) use crate::matmul::UNPACKED_AT_ONCE;
+
 /// Values of the transposes that exist at the same time: an MLP's, or those that
 /// the threads' experts have unpacked.
 pub(crate) fn transposes(config: &Config, threads: usize) -> usize {

@@ -10,6 +10,7 @@ use super::{
     Backend, Computed, Keep, Kind, Memory, Mixture, Mlp, Profile, Projections, Wanted, composed,
 };
 use crate::buffer::{Buffer, Pool, scratch};
+use crate::files::{Packed, PackedWeights};
 use crate::forest::{Call, Forest, Input, Plan, TILE_ROWS};
 use crate::layers::attention::{self, Backward, KeysValues, Shape};
 use crate::layers::experts::{ExpertWeights, Experts};
@@ -86,6 +87,14 @@ impl Backend for Cpu {
         inputs: usize,
     ) -> Computed<Linear> {
         Ok(Linear::new(&weight, bias, outputs, inputs))
+    }
+
+    fn packed_linear(&self, parts: Vec<Packed>, bias: Option<Vec<f32>>) -> Computed<Linear> {
+        Ok(Linear::packed(parts, bias))
+    }
+
+    fn room_to_unpack(_weights: &PackedWeights) -> u64 {
+        0
     }
 
     fn vector(&self, values: Vec<f32>) -> Computed<Vec<f32>> {
@@ -216,7 +225,7 @@ impl Backend for Cpu {
 
     fn forward_add(&self, layer: &Linear, x: &Matrix, residual: &Matrix) -> Computed<Matrix> {
         let work = || {
-            if let Some(each) = rows_per_task(x.rows()) {
+            if let Some(each) = rows_per_task(x.rows(), &[layer]) {
                 return blocks::add(&self.pool, layer, x, residual, each);
             }
             let mut y = Matrix::copy(&self.pool, residual);
@@ -230,7 +239,7 @@ impl Backend for Cpu {
 
     fn backward(&self, layer: &Linear, dy: &Matrix) -> Computed<Matrix> {
         let mut dx = Matrix::new(&self.pool, dy.rows(), layer.inputs());
-        let work = || match rows_per_task(dy.rows()) {
+        let work = || match rows_per_task(dy.rows(), &[layer]) {
             Some(_) => {
                 let transposed = layer.transposed(&self.pool);
                 let (write, threads) = (Write::Replace, Threads::Pool);
@@ -281,7 +290,8 @@ impl Backend for Cpu {
         x: &mut Matrix,
         kept: bool,
     ) -> Computed<(Matrix, Matrix)> {
-        let Some(each) = rows_per_task(x.rows()) else {
+        let layers = [weights.query, weights.key_value];
+        let Some(each) = rows_per_task(x.rows(), &layers) else {
             return composed::project(self, weights, x, kept);
         };
         let cost = || linear_cost(x.rows(), &[weights.query, weights.key_value]);
@@ -297,7 +307,8 @@ impl Backend for Cpu {
         d_key_value: &Matrix,
         x: &Matrix,
     ) -> Computed<Matrix> {
-        let Some(each) = rows_per_task(residual.rows()) else {
+        let layers = [weights.query, weights.key_value];
+        let Some(each) = rows_per_task(residual.rows(), &layers) else {
             return composed::project_backward(self, weights, residual, d_query, d_key_value, x);
         };
         let (pool, rows) = (&self.pool, residual.rows());
@@ -316,7 +327,8 @@ impl Backend for Cpu {
         x: &mut Matrix,
         kept: Keep,
     ) -> Computed<(Option<Matrix>, Matrix)> {
-        let Some(each) = rows_per_task(x.rows()) else {
+        let layers = [weights.gate_up, weights.down];
+        let Some(each) = rows_per_task(x.rows(), &layers) else {
             return composed::mlp(self, weights, x, kept);
         };
         let cost = || linear_cost(x.rows(), &[weights.gate_up, weights.down]);
@@ -331,7 +343,8 @@ impl Backend for Cpu {
         x: &Matrix,
         gate_up: Option<Matrix>,
     ) -> Computed<Matrix> {
-        let Some(each) = rows_per_task(dx.rows()) else {
+        let layers = [weights.gate_up, weights.down];
+        let Some(each) = rows_per_task(dx.rows(), &layers) else {
             return composed::mlp_backward(self, weights, dx, x, gate_up);
         };
         let rows = dx.rows();

@@ -9,14 +9,16 @@ use super::head::DeviceLosses;
 use super::layout::Layout;
 use super::matmul::{Direction, Numbers, Products};
 use super::mixture::Routed;
+use super::packed::Unpacked;
 use super::roofline;
 use super::tensor::{
-    Linear, Stream, Tensor, chunk_grid, gate_grid, halves, ints, norm_grid, row_grid,
+    Linear, Stream, Tensor, Weight, chunk_grid, gate_grid, halves, ints, norm_grid, row_grid,
 };
 use crate::compute::{
     Backend, Ceilings, Computed, Keep, Kind, Memory, Mixture, Products as ProductTimes, Profile,
     Wanted,
 };
+use crate::files::{Packed, PackedWeights};
 use crate::forest::{Call, Forest, Input};
 use crate::layers::attention::Shape;
 use crate::layers::experts::ExpertWeights;
@@ -32,6 +34,7 @@ const WIDEST_ROW: usize = 16384;
 pub(crate) struct Cuda {
     pub(crate) device: Device,
     pub(super) products: Products,
+    pub(super) unpacked: Unpacked,
     attention: OnceLock<Attention>,
     /// For weights in bf16, and for packed ones.
     pub(super) experts: [OnceLock<ExpertKernels>; 2],
@@ -43,6 +46,7 @@ impl Cuda {
         let device = Device::open(ordinal)?;
         Ok(Cuda {
             products: Products::new(&device)?,
+            unpacked: Unpacked::default(),
             attention: OnceLock::new(),
             experts: Default::default(),
             device,
@@ -106,11 +110,19 @@ impl Backend for Cuda {
         inputs: usize,
     ) -> Computed<Linear> {
         Ok(Linear {
-            weight: self.device.upload(&halves(&weight))?,
+            weight: Weight::Half(self.device.upload(&halves(&weight))?),
             bias: bias.map(|bias| self.device.upload(&bias)).transpose()?,
             outputs,
             inputs,
         })
+    }
+
+    fn packed_linear(&self, parts: Vec<Packed>, bias: Option<Vec<f32>>) -> Computed<Linear> {
+        self.upload_packed(&parts, bias)
+    }
+
+    fn room_to_unpack(weights: &PackedWeights) -> u64 {
+        Self::BYTES_PER_WEIGHT * weights.largest_layer
     }
 
     fn vector(&self, values: Vec<f32>) -> Computed<Buffer<f32>> {
@@ -166,16 +178,18 @@ impl Backend for Cuda {
         let x = self.stream(inputs.len(), d)?;
         let prompts = self.device.upload(&prompts.concat())?;
         let places = self.device.upload(&places)?;
-        let args = [
-            (&x).into(),
-            (&places).into(),
-            (&table.weight).into(),
-            (&prompts).into(),
-            x.rows.into(),
-            d.into(),
-        ];
         let grid = row_grid(x.rows, d).moving(6 * x.len());
-        self.device.launch("embed", grid, &args)?;
+        self.with_weight(table, |weight| {
+            let args = [
+                (&x).into(),
+                (&places).into(),
+                Arg::Address(weight),
+                (&prompts).into(),
+                x.rows.into(),
+                d.into(),
+            ];
+            self.device.launch("embed", grid, &args)
+        })?;
         Ok(x)
     }
 

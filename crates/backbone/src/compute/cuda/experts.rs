@@ -3,7 +3,7 @@
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer};
 use super::device::Device;
-use super::tensor::{Linear, halves};
+use super::tensor::{Linear, Weight, halves};
 use crate::compute::Computed;
 use crate::files::PACKED_VALUES;
 use crate::layers::experts::{ExpertMatrices, ExpertWeights};
@@ -143,7 +143,7 @@ impl Cuda {
             gate_up: Matrices::new(device, gate_up, gate_up_bias, [count, 2 * width, hidden])?,
             down: Matrices::new(device, down, down_bias, [count, hidden, width])?,
             down_bias_rows: Linear {
-                weight: device.upload(&halves(down_bias))?,
+                weight: Weight::Half(device.upload(&halves(down_bias))?),
                 bias: None,
                 outputs: count,
                 inputs: hidden,

@@ -22,6 +22,7 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("swiglu", include_str!("kernels/swiglu.cu")),
     ("rows", include_str!("kernels/rows.cu")),
     ("head", include_str!("kernels/head.cu")),
+    ("unpack", include_str!("kernels/unpack.cu")),
 ];
 
 /// Bytes of a SHA-256.

@@ -6,11 +6,11 @@
 //!
 //! The files: `discover` and `device` (finding a card, memory, copies,
 //! launches), `buffer` and `tensor` (what is worked on), `kernels` (compiling
-//! and keeping them), `matmul` (dense products), `plan` and `layout` (who
-//! attends to whom, as arrays here and on the device), `attention`, `experts`,
-//! `grouped`, `mixture`, `head` and `backend` (the operations), `profile` and
-//! `roofline` (what they take, and what the card can do), `unproven` (what no
-//! card has run yet).
+//! and keeping them), `matmul` (dense products), `packed` (weights that stay so),
+//! `plan` and `layout` (who attends to whom, as arrays here and on the device),
+//! `attention`, `experts`, `grouped`, `mixture`, `head` and `backend` (the
+//! operations), `profile` and `roofline` (what they take, and what the card can
+//! do), `unproven` (what no card has run yet).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
@@ -28,6 +28,7 @@ pub(crate) mod kernels;
 mod layout;
 mod matmul;
 mod mixture;
+mod packed;
 mod plan;
 mod profile;
 mod roofline;

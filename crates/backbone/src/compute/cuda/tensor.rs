@@ -4,6 +4,7 @@
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer, Grid};
 use super::matmul::{Direction, Numbers, Product};
+use super::packed::Part;
 use crate::compute::Computed;
 use half::bf16;
 use rayon::prelude::*;
@@ -66,12 +67,20 @@ impl From<&Tensor> for Arg {
     }
 }
 
-/// A frozen linear layer, weights in bf16.
+/// A frozen linear layer.
 pub(crate) struct Linear {
-    pub(super) weight: Buffer<u16>,
+    pub(super) weight: Weight,
     pub(super) bias: Option<Buffer<f32>>,
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
+}
+
+/// A weight `[outputs, inputs]`.
+pub(super) enum Weight {
+    /// bf16.
+    Half(Buffer<u16>),
+    /// As in the file, one matrix below the other.
+    Packed(Vec<Part>),
 }
 
 impl Cuda {
@@ -110,9 +119,10 @@ impl Cuda {
             direction,
             result: numbers,
         };
-        let weight = layer.weight.address();
-        self.products
-            .run(&self.device, product, result, weight, x.address(), add)
+        self.with_weight(layer, |weight| {
+            self.products
+                .run(&self.device, product, result, weight, x.address(), add)
+        })
     }
 
     /// Adds a layer's bias, if it has one, with `kernel` to rows at `y`.

@@ -5,6 +5,7 @@
 //! These need a card: `cargo test --release -p metaprompt-backbone --lib cuda -- --ignored`.
 
 mod attention;
+mod packed;
 
 use super::Cuda;
 use crate::compute::{Backend, Cpu};

@@ -5,10 +5,10 @@
 //! are still to be run. Until then `--device auto` leaves models that need them
 //! to the CPU, and `--device cuda` says so.
 
-use crate::files::{Config, RopeScaling};
+use crate::files::{Config, RopeScaling, Weights};
 
 /// What a model needs of that, for people.
-pub(crate) fn unproven(config: &Config) -> Option<String> {
+pub(crate) fn unproven(config: &Config, weights: Weights) -> Option<String> {
     let windows = config.attention.iter().any(|layer| layer.window.is_some());
     let yarn = matches!(config.rope.scaling, RopeScaling::Yarn { .. });
     let parts = [
@@ -17,6 +17,7 @@ pub(crate) fn unproven(config: &Config) -> Option<String> {
         ("norms of queries and keys", config.query_key_norm),
         ("mixtures of experts", config.experts.is_some()),
         ("YaRN", yarn),
+        ("packed weights", weights == Weights::Packed),
     ];
     let needed: Vec<&str> = parts
         .iter()

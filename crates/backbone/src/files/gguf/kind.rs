@@ -95,7 +95,7 @@ impl Kind {
     ///
     /// # Errors
     /// The reason, when bytes and values don't match or the unpacker refuses them.
-    pub(super) fn unpack(self, bytes: &[u8], values: &mut [f32]) -> Result<(), String> {
+    pub(in crate::files) fn unpack(self, bytes: &[u8], values: &mut [f32]) -> Result<(), String> {
         if !values.len().is_multiple_of(self.block) || bytes.len() != self.bytes_of(values.len()) {
             return Err(format!(
                 "{} bytes do not hold {} values",

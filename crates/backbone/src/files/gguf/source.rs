@@ -9,7 +9,10 @@ use rayon::prelude::*;
 
 use super::{Header, TensorEntry, names};
 use crate::files::config_gguf;
-use crate::files::{Config, LoadError, TensorInfo, TensorSource, first_not_finite};
+use crate::files::packed::{Bytes, RowPlace};
+use crate::files::{
+    Config, LoadError, Packed, PackedKind, TensorInfo, TensorSource, first_not_finite,
+};
 
 /// Divisors of the rotary frequencies: part of the configuration, not a weight.
 pub(in crate::files) const ROPE_FREQS: &str = "rope_freqs.weight";
@@ -67,6 +70,42 @@ impl GgufSource {
         let config = config_gguf::read(path, &header, architecture, factors)?;
         source.interleaved_heads = architecture.interleaved.then_some(config.head_dim);
         Ok((source, config, header))
+    }
+
+    /// A tensor of this shape, and the head width that its rows are interleaved by
+    /// if they are.
+    fn entry(
+        &self,
+        name: &str,
+        wanted: &[usize],
+    ) -> Result<(&TensorEntry, Option<usize>), LoadError> {
+        let (path, tensor) = (&self.path, name);
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(LoadError::MissingTensor {
+                path: path.clone(),
+                tensor: tensor.to_owned(),
+                wanted: wanted.to_vec(),
+            });
+        };
+        // Query and key rows come in whole heads, or the row order makes no sense.
+        let rotary = self
+            .interleaved_heads
+            .filter(|_| names::is_interleaved(name));
+        let whole_heads = rotary.is_none_or(|head_dim| {
+            entry
+                .shape
+                .first()
+                .is_some_and(|n| n.is_multiple_of(head_dim))
+        });
+        if entry.shape != wanted || !whole_heads {
+            return Err(LoadError::WrongShape {
+                path: path.clone(),
+                tensor: tensor.to_owned(),
+                wanted: wanted.to_vec(),
+                found: entry.shape.clone(),
+            });
+        }
+        Ok((entry, rotary))
     }
 
     /// Unpacks a tensor; with a head width, its rows are put from GGUF's interleaved
@@ -149,33 +188,27 @@ impl TensorSource for GgufSource {
     }
 
     fn load_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let (path, tensor, wanted) = (&self.path, name, shape);
-        let Some(entry) = self.tensors.get(name) else {
-            return Err(LoadError::MissingTensor {
-                path: path.clone(),
-                tensor: tensor.to_owned(),
-                wanted: wanted.to_vec(),
-            });
-        };
-        // Query and key rows come in whole heads, or the row order makes no sense.
-        let rotary = self
-            .interleaved_heads
-            .filter(|_| names::is_interleaved(name));
-        let whole_heads = rotary.is_none_or(|head_dim| {
-            entry
-                .shape
-                .first()
-                .is_some_and(|n| n.is_multiple_of(head_dim))
-        });
-        if entry.shape != wanted || !whole_heads {
-            return Err(LoadError::WrongShape {
-                path: path.clone(),
-                tensor: tensor.to_owned(),
-                wanted: wanted.to_vec(),
-                found: entry.shape.clone(),
-            });
-        }
+        let (entry, rotary) = self.entry(name, shape)?;
         self.unpack(name, entry, rotary)
+    }
+
+    fn load_packed(&self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>, LoadError> {
+        let (entry, rotary) = self.entry(name, &shape)?;
+        let kind = PackedKind::of_name(entry.kind.name);
+        let Some(kind) = kind.filter(|kind| shape[1].is_multiple_of(kind.block())) else {
+            return Ok(None);
+        };
+        let place = rotary.map(|head_dim| -> RowPlace {
+            Arc::new(move |row| names::interleaved_row(row, head_dim))
+        });
+        let bytes = Bytes::File(Arc::clone(&self.file), entry.bytes.clone());
+        Packed::new(kind, shape, bytes, place)
+            .map(Some)
+            .map_err(|element| LoadError::NotFinite {
+                path: self.path.clone(),
+                tensor: name.to_owned(),
+                element,
+            })
     }
 
     /// This format's packed tensors of experts have another layout than Hugging
