@@ -9,7 +9,7 @@ mod packed;
 
 use super::Cuda;
 use crate::compute::{Backend, Cpu};
-use crate::files::{Config, LayerAttention, RandomTensors, Rope, RopeScaling};
+use crate::files::{Config, Experts, LayerAttention, RandomTensors, Rope, RopeScaling};
 use crate::finite_difference::numbers;
 use crate::forest::{Forest, Input, Path, pack};
 use crate::generation::{Choices, Limits, Request, Session};
@@ -352,6 +352,49 @@ fn config(layers: usize, heads: usize, kv_heads: usize, head_dim: usize) -> Conf
     }
 }
 
+/// gpt-oss's parts at a small size: a window in every second layer, sinks,
+/// experts in MXFP4, biases, YaRN.
+fn gpt_oss(layers: usize) -> Config {
+    let window = |layer: usize| LayerAttention {
+        window: (layer % 2 == 0).then_some(32),
+        rotary: true,
+    };
+    Config {
+        intermediate_size: 96,
+        rope: Rope {
+            theta: 150_000.0,
+            scaling: RopeScaling::Yarn {
+                factor: 32.0,
+                beta_fast: 32.0,
+                beta_slow: 1.0,
+                original_max_position_embeddings: 4096,
+                truncate: false,
+                attention_factor: 1.3466,
+            },
+        },
+        query_key_value_bias: true,
+        attention_output_bias: true,
+        sinks: true,
+        attention: (0..layers).map(window).collect(),
+        experts: Some(Experts {
+            count: 8,
+            active: 2,
+            alpha: 1.702,
+            limit: 7.0,
+            packed: true,
+        }),
+        ..config(layers, 8, 2, 64)
+    }
+}
+
+/// Qwen3's norms of heads.
+fn qwen3(layers: usize) -> Config {
+    Config {
+        query_key_norm: true,
+        ..config(layers, 8, 2, 64)
+    }
+}
+
 fn models(config: &Config) -> [Model; 2] {
     let weights = RandomTensors::new(config, 3);
     [Device::Cpu, Device::Cuda(0)]
@@ -361,7 +404,14 @@ fn models(config: &Config) -> [Model; 2] {
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
 fn cuda_model_losses_and_gradients() {
-    for config in [config(4, 9, 3, 64), config(3, 8, 2, 128)] {
+    // Rounding of every activation to bf16 adds up over the layers, and moves a
+    // token now and then to another expert of nearly the same weight.
+    for (config, limit) in [
+        (config(4, 9, 3, 64), 3.0 * HALF),
+        (config(3, 8, 2, 128), 3.0 * HALF),
+        (qwen3(3), 3.0 * HALF),
+        (gpt_oss(4), 10.0 * HALF),
+    ] {
         let [cpu, cuda] = models(&config);
         let d = config.hidden_size;
         let token = |i: usize| ((i * i * 31 + 7 * i) % 1000) as u32;
@@ -414,8 +464,7 @@ fn cuda_model_losses_and_gradients() {
         let (want, d_want) = cpu.gradients(work, &labels, None, soft).expect("it runs");
         let (got, d_got) = cuda.gradients(work, &labels, None, soft).expect("it runs");
         assert_near("losses", &got.nll, &want.nll, HALF);
-        // Rounding of every activation to bf16 adds up over the layers.
-        assert_near("prompt gradients", &d_got, &d_want, 3.0 * HALF);
+        assert_near("prompt gradients", &d_got, &d_want, limit);
         let (again, d_again) = cuda.gradients(work, &labels, None, soft).expect("it runs");
         assert_eq!(
             (got.nll, d_got),
@@ -430,7 +479,7 @@ fn cuda_model_losses_and_gradients() {
             let (got, d_got) = cuda.gradients(work, &labels, None, soft).expect("it runs");
             assert_eq!(got.nll, evaluated.nll, "the forward pass is the same");
             // The streams are read again from their rounded copies.
-            assert_near("recomputed gradients", &d_got, &d_want, 3.0 * HALF);
+            assert_near("recomputed gradients", &d_got, &d_want, limit);
         }
     }
 }
