@@ -1,8 +1,8 @@
 """The forest attention kernels, compiled from the repository's CUDA sources, and
-the arrays that tell them who attends to whom, without windows. Needs torch, cupy
-and a GPU.
+the arrays that tell them who attends to whom, for full attention. Needs torch,
+cupy and a GPU.
 
-`Sizes` repeats attention.rs and `Plan` makes the arrays of plan.rs, so that the
+`Sizes` repeats attention_kernels.rs and `Plan` makes the arrays of plan.rs, so that the
 kernels can be tried without the program. (It cuts a block's entries into items of
 about the same length, where plan.rs fills all items but the last.)
 """
@@ -14,7 +14,10 @@ import numpy as np
 import torch
 
 SOURCES = Path(__file__).resolve().parents[1] / "crates/backbone/src/compute/cuda/kernels"
-HEADERS = ["common.cuh", "attention.cuh", "attention_rows.cuh"]
+HEADERS = [
+    "common.cuh", "ptx.cuh", "attention.cuh", "attention_rows.cuh", "attention_sight.cuh",
+    "attention_sight_keys.cuh",
+]
 NAMES = ["forward", "backward_queries", "backward_keys", "backward_reduce", "decode"]
 THREADS, REDUCE_THREADS = 128, 256
 MIN_ENTRIES, MAX_ENTRIES = 4, 64
@@ -34,13 +37,13 @@ class Sizes:
         self.query_rows = 32 if small else 16
         self.decode_warps = 8 if group * head_dim <= 2048 else 4
         n = 64 if small else 32
-        forward = (self.block_m + 3 * n) * stride + (2 * n + 2 * self.block_m) * 4
+        forward = (self.block_m + 3 * n) * stride + (2 * n + self.block_m) * 4
         n = self.query_rows
         fragments = self.block_keys // 32 * (n // 16)
         self.shared_bytes = {
             "forward": forward,
-            "backward_queries": (2 * self.block_m + 3 * n) * stride + (2 * n + 4 * self.block_m) * 4,
-            "backward_keys": 8 * n * stride + 4 * fragments * 512 + MAX_ENTRIES * 16 + 16 * (4 * n + 4),
+            "backward_queries": (2 * self.block_m + 3 * n) * stride + (2 * n + 3 * self.block_m) * 4,
+            "backward_keys": 8 * n * stride + 4 * fragments * 512 + MAX_ENTRIES * 16 + 16 * (3 * n + 2),
             "backward_reduce": 0,
             "decode": self.decode_warps * group * (head_dim + 2) * 4,
         }
@@ -52,7 +55,7 @@ class Kernels:
     def __init__(self, head_dim, group):
         self.sizes = Sizes(head_dim, group)
         head = "".join((SOURCES / name).read_text() for name in HEADERS)
-        options = (f"-DHEAD_DIM={head_dim}", f"-DGROUP={group}", "-std=c++17")
+        options = (f"-DHEAD_DIM={head_dim}", f"-DGROUP={group}", "-DSIGHT=0", "-std=c++17")
         self.functions = {}
         for name in NAMES:
             code = head + (SOURCES / f"attention_{name}.cu").read_text()
@@ -67,8 +70,7 @@ class Kernels:
 
     def __call__(self, name, grid, threads, *arguments):
         arguments = [
-            0 if a is None else a.data_ptr() if isinstance(a, torch.Tensor) else np.int32(a)
-            for a in arguments
+            a.data_ptr() if isinstance(a, torch.Tensor) else np.int32(a) for a in arguments
         ]
         shared = self.sizes.shared_bytes[name]
         self.functions[name](grid, (threads,), tuple(arguments), shared_mem=shared)
@@ -105,8 +107,8 @@ class Plan:
         for parent, _ in nodes:
             self.ancestors.append(self.ancestors[parent] + [parent] if parent >= 0 else [])
         self._place_nodes(shuffle)
-        tiles, seen = self._make_tiles(select, 1 if single else sizes.tile_queries)
-        blocks = self._make_blocks(tiles, seen)
+        tiles, visible = self._make_tiles(select, 1 if single else sizes.tile_queries)
+        blocks = self._make_blocks(tiles, visible)
         self.limit = limit or entry_limit(sum(len(b[2]) for b in blocks), at_once)
         self._make_items(tiles, blocks)
 
@@ -126,11 +128,9 @@ class Plan:
             self.rows += self.nodes[n][1] + (int(rng.integers(3)) if shuffle else 0)
 
     def _make_tiles(self, select, per_tile):
-        """Tiles as (node, (first query, queries, first range, ranges)), and how many
-        of its tile's keys each query sees."""
-        tiles, ranges, seen = [], [], []
-        # Keys above each node.
-        self.context = [sum(self.nodes[a][1] for a in above) for above in self.ancestors]
+        """Tiles as (node, (first query, queries, first range, ranges)), and the
+        rows of its own node that each query sees."""
+        tiles, ranges, visible = [], [], []
         self.seen_by = []  # node and offset of each query
         for n, (_, length) in enumerate(self.nodes):
             offsets = select(n, length)
@@ -141,29 +141,32 @@ class Plan:
                     ranges.append((self.store[a], self.store[a] + self.nodes[a][1]))
                 ranges.append((self.store[n], self.store[n] + chunk[-1] + 1))
                 keys = sum(end - start for start, end in ranges[first:])
-                tiles.append((keys, n, (len(seen), len(chunk), first, len(ranges) - first)))
-                seen += [self.context[n] + offset + 1 for offset in chunk]
+                tiles.append((keys, n, (len(visible), len(chunk), first, len(ranges) - first)))
+                visible += [offset + 1 for offset in chunk]
                 self.seen_by += [(n, offset) for offset in chunk]
         tiles.sort(key=lambda tile: -tile[0])
-        self.queries, self.tile_count, self.pairs = len(seen), len(tiles), sum(seen)
+        self.queries, self.tile_count = len(visible), len(tiles)
+        self.pairs = sum(
+            sum(self.nodes[a][1] for a in self.ancestors[n]) + offset + 1
+            for n, offset in self.seen_by
+        )
         self.tiles = ints([tile for _, _, tile in tiles])
-        self.ranges, self.seen = ints(ranges), ints(seen)
-        return [(n, tile) for _, n, tile in tiles], seen
+        self.ranges, self.visible = ints(ranges), ints(visible)
+        return [(n, tile) for _, n, tile in tiles], visible
 
-    def _make_blocks(self, tiles, seen):
+    def _make_blocks(self, tiles, visible):
         """Key blocks as (first row, rows, entries), those with most entries first."""
         blocks = []
         size = self.sizes.block_keys
         for n, (_, length) in enumerate(self.nodes):
             for key in range(0, length, size):
-                entries, rows = [], min(size, length - key)
-                # The block's first row has this number among every tile's keys.
-                place = self.context[n] + key
+                entries = []
                 for t, (node, (first, count, _, _)) in enumerate(tiles):
-                    own = node == n and seen[first + count - 1] > place
-                    if own or n in self.ancestors[node]:
-                        entries.append((t, place, 0, rows))
-                blocks.append((self.store[n] + key, rows, entries))
+                    if n in self.ancestors[node]:
+                        entries.append((t, -1))
+                    elif node == n and visible[first + count - 1] > key:
+                        entries.append((t, self.store[n]))
+                blocks.append((self.store[n] + key, min(size, length - key), entries))
         blocks.sort(key=lambda block: -len(block[2]))
         return blocks
 
@@ -172,7 +175,7 @@ class Plan:
         none, have slots for partial sums, which are added afterwards."""
 
         def steps(entries):
-            rows = (tiles[t][1][1] * self.sizes.group for t, *_ in entries)
+            rows = (tiles[t][1][1] * self.sizes.group for t, _ in entries)
             return sum(-(-r // self.sizes.query_rows) for r in rows)
 
         items, all_entries, reduced, slots = [], [], [], 0

@@ -52,8 +52,7 @@ class Case:
         p = self.plan
         self.kernels(
             "forward", (p.tile_count, self.kv_heads), THREADS, self.out, self.log_sums, self.q,
-            self.keys, self.values, p.tiles, p.ranges, p.seen, None, None, p.queries,
-            self.kv_heads, 0,
+            self.keys, self.values, p.tiles, p.ranges, p.visible, p.queries, self.kv_heads,
         )
 
     def backward_queries(self):
@@ -61,7 +60,7 @@ class Case:
         self.kernels(
             "backward_queries", (p.tile_count, self.kv_heads), THREADS, self.dq, self.deltas,
             self.q, self.keys, self.values, self.out, self.d_out, self.log_sums, p.tiles,
-            p.ranges, p.seen, None, self.query_cos, self.query_sin, p.queries, self.kv_heads, 0,
+            p.ranges, p.visible, self.query_cos, self.query_sin, p.queries, self.kv_heads,
         )
 
     def backward_keys(self):
@@ -69,8 +68,8 @@ class Case:
         self.kernels(
             "backward_keys", (p.item_count, self.kv_heads), THREADS, self.d_kv,
             self.partial_keys, self.partial_values, self.q, self.keys, self.values, self.d_out,
-            self.log_sums, self.deltas, p.tiles, p.seen, None, p.items, p.entries, p.slots,
-            self.cos, self.sin, p.queries, self.kv_heads, 0, 2 * width, width,
+            self.log_sums, self.deltas, p.tiles, p.visible, p.items, p.entries, p.slots, self.cos,
+            self.sin, p.queries, self.kv_heads, 2 * width, width,
         )
 
     def backward_reduce(self):
@@ -91,7 +90,7 @@ class Case:
         p, s = self.plan, self.kernels.sizes
         self.kernels(
             "decode", (p.tile_count, self.kv_heads), 32 * s.decode_warps, self.decoded, self.q,
-            self.keys, self.values, p.tiles, p.ranges, None, self.kv_heads,
+            self.keys, self.values, p.tiles, p.ranges, self.kv_heads,
         )
 
     def mask(self):

@@ -1,5 +1,5 @@
-// The forest attention kernels for one HEAD_DIM and GROUP (-D options) against
-// an f64 reference. An error is relative to the value plus the root mean square
+// The forest attention kernels for one HEAD_DIM, GROUP and SIGHT (-D options)
+// against an f64 reference. An error is relative to the value plus the root mean square
 // of all values of its output; results and gradients are bf16 and come from
 // bf16 probabilities, hence the limits.
 #include "emulator.h"
@@ -7,6 +7,8 @@
 #include "common.cuh"
 #include "attention.cuh"
 #include "attention_rows.cuh"
+#include "attention_sight.cuh"
+#include "attention_sight_keys.cuh"
 #include "attention_forward.cu"
 #include "attention_backward_queries.cu"
 #include "attention_backward_keys.cu"
@@ -74,8 +76,8 @@ void test_generation(const Forest& forest, bool with_sinks) {
     Buffer<bf16> out(inputs.q.size());
     launch(dim3(forest.tiles.size(), forest.kv_heads), DECODE_THREADS, DECODE_BYTES,
            attention_decode, out, inputs.q, inputs.keys, inputs.values, Buffer<int4>(forest.tiles),
-           Buffer<int2>(forest.ranges), with_sinks ? (float*)inputs.sinks : nullptr,
-           forest.kv_heads);
+           Buffer<int2>(forest.ranges),
+           forest.kv_heads WITH_SIGHT(, with_sinks ? (float*)inputs.sinks : nullptr));
     decode_errors.compare(want.out, out);
 }
 
@@ -94,10 +96,10 @@ void test_key_gradients(const Forest& forest, const Inputs& inputs, const Refere
     const Buffer<bf16> d_kv((size_t)forest.store_rows * row_stride);
     launch(dim3(work.items.size(), kv_heads), THREADS, BACKWARD_KEYS_BYTES, attention_backward_keys,
            d_kv, partial_keys, partial_values, inputs.q, inputs.keys, inputs.values, inputs.d_out,
-           log_sums, deltas, Buffer<int4>(forest.tiles), Buffer<int>(forest.seen),
-           forest.windowed() ? (int*)hidden : nullptr, Buffer<int4>(work.items),
-           Buffer<int4>(work.entries), Buffer<int>(work.slots), angles.cos, angles.sin,
-           forest.queries(), kv_heads, forest.window.pinned, row_stride, values_offset);
+           log_sums, deltas, Buffer<int4>(forest.tiles), Buffer<int>(forest.visible),
+           Buffer<int4>(work.items), Buffer<Entry>(work.entries), Buffer<int>(work.slots),
+           angles.cos, angles.sin, forest.queries(), kv_heads, row_stride,
+           values_offset WITH_SIGHT(, forest.windowed ? (int*)hidden : nullptr));
     launch(dim3(work.blocks.size(), kv_heads), REDUCE_THREADS, 0, attention_backward_reduce, d_kv,
            partial_keys, partial_values, angles.cos, angles.sin, Buffer<int4>(work.blocks),
            kv_heads, row_stride, values_offset);
@@ -133,8 +135,8 @@ void test_training(const Forest& forest, bool with_sinks, int split) {
     Reference want(forest, inputs, with_sinks);
     const Buffer<int4> tiles(forest.tiles);
     const Buffer<int2> ranges(forest.ranges);
-    const Buffer<int> seen(forest.seen), all_hidden(forest.hidden);
-    int* hidden = forest.windowed() ? (int*)all_hidden : nullptr;
+    const Buffer<int> visible(forest.visible), all_hidden(forest.hidden);
+    int* hidden = forest.windowed ? (int*)all_hidden : nullptr;
     float* sinks = with_sinks ? (float*)inputs.sinks : nullptr;
     const int queries = forest.queries(), kv_heads = forest.kv_heads;
     const int pinned = forest.window.pinned;
@@ -143,14 +145,15 @@ void test_training(const Forest& forest, bool with_sinks, int split) {
     Buffer<bf16> out(inputs.q.size()), dq(inputs.q.size());
     Buffer<float> log_sums(want.log_sums.size()), deltas(want.log_sums.size());
     launch(grid, THREADS, FORWARD_BYTES, attention_forward, out, log_sums, inputs.q, inputs.keys,
-           inputs.values, tiles, ranges, seen, hidden, sinks, queries, kv_heads, pinned);
+           inputs.values, tiles, ranges, visible, queries,
+           kv_heads WITH_SIGHT(, hidden, pinned, sinks));
     out_errors.compare(want.out, out);
     log_sum_errors.compare(want.log_sums, log_sums);
 
     const Angles angles(queries);
     launch(grid, THREADS, BACKWARD_QUERIES_BYTES, attention_backward_queries, dq, deltas, inputs.q,
-           inputs.keys, inputs.values, out, inputs.d_out, log_sums, tiles, ranges, seen, hidden,
-           angles.cos, angles.sin, queries, kv_heads, pinned);
+           inputs.keys, inputs.values, out, inputs.d_out, log_sums, tiles, ranges, visible,
+           angles.cos, angles.sin, queries, kv_heads WITH_SIGHT(, hidden, pinned));
     for (int row = 0; row < queries * forest.heads(); row++) {
         angles.turn_back(&want.dq[(size_t)row * HEAD_DIM], row / forest.heads());
     }
@@ -205,15 +208,17 @@ int main(int argc, char** argv) {
         {{{-1, 7}, {0, 9}, {1, 63}, {2, 1}, {3, 40}}, 1, all, MAX_ENTRIES, {1, 3}, true},
     };
     for (const Case& c : cases) {
+        if (SIGHT == 0 && (c.window.size < c.window.NONE || c.with_sinks)) continue;
         const Forest forest(c.nodes, c.kv_heads, c.select, BLOCK_M / GROUP, c.window);
         test_training(forest, c.with_sinks, c.split);
     }
     const std::vector<Node> answers = {{-1, 100}, {0, 30}, {1, 65}, {1, 1},
                                        {0, 5},    {-1, 1}, {5, 3},  {1, 400}};
     test_generation(Forest(answers, 2, last, 1), false);
-    test_generation(Forest(answers, 2, last, 1, {128, 10}), true);
+    if (SIGHT == 1) test_generation(Forest(answers, 2, last, 1, {128, 10}), true);
 
-    const std::string pair = " " + std::to_string(HEAD_DIM) + " " + std::to_string(GROUP);
+    const std::string pair = " " + std::to_string(HEAD_DIM) + " " + std::to_string(GROUP) +
+                             (SIGHT ? " with windows and sinks" : "");
     report("attention_forward" + pair, {out_errors.largest, out_errors.mean,
                                         log_sum_errors.largest, log_sum_errors.mean});
     report("attention_backward_queries" + pair,

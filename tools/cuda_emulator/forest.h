@@ -18,14 +18,18 @@ using Select = std::function<std::vector<int>(int node, int length)>;
 
 // A query sees the last `size` positions up to its own, and the first `pinned`.
 struct Window {
-    int size = 1 << 20, pinned = 0;
+    static constexpr int NONE = 1 << 20;
+    int size = NONE, pinned = 0;
 };
 
 struct Forest {
     std::vector<Node> nodes;
     int kv_heads, store_rows = 3, packed_rows = 0;
     Window window;
-    std::vector<int> query_node, query_position, seen, hidden;
+    // Keys that a query sees, counted from the first of its tile's last range,
+    // and of those before, where they begin.
+    std::vector<int> query_node, query_position, visible, hidden;
+    bool windowed = false;  // whether any query has keys behind its window
     std::vector<int4> tiles;
     std::vector<int2> ranges;
     struct Part {  // of a node, as a range of a tile
@@ -59,10 +63,7 @@ struct Forest {
         }
     }
 
-    int queries() const { return seen.size(); }
-    bool windowed() const {
-        return std::any_of(hidden.begin(), hidden.end(), [](int h) { return h > 0; });
-    }
+    int queries() const { return visible.size(); }
     int heads() const { return kv_heads * GROUP; }
 
     // The nodes above one, the root first.
@@ -108,11 +109,12 @@ struct Forest {
         tiles.push_back(tile);
         tile_parts.push_back(parts);
         const int cut = from[1] - to[0];  // positions between the two
+        const int context = parts.back().number;
         for (int i = tile.x; i < tile.x + count; i++) {
-            const int hides = query_position[i] + 1 - window.size;
-            seen.push_back(query_position[i] + 1 <= to[0] ? query_position[i] + 1
-                                                          : query_position[i] + 1 - cut);
-            hidden.push_back(hides > to[0] ? hides - cut : 0);
+            const int seen = query_position[i] + 1, hides = seen - window.size;
+            visible.push_back((seen <= to[0] ? seen : seen - cut) - context);
+            hidden.push_back((hides > to[0] ? hides - cut : 0) - context);
+            windowed |= hides > to[0];
         }
     }
 };
@@ -209,11 +211,26 @@ struct Reference {
     }
 };
 
+// The rows from `first` to `end` of the item that begins with row `key` of a node,
+// as an entry of a tile.
+inline Entry make_entry(const Forest& forest, int tile, const Forest::Part& part, int key,
+                        int first, int end) {
+    const std::vector<Forest::Part>& parts = forest.tile_parts[tile];
+    const int number = part.number + key - part.first;  // of the item's first row
+#if SIGHT
+    const int pinned = min(max(forest.window.pinned - number, 0), end);
+    return {tile, number - parts.back().number, first | end << 8 | pinned << 16};
+#else
+    const bool own = part.node == parts.back().node;
+    return {tile, own ? forest.nodes[part.node].store : -1};
+#endif
+}
+
 // How the blocks of store rows are cut into work items for the backward pass.
 struct KeyWork {
     std::vector<int4> items, blocks;
     std::vector<int> slots;
-    std::vector<int4> entries;
+    std::vector<Entry> entries;
     int slot_count = 0;
     std::vector<bool> reduced;  // packed rows that attention_backward_reduce writes
 
@@ -247,12 +264,12 @@ struct KeyWork {
   private:
     std::vector<int4> cut(const Forest& forest, int n, int key, int count, int split) {
         const Node& node = forest.nodes[n];
-        std::vector<int4> list;
+        std::vector<Entry> list;
         for (int t = 0; t < (int)forest.tiles.size(); t++) {
             for (const Forest::Part& part : forest.tile_parts[t]) {
                 const int from = max(part.first, key), to = min(part.end, key + count);
                 if (part.node == n && from < to) {
-                    list.push_back({t, part.number + key - part.first, from - key, to - key});
+                    list.push_back(make_entry(forest, t, part, key, from - key, to - key));
                 }
             }
         }

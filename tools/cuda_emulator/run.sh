@@ -31,12 +31,13 @@ case "${1:-}" in
     ;;
 esac
 
-# test_one NAME [HEAD_DIM GROUP], or test_one experts TILE_ROWS PACKED
+# test_one NAME, test_one attention HEAD_DIM GROUP SIGHT, or
+# test_one experts TILE_ROWS PACKED
 test_one() {
-    local name=$1 program=$folder/$1${2:+_$2_$3} log macros=()
+    local name=$1 program=$folder/$1${2:+_$2_$3}${4:+_$4} log macros=()
     log=$program.log
     case "$name" in
-    attention) macros=("-DHEAD_DIM=$2" "-DGROUP=$3") ;;
+    attention) macros=("-DHEAD_DIM=$2" "-DGROUP=$3" "-DSIGHT=$4") ;;
     experts) macros=("-DTILE_ROWS=$2" "-DPACKED=$3") ;;
     esac
     # Kernels have #pragma unroll and compare unsigned thread indices with int.
@@ -52,7 +53,8 @@ test_one() {
 export -f test_one
 
 {
-    printf 'attention %s\n' "${pairs[@]}"
+    printf 'attention %s 0\n' "${pairs[@]}"
+    printf 'attention %s 1\n' "${pairs[@]}"
     printf 'experts %s\n' "${tiles[@]}"
     printf '%s\n' rows head unpack
 } | xargs -P "$(nproc)" -I {} bash -c 'test_one {}'

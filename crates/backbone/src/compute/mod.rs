@@ -31,6 +31,8 @@ pub(crate) type Computed<T> = Result<T, ComputeError>;
 pub(crate) struct Kind {
     pub(crate) sight: Sight,
     pub(crate) frequencies: Frequencies,
+    /// Whether its heads have sinks.
+    pub(crate) sinks: bool,
 }
 
 /// The weights of a decoder block's attention before the heads, and of its norm.
@@ -106,9 +108,15 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
         work()
     }
 
-    /// Gets ready for a model with these heads, row widths (the hidden size
-    /// first) and bytes of weights, or says why it can't run it.
-    fn check(&self, shape: Shape, widths: &[usize], weight_bytes: u64) -> Computed<()>;
+    /// Gets ready for a model with these heads, kinds of attention, row widths
+    /// (the hidden size first) and bytes of weights, or says why it can't run it.
+    fn check(
+        &self,
+        shape: Shape,
+        kinds: &[Kind],
+        widths: &[usize],
+        weight_bytes: u64,
+    ) -> Computed<()>;
 
     /// A linear layer from `[outputs, inputs]` weights.
     fn linear(

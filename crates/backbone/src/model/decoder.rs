@@ -69,7 +69,8 @@ impl<B: Backend> Decoder<B> {
             head_dim: config.head_dim,
         };
         let weight_bytes = weight_bytes::<B>(config, source, weights);
-        backend.check(shape, &[d, config.intermediate_size], weight_bytes)?;
+        let kinds = kinds(config);
+        backend.check(shape, &kinds, &[d, config.intermediate_size], weight_bytes)?;
         let table = |name: &str| -> Result<B::Linear, LoadError> {
             let part = (name.to_owned(), config.vocab_size);
             linear(&backend, source, weights, &[part], d, None)
@@ -90,7 +91,7 @@ impl<B: Backend> Decoder<B> {
         }
         Ok(Decoder {
             layers,
-            kinds: kinds(config),
+            kinds,
             final_norm: backend.vector(source.load_f32("model.norm.weight", &[d])?)?,
             output,
             embedding,
@@ -148,6 +149,7 @@ fn kinds(config: &Config) -> Vec<Kind> {
         } else {
             Frequencies::still(config.head_dim)
         },
+        sinks: config.sinks,
     };
     config.attention_kinds().into_iter().map(kind).collect()
 }

@@ -75,7 +75,13 @@ impl Backend for Cpu {
         rayon::scope(|_| work())
     }
 
-    fn check(&self, _shape: Shape, _widths: &[usize], _weight_bytes: u64) -> Computed<()> {
+    fn check(
+        &self,
+        _shape: Shape,
+        _kinds: &[Kind],
+        _widths: &[usize],
+        _weight_bytes: u64,
+    ) -> Computed<()> {
         Ok(())
     }
 

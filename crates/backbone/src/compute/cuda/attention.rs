@@ -2,46 +2,11 @@
 
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer, Grid};
-use super::device::Device;
-use super::kernels::Kernels;
 use super::layout::{Layout, Rotation};
-use super::plan::MAX_ITEM_TILES;
 use super::profile::Cost;
 use super::tensor::{Tensor, row_grid};
 use crate::compute::{Computed, Wanted};
 use crate::layers::attention::Shape;
-
-macro_rules! source {
-    ($name:literal) => {
-        (
-            concat!("attention_", $name),
-            concat!(
-                include_str!("kernels/ptx.cuh"),
-                include_str!("kernels/attention.cuh"),
-                include_str!("kernels/attention_rows.cuh"),
-                include_str!(concat!("kernels/attention_", $name, ".cu"))
-            ),
-        )
-    };
-}
-
-/// The attention kernels' sources, behind their common part.
-pub(crate) const SOURCES: &[(&str, &str)] = &[
-    source!("forward"),
-    source!("backward_queries"),
-    source!("backward_keys"),
-    source!("backward_reduce"),
-    source!("decode"),
-];
-
-/// Kernels for one shape of heads.
-pub(crate) struct Attention {
-    kernels: Kernels,
-    pub(super) sizes: Sizes,
-    pub(super) heads: usize,
-    pub(super) kv_heads: usize,
-    pub(super) head_dim: usize,
-}
 
 /// Keys and values of one layer, `[rows, kv_heads, h]` each.
 #[derive(Default)]
@@ -58,101 +23,6 @@ pub(crate) struct Attended {
     values: Tensor,
     /// `[heads, N]`.
     log_sums: Buffer<f32>,
-}
-
-/// Sizes of the kernels' blocks, as the sources compute them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    threads: usize,
-    /// Queries of a tile.
-    pub(super) tile_queries: usize,
-    /// Store rows of a key block.
-    pub(super) block_keys: usize,
-    forward_bytes: usize,
-    backward_queries_bytes: usize,
-    backward_keys_bytes: usize,
-    decode_threads: usize,
-    decode_bytes: usize,
-}
-
-impl Sizes {
-    fn new(shape: Shape) -> Self {
-        let (h, group) = (shape.head_dim, shape.heads / shape.kv_heads);
-        let depth = h.next_multiple_of(16);
-        let small = depth <= 128;
-        // Bytes from one row of shared memory to the next.
-        let stride = 2 * (depth + 8);
-        let block_m = if small { 128 } else { 64 };
-        let block_keys = if small { 64 } else { 32 };
-        let forward_keys = if small { 64 } else { 32 };
-        let backward_rows = if small { 32 } else { 16 };
-        let decode_warps = if group * h <= 2048 { 8 } else { 4 };
-        Sizes {
-            threads: 128,
-            tile_queries: block_m / group,
-            block_keys,
-            forward_bytes: (block_m + 3 * forward_keys) * stride
-                + 4 * (2 * forward_keys + 2 * block_m),
-            backward_queries_bytes: (2 * block_m + 3 * backward_rows) * stride
-                + 4 * (2 * backward_rows + 4 * block_m),
-            backward_keys_bytes: 8 * backward_rows * stride
-                + 4 * (block_keys / 32 * (backward_rows / 16)) * 512
-                + 16 * MAX_ITEM_TILES
-                + 16 * (4 * backward_rows + 4),
-            decode_threads: 32 * decode_warps,
-            decode_bytes: decode_warps * group * (h + 2) * 4,
-        }
-    }
-}
-
-/// What the sources are compiled with: the heads, and the sizes computed here,
-/// which they assert to be theirs.
-pub(crate) fn macros(shape: Shape) -> Vec<(&'static str, usize)> {
-    let sizes = Sizes::new(shape);
-    vec![
-        ("HEAD_DIM", shape.head_dim),
-        ("GROUP", shape.heads / shape.kv_heads),
-        ("HOST_TILE_QUERIES", sizes.tile_queries),
-        ("HOST_BLOCK_KEYS", sizes.block_keys),
-        ("HOST_FORWARD_BYTES", sizes.forward_bytes),
-        ("HOST_BACKWARD_QUERIES_BYTES", sizes.backward_queries_bytes),
-        ("HOST_BACKWARD_KEYS_BYTES", sizes.backward_keys_bytes),
-        ("HOST_DECODE_THREADS", sizes.decode_threads),
-        ("HOST_DECODE_BYTES", sizes.decode_bytes),
-    ]
-}
-
-impl Attention {
-    /// Compiles the kernels for a shape.
-    pub(crate) fn new(device: &Device, shape: Shape) -> Computed<Self> {
-        let kernels = device.compile(SOURCES, &macros(shape))?;
-        let sizes = Sizes::new(shape);
-        for (name, bytes) in [
-            ("attention_forward", sizes.forward_bytes),
-            ("attention_backward_queries", sizes.backward_queries_bytes),
-            ("attention_backward_keys", sizes.backward_keys_bytes),
-            ("attention_decode", sizes.decode_bytes),
-        ] {
-            device.allow_shared_memory(kernels.get(name), bytes)?;
-        }
-        Ok(Attention {
-            kernels,
-            sizes,
-            heads: shape.heads,
-            kv_heads: shape.kv_heads,
-            head_dim: shape.head_dim,
-        })
-    }
-
-    fn launch(
-        &self,
-        device: &Device,
-        name: &'static str,
-        grid: Grid,
-        args: &[Arg],
-    ) -> Computed<()> {
-        device.launch_function(name, self.kernels.get(name), grid, args)
-    }
 }
 
 impl Cuda {
@@ -233,8 +103,12 @@ impl Cuda {
         store: &KeysValues,
         sinks: Option<&Buffer<f32>>,
     ) -> Computed<(Tensor, Attended)> {
-        let attention = self.attention(shape)?;
+        let attention = self.attention(shape, layout.variant())?;
         let sizes = attention.sizes;
+        if sinks.is_some() && layout.sight.is_none() {
+            let problem = "a layer has sinks, and the layout is of a kind without them";
+            return Err(self.device.error("attention", &problem));
+        }
         self.rotate(&queries, layout.query_rotation(), shape)?;
         let values = self.tensor(layout.queries, queries.columns)?;
         let log_sums = self.device.alloc(shape.heads * layout.queries)?;
@@ -246,16 +120,10 @@ impl Cuda {
         // A training step's backward pass needs the sums, which decoding
         // doesn't compute; its calls never cover a forest of single rows only.
         if layout.single_queries && layout.blocks.is_none() {
-            let args = [
-                out,
-                q,
-                keys,
-                of_keys,
-                tiles,
-                ranges,
-                sinks.into(),
-                shape.kv_heads.into(),
-            ];
+            let mut args = vec![out, q, keys, of_keys, tiles, ranges, shape.kv_heads.into()];
+            if layout.sight.is_some() {
+                args.push(sinks.into());
+            }
             let grid = Grid {
                 blocks,
                 threads: sizes.decode_threads,
@@ -264,7 +132,7 @@ impl Cuda {
             };
             attention.launch(&self.device, "attention_decode", grid, &args)?;
         } else {
-            let args = [
+            let mut args = vec![
                 out,
                 (&log_sums).into(),
                 q,
@@ -272,13 +140,13 @@ impl Cuda {
                 of_keys,
                 tiles,
                 ranges,
-                (&layout.seen).into(),
-                layout.hidden.as_ref().into(),
-                sinks.into(),
+                (&layout.visible).into(),
                 layout.queries.into(),
                 shape.kv_heads.into(),
-                layout.pinned.into(),
             ];
+            if let Some(sight) = &layout.sight {
+                args.extend([sight.hidden(), sight.pinned.into(), sinks.into()]);
+            }
             let grid = Grid {
                 blocks,
                 threads: sizes.threads,
@@ -304,7 +172,7 @@ impl Cuda {
         d_values: &Tensor,
         wanted: Wanted,
     ) -> Computed<(Tensor, Tensor)> {
-        let attention = self.attention(shape)?;
+        let attention = self.attention(shape, layout.variant())?;
         let (sizes, device) = (attention.sizes, &self.device);
         let Some(key_blocks) = &layout.blocks else {
             return Err(device.error("attention's backward pass", &"its call has a cache"));
@@ -313,7 +181,7 @@ impl Cuda {
         let rotation = layout.query_rotation();
         let mut dq = self.tensor(layout.queries, shape.heads * shape.head_dim)?;
         let deltas: Buffer<f32> = device.alloc(shape.heads * layout.queries)?;
-        let args = [
+        let mut args = vec![
             (&dq).into(),
             (&deltas).into(),
             (&attended.queries).into(),
@@ -324,14 +192,15 @@ impl Cuda {
             (&attended.log_sums).into(),
             (&layout.tiles).into(),
             (&layout.ranges).into(),
-            (&layout.seen).into(),
-            layout.hidden.as_ref().into(),
+            (&layout.visible).into(),
             (&rotation.cos).into(),
             (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
-            layout.pinned.into(),
         ];
+        if let Some(sight) = &layout.sight {
+            args.extend([sight.hidden(), sight.pinned.into()]);
+        }
         let grid = Grid {
             blocks: (layout.tile_count, shape.kv_heads),
             threads: sizes.threads,
@@ -347,7 +216,7 @@ impl Cuda {
         let width = shape.kv_heads * shape.head_dim;
         let mut d_kv = self.tensor(layout.rows.count, 2 * width)?;
         let rotation = &layout.rows.rotation;
-        let args = [
+        let mut args = vec![
             (&d_kv).into(),
             (&d_keys).into(),
             (&d_of_keys).into(),
@@ -358,8 +227,7 @@ impl Cuda {
             (&attended.log_sums).into(),
             (&deltas).into(),
             (&layout.tiles).into(),
-            (&layout.seen).into(),
-            layout.hidden.as_ref().into(),
+            (&layout.visible).into(),
             (&key_blocks.items).into(),
             (&key_blocks.entries).into(),
             (&key_blocks.slots).into(),
@@ -367,10 +235,12 @@ impl Cuda {
             (&rotation.sin).into(),
             layout.queries.into(),
             shape.kv_heads.into(),
-            layout.pinned.into(),
             (2 * width).into(),
             width.into(),
         ];
+        if let Some(sight) = &layout.sight {
+            args.push(sight.hidden());
+        }
         let grid = Grid {
             blocks: (host.items.len(), shape.kv_heads),
             threads: sizes.threads,

@@ -1,6 +1,7 @@
 //! The operations of [`Backend`] on a GPU.
 
-use super::attention::{Attended, Attention, KeysValues};
+use super::attention::{Attended, KeysValues};
+use super::attention_kernels::{Attention, Variant};
 use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
 use super::experts::Experts;
@@ -35,7 +36,8 @@ pub(crate) struct Cuda {
     pub(crate) device: Device,
     pub(super) products: Products,
     pub(super) unpacked: Unpacked,
-    attention: OnceLock<Attention>,
+    /// By [`Variant`].
+    attention: [OnceLock<Attention>; 2],
     /// For weights in bf16, and for packed ones.
     pub(super) experts: [OnceLock<ExpertKernels>; 2],
 }
@@ -47,7 +49,7 @@ impl Cuda {
         Ok(Cuda {
             products: Products::new(&device)?,
             unpacked: Unpacked::default(),
-            attention: OnceLock::new(),
+            attention: Default::default(),
             experts: Default::default(),
             device,
         })
@@ -55,12 +57,13 @@ impl Cuda {
 
     /// The attention kernels, compiled when they are first asked for: a model
     /// has one shape of heads.
-    pub(crate) fn attention(&self, shape: Shape) -> Computed<&Attention> {
-        if let Some(attention) = self.attention.get() {
+    pub(crate) fn attention(&self, shape: Shape, variant: Variant) -> Computed<&Attention> {
+        let compiled = &self.attention[variant as usize];
+        if let Some(attention) = compiled.get() {
             return Ok(attention);
         }
-        let made = Attention::new(&self.device, shape)?;
-        Ok(self.attention.get_or_init(|| made))
+        let made = Attention::new(&self.device, shape, variant)?;
+        Ok(compiled.get_or_init(|| made))
     }
 }
 
@@ -82,7 +85,13 @@ impl Backend for Cuda {
     type Attended = Attended;
     type Losses = DeviceLosses;
 
-    fn check(&self, shape: Shape, widths: &[usize], weight_bytes: u64) -> Computed<()> {
+    fn check(
+        &self,
+        shape: Shape,
+        kinds: &[Kind],
+        widths: &[usize],
+        weight_bytes: u64,
+    ) -> Computed<()> {
         self.device.check_room(weight_bytes)?;
         let problem = if let Some(width) = widths.iter().find(|w| !w.is_multiple_of(8)) {
             format!("a width of {width} is not a multiple of 8")
@@ -95,7 +104,9 @@ impl Backend for Cuda {
             let group = shape.heads / shape.kv_heads;
             format!("{group} query heads for each key/value head are above 16")
         } else {
-            self.attention(shape)?;
+            for kind in kinds {
+                self.attention(shape, Variant::of(kind))?;
+            }
             return Ok(());
         };
         let problem = format!("{problem}, which its kernels need; use --device cpu");

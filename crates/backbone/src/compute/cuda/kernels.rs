@@ -246,8 +246,9 @@ pub(crate) fn compile(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::cuda::{attention, grouped};
+    use crate::compute::cuda::{attention_kernels, grouped};
     use crate::layers::attention::Shape;
+    use attention_kernels::Variant;
 
     #[test]
     fn names_are_found() {
@@ -274,14 +275,16 @@ mod tests {
         }
         let heads = [(64, 3), (128, 4), (128, 8), (64, 8)];
         let with_heads = heads.iter().flat_map(|&(head_dim, group)| {
-            let macros = attention::macros(Shape {
+            let shape = Shape {
                 heads: group,
                 kv_heads: 1,
                 head_dim,
-            });
-            attention::SOURCES
-                .iter()
-                .map(move |source| (source, macros.clone()))
+            };
+            let variants = [Variant::Full, Variant::Sight];
+            variants.into_iter().flat_map(move |variant| {
+                let with = move |source| (source, attention_kernels::macros(shape, variant));
+                attention_kernels::SOURCES.iter().map(with)
+            })
         });
         let of_experts = grouped::TILE_ROWS.into_iter().flat_map(|rows| {
             [false, true].into_iter().flat_map(move |packed| {

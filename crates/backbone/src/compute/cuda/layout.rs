@@ -1,7 +1,7 @@
 //! The places of a call's rows, on the device: positions, store rows, and who
 //! attends to whom.
 
-use super::attention::Attention;
+use super::attention_kernels::{Attention, Variant};
 use super::backend::Cuda;
 use super::buffer::{Arg, Buffer, Grid};
 use super::device::Device;
@@ -25,17 +25,23 @@ pub(crate) struct Layout {
     pub(super) query_rotation: Option<Rotation>,
     pub(super) tiles: Buffer<[i32; 4]>,
     pub(super) ranges: Buffer<[i32; 2]>,
-    pub(super) seen: Buffer<i32>,
-    /// `None` where no query has keys behind its window.
-    pub(super) hidden: Option<Buffer<i32>>,
-    /// Keys that stay visible beyond the window.
-    pub(super) pinned: usize,
+    pub(super) visible: Buffer<i32>,
+    /// `None` for full attention.
+    pub(super) sight: Option<DeviceSight>,
     pub(super) single_queries: bool,
     pub(super) queries: usize,
     pub(super) tile_count: usize,
     /// Pairs of a query and a key that it sees.
     pub(super) pairs: f64,
     pub(super) blocks: Option<DeviceKeyBlocks>,
+}
+
+/// What [`Variant::Sight`] reads besides.
+pub(super) struct DeviceSight {
+    /// `None` where no query has keys behind its window.
+    hidden: Option<Buffer<i32>>,
+    /// Keys that stay visible beyond the window.
+    pub(super) pinned: usize,
 }
 
 /// Places of all call rows.
@@ -55,7 +61,8 @@ pub(super) struct Rotation {
 pub(super) struct DeviceKeyBlocks {
     pub(super) host: KeyBlocks,
     pub(super) items: Buffer<[i32; 4]>,
-    pub(super) entries: Buffer<[i32; 4]>,
+    /// As the layout's variant reads them.
+    pub(super) entries: Buffer<i32>,
     pub(super) slots: Buffer<i32>,
     pub(super) shared: Buffer<[i32; 4]>,
 }
@@ -86,7 +93,21 @@ impl Rotation {
     }
 }
 
+impl DeviceSight {
+    pub(super) fn hidden(&self) -> Arg {
+        self.hidden.as_ref().into()
+    }
+}
+
 impl Layout {
+    /// The kernels that it is for.
+    pub(super) fn variant(&self) -> Variant {
+        match self.sight {
+            None => Variant::Full,
+            Some(_) => Variant::Sight,
+        }
+    }
+
     /// Of `products` products over all visible pairs, for queries and keys that
     /// are read or written `times` times.
     pub(super) fn cost(&self, shape: Shape, products: usize, times: usize) -> Cost {
@@ -129,7 +150,10 @@ impl Attention {
             let host = KeyBlocks::new(forest, call, &tiles, self.sizes.block_keys, at_once);
             Some(DeviceKeyBlocks {
                 items: device.upload(&host.items)?,
-                entries: device.upload(&host.entries)?,
+                entries: device.upload(&match self.variant {
+                    Variant::Full => host.full_entries().concat(),
+                    Variant::Sight => host.sight_entries().concat(),
+                })?,
                 slots: device.upload(&host.slots)?,
                 shared: device.upload(&host.shared)?,
                 host,
@@ -146,12 +170,17 @@ impl Attention {
             pairs: tiles.pairs(),
             tiles: device.upload(&tiles.tiles)?,
             ranges: device.upload(&tiles.ranges)?,
-            seen: device.upload(&tiles.seen)?,
-            hidden: match tiles.hidden.as_slice() {
-                [] => None,
-                hidden => Some(device.upload(hidden)?),
+            visible: device.upload(&tiles.visible)?,
+            sight: match self.variant {
+                Variant::Full => None,
+                Variant::Sight => Some(DeviceSight {
+                    hidden: match tiles.hidden.as_slice() {
+                        [] => None,
+                        hidden => Some(device.upload(hidden)?),
+                    },
+                    pinned: plan.pinned,
+                }),
             },
-            pinned: plan.pinned,
             blocks,
         })
     }
@@ -171,8 +200,14 @@ impl Cuda {
             store_rows: self.device.upload(&ints(call.store_rows(forest)))?,
             count: call.rows(),
         });
-        self.attention(shape)?
-            .layout(&self.device, rows, None, forest, call, kind.sight)
+        self.attention(shape, Variant::of(kind))?.layout(
+            &self.device,
+            rows,
+            None,
+            forest,
+            call,
+            kind.sight,
+        )
     }
 
     pub(crate) fn selected_layout(
@@ -188,7 +223,7 @@ impl Cuda {
         let positions = ints(selected.iter().map(|&row| positions[row]));
         let rotation = Rotation::new(&self.device, &positions, &kind.frequencies)?;
         let rows = whole.rows.clone();
-        self.attention(shape)?.layout(
+        self.attention(shape, Variant::of(kind))?.layout(
             &self.device,
             rows,
             Some((selected, rotation)),

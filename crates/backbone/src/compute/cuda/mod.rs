@@ -8,15 +8,17 @@
 //! launches), `buffer` and `tensor` (what is worked on), `kernels` (compiling
 //! and keeping them), `matmul` (dense products), `packed` (weights that stay so),
 //! `plan` and `layout` (who attends to whom, as arrays here and on the device),
-//! `attention`, `experts`, `grouped`, `mixture`, `head` and `backend` (the
-//! operations), `profile` and `roofline` (what they take, and what the card can
-//! do), `unproven` (what no card has run yet).
+//! `attention_kernels` (their variants and sizes), `attention`, `experts`,
+//! `grouped`, `mixture`, `head` and `backend` (the operations), `profile` and
+//! `roofline` (what they take, and what the card can do), `unproven` (what no
+//! card has run yet).
 
 // Calls into the driver and its libraries are foreign functions, and kernels
 // take raw device addresses. Each unsafe block says why its addresses are good.
 #![allow(unsafe_code)]
 
 mod attention;
+mod attention_kernels;
 mod backend;
 mod buffer;
 mod device;

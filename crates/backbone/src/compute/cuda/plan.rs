@@ -2,11 +2,12 @@
 //!
 //! A *tile* is a run of query rows of one node, with the ranges of store rows
 //! that they see: their ancestors' and, last, their own node's. The rows of its
-//! ranges, numbered through, are the tile's keys. For the backward pass the store is cut into *key blocks*; a block with many
-//! descendants (a prompt that the whole batch attends to) is worked on by
-//! several *items*, whose partial sums are added in a fixed order afterwards.
-//! Tiles and items stand in the order of their work, the most first, so that
-//! the multiprocessors end at about the same time.
+//! ranges are the tile's keys; a key's *place* counts from the first of the last
+//! range, so keys before that are below zero. For the backward pass the store is
+//! cut into *key blocks*; a block with many descendants (a prompt that the whole
+//! batch attends to) is worked on by several *items*, whose partial sums are
+//! added in a fixed order afterwards. Tiles and items stand in the order of their
+//! work, the most first, so that the multiprocessors end at about the same time.
 
 use crate::forest::{Call, Forest, Plan};
 
@@ -22,9 +23,9 @@ pub(crate) struct Tiles {
     pub(crate) tiles: Vec<[i32; 4]>,
     /// Start and end, in store rows.
     pub(crate) ranges: Vec<[i32; 2]>,
-    /// Each query sees its tile's keys below this one,
-    pub(crate) seen: Vec<i32>,
-    /// but those below this one only where they are pinned. Empty if no query
+    /// Each query sees its tile's keys below this place,
+    pub(crate) visible: Vec<i32>,
+    /// but those below this place only where they are pinned. Empty if no query
     /// has such keys.
     pub(crate) hidden: Vec<i32>,
     /// A tile's first keys that are always seen.
@@ -36,9 +37,7 @@ pub(crate) struct Tiles {
 pub(crate) struct KeyBlocks {
     /// First row, rows, first entry, entries.
     pub(crate) items: Vec<[i32; 4]>,
-    /// Tile, the number that the block's first row has (or would have) among
-    /// the tile's keys, first row and end of the block's rows that are such keys.
-    pub(crate) entries: Vec<[i32; 4]>,
+    pub(crate) entries: Vec<Entry>,
     /// Where an item's sums go: a place among the partial sums, or -1 where
     /// the block has no other item.
     pub(crate) slots: Vec<i32>,
@@ -46,6 +45,18 @@ pub(crate) struct KeyBlocks {
     pub(crate) shared: Vec<[i32; 4]>,
     /// Places for partial sums.
     pub(crate) partials: usize,
+}
+
+/// Rows of a key block that are keys of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    tile: i32,
+    /// That the block's first row has (or would have) among the tile's keys.
+    place: i32,
+    /// First and end of the rows, within the block.
+    rows: [i32; 2],
+    /// The block's rows up to here are pinned.
+    pinned: i32,
 }
 
 fn int(n: usize) -> i32 {
@@ -60,7 +71,7 @@ impl Tiles {
     /// The tiles of a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut arrays = Tiles {
-            seen: vec![0; plan.queries],
+            visible: vec![0; plan.queries],
             hidden: vec![0; plan.queries],
             pinned: int(plan.pinned),
             ..Tiles::default()
@@ -78,13 +89,14 @@ impl Tiles {
                 int(first),
                 int(arrays.ranges.len() - first),
             ]);
-            let context = tile.context_len();
+            let context = int(tile.context_len());
             for (query, i) in tile.queries.clone().zip(0..) {
-                arrays.seen[query] = int(context + tile.visible[i]);
-                arrays.hidden[query] = int(tile.hidden[i]);
+                arrays.visible[query] = int(tile.visible[i]);
+                arrays.hidden[query] = int(tile.hidden[i]) - context;
             }
         }
-        if arrays.hidden.iter().all(|&hidden| hidden == 0) {
+        let mut hidden = plan.tiles.iter().flat_map(|tile| &tile.hidden);
+        if hidden.all(|&hidden| hidden == 0) {
             arrays.hidden.clear();
         }
         arrays
@@ -95,22 +107,36 @@ impl Tiles {
         &self.ranges[first..first + count]
     }
 
+    /// Keys before the last range.
+    fn context_of(&self, tile: &[i32; 4]) -> i32 {
+        let ranges = self.ranges_of(tile);
+        let before = ranges[..ranges.len() - 1].iter();
+        before.map(|[start, end]| end - start).sum()
+    }
+
     fn queries_of(&self, tile: i32) -> i32 {
         self.tiles[index(tile)][1]
     }
 
     /// Pairs of a query and a key that it sees.
     pub(crate) fn pairs(&self) -> f64 {
-        let seen: f64 = self.seen.iter().copied().map(f64::from).sum();
-        let hidden = self.hidden.iter();
-        let hidden = hidden.map(|&hidden| f64::from((hidden - self.pinned).max(0)));
-        seen - hidden.sum::<f64>()
+        let mut pairs = 0.0;
+        for tile in &self.tiles {
+            let context = self.context_of(tile);
+            let [first, count] = [tile[0], tile[1]].map(index);
+            for query in first..first + count {
+                let hidden = self.hidden.get(query).map_or(0, |hidden| context + hidden);
+                let hidden = (hidden - self.pinned).max(0);
+                pairs += f64::from(context + self.visible[query] - hidden);
+            }
+        }
+        pairs
     }
 
     /// Whether every tile is a single query, as when a batch of answers grows
     /// by a token.
     pub(crate) fn single_queries(&self) -> bool {
-        self.tiles.len() == self.seen.len()
+        self.tiles.len() == self.visible.len()
     }
 }
 
@@ -134,19 +160,24 @@ impl KeyBlocks {
             }
         }
         blocks.sort_unstable();
-        let mut seen: Vec<Vec<[i32; 4]>> = vec![Vec::new(); blocks.len()];
+        let mut seen: Vec<Vec<Entry>> = vec![Vec::new(); blocks.len()];
         for (index, tile) in tiles.tiles.iter().enumerate() {
-            let mut number = 0;
+            let mut place = -tiles.context_of(tile);
+            let pinned = place + tiles.pinned;
             for &[start, end] in tiles.ranges_of(tile) {
                 // A window may begin in the middle of a block.
                 let from = blocks.partition_point(|[first, rows]| first + rows <= start);
                 let blocks = blocks[from..].iter().zip(&mut seen[from..]);
                 for (&[first, rows], seen) in blocks.take_while(|(block, _)| block[0] < end) {
-                    let place = number + first - start;
-                    let [a, b] = [start.max(first), end.min(first + rows)];
-                    seen.push([int(index), place, a - first, b - first]);
+                    let place = place + first - start;
+                    seen.push(Entry {
+                        tile: int(index),
+                        place,
+                        rows: [start.max(first) - first, end.min(first + rows) - first],
+                        pinned: (pinned - place).clamp(0, rows),
+                    });
                 }
-                number += end - start;
+                place += end - start;
             }
         }
 
@@ -164,7 +195,7 @@ impl KeyBlocks {
             }
             // Parts of nearly the same length.
             for entries in seen.chunks(seen.len().div_ceil(parts.max(1)).max(1)) {
-                let queries = entries.iter().map(|e| tiles.queries_of(e[0]));
+                let queries = entries.iter().map(|e| tiles.queries_of(e.tile));
                 let work: i32 = queries.sum();
                 let slot = if parts == 1 { -1 } else { int(arrays.partials) };
                 arrays.partials += usize::from(parts != 1);
@@ -179,6 +210,33 @@ impl KeyBlocks {
             arrays.slots.push(slot);
         }
         arrays
+    }
+
+    /// The entries as full attention's kernel reads them: tile, and the first row
+    /// of its node where that is the block's own, or -1. Its keys are all rows of
+    /// such nodes that stand before a query, so nothing more is to be said.
+    pub(crate) fn full_entries(&self) -> Vec<[i32; 2]> {
+        let mut entries = vec![[0; 2]; self.entries.len()];
+        for &[row, _, first, count] in &self.items {
+            let range = index(first)..index(first + count);
+            let of_item = entries[range.clone()].iter_mut();
+            for (to, entry) in of_item.zip(&self.entries[range]) {
+                let own = entry.place >= 0;
+                *to = [entry.tile, if own { row - entry.place } else { -1 }];
+            }
+        }
+        entries
+    }
+
+    /// The entries as the kernel with windows reads them: tile, place, and in a
+    /// byte each the first row, the end and the end of what is pinned.
+    pub(crate) fn sight_entries(&self) -> Vec<[i32; 3]> {
+        let packed = |entry: &Entry| {
+            let [first, end] = entry.rows;
+            let rows = first | end << 8 | entry.pinned << 16;
+            [entry.tile, entry.place, rows]
+        };
+        self.entries.iter().map(packed).collect()
     }
 }
 
@@ -224,7 +282,7 @@ mod tests {
                 [0, 1]
             ]
         );
-        assert_eq!(tiles.seen, [1, 75, 91, 115, 78]);
+        assert_eq!(tiles.visible, [1, 5, 16, 40, 3]);
         assert!(tiles.hidden.is_empty());
         assert!(!tiles.single_queries());
     }
@@ -254,9 +312,38 @@ mod tests {
                 [115, 118]
             ]
         );
-        assert_eq!(tiles.seen, [14, 15, 14, 14]);
-        assert_eq!(tiles.hidden, [4, 5, 4, 4]);
+        assert_eq!(tiles.visible, [4, 5, 1, 3]);
+        assert_eq!(tiles.hidden, [-6, -5, -9, -7]);
         assert_eq!(tiles.pairs(), 4.0 * 14.0);
+    }
+
+    /// The arrays that full attention's kernel has had since before windows.
+    #[test]
+    fn full_attention_has_an_entry_for_each_tile_below_a_block() {
+        let (forest, call) = batch();
+        let plan = Plan::new(&forest, &call, None, 32, Sight::default());
+        let tiles = Tiles::new(&plan);
+        let first_queries: Vec<i32> = tiles.tiles.iter().map(|tile| tile[0]).collect();
+        assert_eq!(first_queries, [107, 75, 115, 70, 64, 32, 0]);
+        let keys = KeyBlocks::new(&forest, &call, &tiles, 64, 1);
+        assert_eq!(
+            keys.items,
+            [
+                [0, 64, 0, 7],
+                [64, 6, 7, 5],
+                [70, 5, 12, 4],
+                [75, 40, 16, 2],
+                [115, 3, 18, 1]
+            ]
+        );
+        let entries = keys.full_entries();
+        let of_prompt = [[0, -1], [1, -1], [2, -1], [3, -1], [4, 0], [5, 0], [6, 0]];
+        assert_eq!(entries[..7], of_prompt);
+        assert_eq!(entries[7..12], of_prompt[..5]);
+        assert_eq!(entries[12..16], [[0, -1], [1, -1], [2, -1], [3, 70]]);
+        assert_eq!(entries[16..], [[0, 75], [1, 75], [2, 115]]);
+        assert_eq!(keys.slots, [-1; 5]);
+        assert!(keys.shared.is_empty());
     }
 
     /// Every pair of a query and a key that it sees is in exactly one entry.
@@ -277,6 +364,7 @@ mod tests {
             let tiles = Tiles::new(&Plan::new(&forest, &call, None, queries, sight));
             let keys = KeyBlocks::new(&forest, &call, &tiles, rows, at_once);
             let mut seen = vec![[0; 118]; 118];
+            let mut seen_fully = seen.clone();
             let mut slots = Vec::new();
             for (&[start, count, first, entries], &slot) in keys.items.iter().zip(&keys.slots) {
                 assert!((1..=MAX_ITEM_TILES as i32).contains(&entries));
@@ -289,19 +377,28 @@ mod tests {
                         slots.push(slot);
                     }
                 }
-                for &[tile, place, from, end] in
-                    &keys.entries[first as usize..(first + entries) as usize]
-                {
-                    assert!(0 <= from && from < end && end <= count);
-                    let [query, queries, ..] = tiles.tiles[tile as usize];
+                let range = index(first)..index(first + entries);
+                for &[tile, place, packed] in &keys.sight_entries()[range.clone()] {
+                    let [from, end, pinned] = [packed, packed >> 8, packed >> 16].map(|x| x & 0xff);
+                    assert!(from < end && end <= count && pinned <= count);
+                    let [query, queries, ..] = tiles.tiles[index(tile)];
                     for query in (query..query + queries).map(index) {
-                        let hidden = tiles.hidden.get(query).copied().unwrap_or(0);
+                        let hidden = tiles.hidden.get(query).copied();
                         for row in from..end {
                             let key = place + row;
-                            let sees = key < tiles.pinned || key >= hidden;
-                            if sees && key < tiles.seen[query] {
+                            let sees = row < pinned || hidden.is_none_or(|hidden| key >= hidden);
+                            if sees && key < tiles.visible[query] {
                                 seen[query][index(start + row)] += 1;
                             }
+                        }
+                    }
+                }
+                for &[tile, own] in &keys.full_entries()[range] {
+                    let [query, queries, ..] = tiles.tiles[index(tile)];
+                    for query in (query..query + queries).map(index) {
+                        let end = own + tiles.visible[query];
+                        for key in (start..start + count).filter(|&k| own < 0 || k < end) {
+                            seen_fully[query][index(key)] += 1;
                         }
                     }
                 }
@@ -325,6 +422,9 @@ mod tests {
                 }
             }
             assert_eq!(pairs, tiles.pairs());
+            if sight == Sight::default() {
+                assert_eq!(seen_fully, seen);
+            }
             slots.sort_unstable();
             assert_eq!(slots, (0..keys.partials as i32).collect::<Vec<_>>());
         }

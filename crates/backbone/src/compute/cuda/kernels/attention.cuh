@@ -1,6 +1,6 @@
 // Building blocks of the forest attention kernels, first part: sizes and the
-// products' fragments. The loader puts common.cuh, ptx.cuh, this text and
-// attention_rows.cuh in front of every attention_*.cu.
+// products' fragments. The loader puts common.cuh, ptx.cuh, this text and the
+// other attention_*.cuh in front of every attention_*.cu.
 //
 // Given by the loader: HEAD_DIM (a multiple of 8, at most 256) and GROUP
 // (query heads per key/value head, at most 16).

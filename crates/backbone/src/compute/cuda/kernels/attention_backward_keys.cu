@@ -8,17 +8,13 @@
 //
 //   items    {first store row, rows <= BLOCK_KEYS, first entry,
 //             entries <= MAX_ENTRIES} per work item; the rows are of one node
-//   entries  {tile, number of the item's first row among the tile's keys, first
-//             and end of the item's rows that the tile has under such numbers}
-//             (with a pinned prefix, a tile may have two entries in an item)
+//   entries  see attention_sight_keys.cuh
 //   slots    per item: -1 if it is the only one of its rows, and so writes d_kv;
 //            otherwise where its rows of the partial sums go, keys not turned back
 //   d_kv     bf16, `row_stride` elements per store row; key gradients
 //            [kv_heads, HEAD_DIM] at 0, value gradients at `values_offset`
 //   partial_keys, partial_values  f32 [slots, kv_heads, BLOCK_KEYS, HEAD_DIM]
 //   cos, sin f32 [store rows, HEAD_DIM / 2]
-//   seen, hidden, pinned  as in attention_forward; without windows, an entry's
-//             rows are all up to the last that its queries see
 //
 // Grid (items, kv_heads), THREADS threads, BACKWARD_KEYS_BYTES of shared
 // memory. Shared prefixes are seen by very many queries: the host cuts their
@@ -50,8 +46,8 @@ inline constexpr int STAGE_ROWS = 2 * QUERY_ROWS;  // of q, then of d_out
 static_assert(2 * BLOCK_KEYS <= 2 * STAGE_ROWS, "keys and values fit into two stages");
 inline constexpr int BACKWARD_KEYS_BYTES = STAGES * STAGE_ROWS * STRIDE * 2 +
                                            2 * 2 * FRAGMENTS * 32 * 16 + MAX_ENTRIES * 16 +
-                                           STAGES * (4 * QUERY_ROWS + 4) * 4;
-// A place behind all keys, also when a key's number is added.
+                                           STAGES * ((3 + SIGHT) * QUERY_ROWS * 4 + (int)sizeof(Step));
+// A place that is behind all keys, also when a key's place is added.
 inline constexpr int BEHIND_ALL = 1 << 30;
 inline constexpr int BACKWARD_KEYS_BLOCKS = DEPTH <= 64 ? 3 : 2;  // per multiprocessor
 
@@ -65,20 +61,20 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
                         const bf16* __restrict__ keys, const bf16* __restrict__ values,
                         const bf16* __restrict__ d_out, const float* __restrict__ log_sums,
                         const float* __restrict__ deltas, const int4* __restrict__ tiles,
-                        const int* __restrict__ seen, const int* __restrict__ hidden,
-                        const int4* __restrict__ items, const int4* __restrict__ entries,
-                        const int* __restrict__ slots, const float* __restrict__ cos,
-                        const float* __restrict__ sin, int queries, int kv_heads, int pinned,
-                        int row_stride, int values_offset) {
+                        const int* __restrict__ visible, const int4* __restrict__ items,
+                        const Entry* __restrict__ entries, const int* __restrict__ slots,
+                        const float* __restrict__ cos, const float* __restrict__ sin, int queries,
+                        int kv_heads, int row_stride,
+                        int values_offset WITH_SIGHT(, const int* __restrict__ hidden)) {
     extern __shared__ __align__(16) unsigned char shared[];
     bf16* stages = (bf16*)shared;  // [STAGES][q, d_out][QUERY_ROWS]
     uint4* exchange = (uint4*)(stages + STAGES * STAGE_ROWS * STRIDE);  // [2][pair][FRAGMENTS][32]
     int4* work = (int4*)(exchange + 2 * 2 * FRAGMENTS * 32);
-    int4* stage_steps = work + MAX_ENTRIES;  // [STAGES] {place, rows, first row, end of entry}
-    float* row_log_sums = (float*)(stage_steps + STAGES);       // [STAGES][QUERY_ROWS]
-    float* row_deltas = row_log_sums + STAGES * QUERY_ROWS;     // [STAGES][QUERY_ROWS]
-    int* row_seen = (int*)(row_deltas + STAGES * QUERY_ROWS);   // [STAGES][QUERY_ROWS]
-    int* row_hidden = row_seen + STAGES * QUERY_ROWS;           // [STAGES][QUERY_ROWS]
+    Step* stage_steps = (Step*)(work + MAX_ENTRIES);              // [STAGES]
+    float* row_log_sums = (float*)(stage_steps + STAGES);         // [STAGES][QUERY_ROWS]
+    float* row_deltas = row_log_sums + STAGES * QUERY_ROWS;       // [STAGES][QUERY_ROWS]
+    int* row_visible = (int*)(row_deltas + STAGES * QUERY_ROWS);  // [STAGES][QUERY_ROWS]
+    const StepHides behind = {WITH_SIGHT(hidden, row_visible + STAGES * QUERY_ROWS)};
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int pair = warp % 2, second = warp / 2;
@@ -90,12 +86,12 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
     bf16* held_rows = stages + 2 * STAGE_ROWS * STRIDE;  // keys, then values
     copy_store_rows(held_rows, keys, item.x, item.y, kv_head, kv_heads);
     copy_store_rows(held_rows + BLOCK_KEYS * STRIDE, values, item.x, item.y, kv_head, kv_heads);
-    // {first query, rows, the item's place among the tile's keys, first row and
-    // end of the entry} of every tile of the list.
+    // {first query, rows, the item's place in the tile's node, rows of the entry}
+    // of every tile of the list.
     for (int i = threadIdx.x; i < item.w; i += THREADS) {
-        const int4 entry = entries[item.z + i];
+        const Entry entry = entries[item.z + i];
         const int4 tile = tiles[entry.x];
-        work[i] = make_int4(tile.x, tile.y * GROUP, entry.y, entry.z | entry.w << 16);
+        work[i] = make_work(entry, tile, item.x);
     }
     __syncthreads();
 
@@ -121,15 +117,11 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
                 const int to = stage * QUERY_ROWS + threadIdx.x;
                 copy_4(row_log_sums + to, log_sums + at, valid);
                 copy_4(row_deltas + to, deltas + at, valid);
-                const int query = valid ? rows.query(packed) : 0;
-                copy_4(row_seen + to, seen + query, valid);
-                if (hidden != nullptr) {
-                    copy_4(row_hidden + to, hidden + query, valid);
-                }
+                copy_4(row_visible + to, visible + (valid ? rows.query(packed) : 0), valid);
+                behind.copy(to, valid ? rows.query(packed) : 0, valid);
             }
             if (threadIdx.x == 0) {
-                stage_steps[stage] = make_int4(tile.z, min(QUERY_ROWS, tile.y - copy_row),
-                                               tile.w & 0xffff, tile.w >> 16);
+                stage_steps[stage] = make_step(tile, min(QUERY_ROWS, tile.y - copy_row));
             }
             const bool tile_ends = copy_row + QUERY_ROWS >= tile.y;
             copy_place = (tile_ends ? copy_place | (TILE_STEPS - 1) : copy_place) + 1;
@@ -177,16 +169,9 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
         const int stage = step % STAGES;
         const int own_key = stage_steps[stage].x + warp_place;
         const int row_count = stage_steps[stage].y;
-        const int* ends = row_seen + stage * QUERY_ROWS;
-        const int* hides = row_hidden + stage * QUERY_ROWS;
-        if (ends[row_count - 1] <= own_key) {
-            continue;
-        }
-        // None of the warp's keys are the entry's, or all are hidden from all.
-        if (hidden != nullptr &&
-            (first_key >= stage_steps[stage].w ||
-             first_key + 16 * KEY_TILES <= stage_steps[stage].z ||
-             (own_key >= pinned && own_key + 16 * KEY_TILES <= hides[0]))) {
+        const int* seen = row_visible + stage * QUERY_ROWS;
+        if (seen[row_count - 1] <= own_key ||
+            behind.cover(stage_steps[stage], stage * QUERY_ROWS, first_key, own_key)) {
             continue;
         }
 
@@ -209,12 +194,12 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
         unsigned a[QUERY_TILES][KEY_TILES][4];
         uint4* fragments = own_exchange + step % 2 * 2 * FRAGMENTS * 32;
         if (second == 0) {
-            if (ends[0] < own_key + 16 * KEY_TILES) {
+            if (seen[0] < own_key + 16 * KEY_TILES) {
 #pragma unroll
                 for (int n = 0; n < QUERY_ROWS / 8; n++) {
 #pragma unroll
                     for (int j = 0; j < 4; j++) {
-                        const int limit = ends[n * 8 + lane % 4 * 2 + j % 2] - own_key;
+                        const int limit = seen[n * 8 + lane % 4 * 2 + j % 2] - own_key;
 #pragma unroll
                         for (int m = 0; m < KEY_TILES; m++) {
                             if (m * 16 + lane / 4 + j / 2 * 8 >= limit) {
@@ -224,25 +209,7 @@ attention_backward_keys(bf16* __restrict__ d_kv, float* __restrict__ partial_key
                     }
                 }
             }
-            if (hidden != nullptr) {
-                const int first = stage_steps[stage].z - first_key;
-                const int end = stage_steps[stage].w - first_key;
-#pragma unroll
-                for (int n = 0; n < QUERY_ROWS / 8; n++) {
-#pragma unroll
-                    for (int j = 0; j < 4; j++) {
-                        const int hide = hides[n * 8 + lane % 4 * 2 + j % 2] - own_key;
-#pragma unroll
-                        for (int m = 0; m < KEY_TILES; m++) {
-                            const int key = m * 16 + lane / 4 + j / 2 * 8;
-                            if (key < first || key >= end ||
-                                (key < hide && key >= pinned - own_key)) {
-                                score[m][n][j] = MINUS_INFINITY;
-                            }
-                        }
-                    }
-                }
-            }
+            behind.hide(score, stage_steps[stage], stage * QUERY_ROWS, first_key, own_key);
 #pragma unroll
             for (int n = 0; n < QUERY_ROWS / 8; n++) {
                 const int column = stage * QUERY_ROWS + n * 8 + lane % 4 * 2;

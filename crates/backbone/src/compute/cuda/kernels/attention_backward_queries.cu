@@ -24,7 +24,8 @@
 
 inline constexpr int BACKWARD_KEYS = DEPTH <= 128 ? 32 : 16;
 inline constexpr int BACKWARD_QUERIES_BYTES =
-    (2 * BLOCK_M + 3 * BACKWARD_KEYS) * STRIDE * 2 + (2 * BACKWARD_KEYS + 4 * BLOCK_M) * 4;
+    (2 * BLOCK_M + 3 * BACKWARD_KEYS) * STRIDE * 2 +
+    (2 * BACKWARD_KEYS + (3 + SIGHT) * BLOCK_M) * 4;
 
 // score[rows, KEYS] += rows of queries times rows of keys.
 template <int KEYS>
@@ -59,9 +60,9 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                            const bf16* __restrict__ values, const bf16* __restrict__ out,
                            const bf16* __restrict__ d_out, const float* __restrict__ log_sums,
                            const int4* __restrict__ tiles, const int2* __restrict__ ranges,
-                           const int* __restrict__ seen, const int* __restrict__ hidden,
-                           const float* __restrict__ cos, const float* __restrict__ sin,
-                           int queries, int kv_heads, int pinned) {
+                           const int* __restrict__ visible, const float* __restrict__ cos,
+                           const float* __restrict__ sin, int queries,
+                           int kv_heads WITH_SIGHT(, const int* __restrict__ hidden, int pinned)) {
     constexpr int KEYS = BACKWARD_KEYS;
     extern __shared__ __align__(16) unsigned char shared[];
     bf16* q_rows = (bf16*)shared;
@@ -72,7 +73,7 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     int* row_seen = starts + 2 * KEYS;                 // [BLOCK_M]
     float* row_log_sums = (float*)(row_seen + BLOCK_M);    // [BLOCK_M], of powers of two
     float* row_deltas = row_log_sums + BLOCK_M;            // [BLOCK_M]
-    int* row_hidden = (int*)(row_deltas + BLOCK_M);        // [BLOCK_M]
+    const HiddenKeys behind = {WITH_SIGHT(hidden, pinned, (int*)(row_deltas + BLOCK_M))};
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const Work block = find_work(kv_heads);
@@ -81,18 +82,18 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
     const int row_count = tile.y * GROUP;
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
-    const int key_count = seen[tile.x + tile.y - 1];
+    const int context = context_length(own_ranges, tile.w);
+    const int2 own = own_ranges[tile.w - 1];
+    const int key_count = context + own.y - own.x;
 
     if (threadIdx.x < 2 * KEYS) {
         starts[threadIdx.x] = find_start(own_ranges, tile.w, threadIdx.x, kv_head, kv_heads);
     }
-    // Rows beyond the tile are computed and not stored.
+    // Keys that each row sees; rows beyond the tile are computed and not stored.
     for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
         const bool valid = row < row_count;
-        row_seen[row] = valid ? seen[rows.query(row)] : key_count;
-        if (hidden != nullptr) {
-            row_hidden[row] = valid ? hidden[rows.query(row)] : 0;
-        }
+        row_seen[row] = valid ? context + visible[rows.query(row)] : key_count;
+        behind.note(rows, row, valid, context);
         row_log_sums[row] = valid ? log_sums[rows.statistic(row, queries)] * LOG2_E : 0.0f;
     }
     __syncthreads();
@@ -154,10 +155,7 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                 find_start(own_ranges, tile.w, key, kv_head, kv_heads);
         }
         const bf16* current_keys = key_rows + buffer * KEYS * STRIDE;
-        bool active = first < seen_by_warp;
-        if (hidden != nullptr && first >= pinned) {
-            active &= first + KEYS > row_hidden[warp * WARP_ROWS];
-        }
+        const bool active = first < seen_by_warp && !behind.cover<KEYS>(first);
         unsigned a[KEYS / 16][ROW_TILES][4] = {};  // ds
         if (active) {
             float score[ROW_TILES][KEYS / 8][4] = {};
@@ -179,14 +177,9 @@ attention_backward_queries(bf16* __restrict__ dq, float* __restrict__ deltas,
                     }
                 }
             }
-            if (hidden != nullptr) {
 #pragma unroll
-                for (int row = 0; row < THREAD_ROWS; row++) {
-                    const int end = row_hidden[warp * WARP_ROWS + row * 8 + lane / 4] - first;
-                    if (end > 0) {
-                        hide_keys(score[row / 2], row % 2, pinned - first, end);
-                    }
-                }
+            for (int row = 0; row < THREAD_ROWS; row++) {
+                behind.hide(score[row / 2], row, first);
             }
             // Independent of the products that follow, and so done beside them;
             // those start from -delta.

@@ -3,7 +3,7 @@
 //
 //   q, out        bf16 [N, heads, HEAD_DIM]
 //   keys, values  bf16 [rows, kv_heads, HEAD_DIM]
-//   tiles, ranges, sinks  as in attention_forward
+//   tiles, ranges as in attention_forward
 //
 // Grid (tiles, kv_heads), DECODE_THREADS threads, DECODE_BYTES of shared
 // memory. Bound by reading keys and values once, so nothing passes through
@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(DECODE_THREADS)
 attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
                  const bf16* __restrict__ keys, const bf16* __restrict__ values,
                  const int4* __restrict__ tiles, const int2* __restrict__ ranges,
-                 const float* __restrict__ sinks, int kv_heads) {
+                 int kv_heads WITH_SIGHT(, const float* __restrict__ sinks)) {
     extern __shared__ __align__(16) float partial[];  // [DECODE_WARPS][GROUP][HEAD_DIM]
     float* tops = partial + DECODE_WARPS * GROUP * HEAD_DIM;  // [DECODE_WARPS][GROUP]
     float* totals = tops + DECODE_WARPS * GROUP;              // [DECODE_WARPS][GROUP]
@@ -58,7 +58,8 @@ attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
     const int4 tile = tiles[blockIdx.x];
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
-    const int key_count = count_keys(own_ranges, tile.w);
+    const int2 own = own_ranges[tile.w - 1];
+    const int key_count = context_length(own_ranges, tile.w) + own.y - own.x;
 
     uint4 query[KEY_PIECES][HALVES];
 #pragma unroll
@@ -192,12 +193,13 @@ attention_decode(bf16* __restrict__ out, const bf16* __restrict__ q,
     __syncthreads();
     for (int i = threadIdx.x; i < GROUP * HEAD_DIM / 2; i += DECODE_THREADS) {
         const int row = i / (HEAD_DIM / 2), column = i % (HEAD_DIM / 2) * 2;
-        const float sink = sinks == nullptr ? MINUS_INFINITY : sinks[rows.head(row)] * LOG2_E;
-        float maximum = sink;
+        const Sinks sink = {WITH_SIGHT(sinks)};
+        const float start = sink.score(rows, row);
+        float maximum = start;
         for (int w = 0; w < DECODE_WARPS; w++) {
             maximum = fmaxf(maximum, tops[w * GROUP + row]);
         }
-        float sum = power_of_two(sink - maximum), x = 0.0f, y = 0.0f;
+        float sum = sink.share(start, maximum), x = 0.0f, y = 0.0f;
         for (int w = 0; w < DECODE_WARPS; w++) {
             const int at = w * GROUP + row;
             // Zero for warps that had no keys: their maximum is -infinity.

@@ -1,16 +1,12 @@
 // Forest attention, forward: out = softmax(q k^T / sqrt(HEAD_DIM)) v.
-// With sinks, a head's softmax has one more score, which has no value.
 //
 //   q, out        bf16 [N, heads, HEAD_DIM]
 //   keys, values  bf16 [rows, kv_heads, HEAD_DIM]
 //   log_sums      f32 [heads, N], log-sum-exp of the scaled scores (and the sink)
 //   tiles         {first query, queries, first range, ranges} per tile
-//   ranges        {start, end} store rows. The tile's keys are the rows of its
-//                 ranges, numbered through; the last range is of its own node.
-//   seen, hidden  [N]: a query sees key k of its tile if k < seen and (k < pinned
-//                 or k >= hidden); both ascend in a tile. `hidden` is null if
-//                 no query has a window.
-//   sinks         f32 [heads], or null
+//   ranges        {start, end} store rows; a tile's last range is its own node
+//   visible       [N], keys of the last range that a query sees, ascending; of the
+//                 others it sees all (with a window, see attention_sight.cuh)
 //
 // Grid (tiles, kv_heads), THREADS threads, FORWARD_BYTES of shared memory. A
 // block keeps one tile of packed queries and walks over the tile's keys with a
@@ -21,9 +17,7 @@
 
 inline constexpr int FORWARD_KEYS = DEPTH <= 128 ? 64 : 32;
 inline constexpr int FORWARD_BYTES = (BLOCK_M + 3 * FORWARD_KEYS) * STRIDE * 2 +
-                                     (2 * FORWARD_KEYS + 2 * BLOCK_M) * 4;
-// Below every score, and finite: a row's first keys may all be hidden.
-inline constexpr float BELOW_SCORES = -1e30f;
+                                     (2 * FORWARD_KEYS + (1 + SIGHT) * BLOCK_M) * 4;
 
 #ifdef HOST_BLOCK_KEYS  // what the host computed
 static_assert(FORWARD_BYTES == HOST_FORWARD_BYTES && BLOCK_M / GROUP == HOST_TILE_QUERIES);
@@ -33,9 +27,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
                   const bf16* __restrict__ q, const bf16* __restrict__ keys,
                   const bf16* __restrict__ values, const int4* __restrict__ tiles,
-                  const int2* __restrict__ ranges, const int* __restrict__ seen,
-                  const int* __restrict__ hidden, const float* __restrict__ sinks, int queries,
-                  int kv_heads, int pinned) {
+                  const int2* __restrict__ ranges, const int* __restrict__ visible, int queries,
+                  int kv_heads WITH_SIGHT(, const int* __restrict__ hidden, int pinned,
+                                          const float* __restrict__ sinks)) {
     constexpr int KEYS = FORWARD_KEYS;
     extern __shared__ __align__(16) unsigned char shared[];
     bf16* q_rows = (bf16*)shared;
@@ -43,7 +37,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     bf16* value_rows = key_rows + 2 * KEYS * STRIDE;
     int* starts = (int*)(value_rows + KEYS * STRIDE);  // [2][KEYS], see find_start
     int* row_seen = starts + 2 * KEYS;                 // [BLOCK_M]
-    int* row_hidden = row_seen + BLOCK_M;              // [BLOCK_M]
+    const HiddenKeys behind = {WITH_SIGHT(hidden, pinned, row_seen + BLOCK_M)};
 
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const Work block = find_work(kv_heads);
@@ -52,18 +46,17 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     const int row_count = tile.y * GROUP;
     const int2* own_ranges = ranges + tile.z;
     const PackedRows rows = {tile.x, kv_head, kv_heads * GROUP};
-    const int key_count = seen[tile.x + tile.y - 1];
+    const int context = context_length(own_ranges, tile.w);
+    const int2 own = own_ranges[tile.w - 1];
+    const int key_count = context + own.y - own.x;
 
     if (threadIdx.x < 2 * KEYS) {
         starts[threadIdx.x] = find_start(own_ranges, tile.w, threadIdx.x, kv_head, kv_heads);
     }
-    // Rows beyond the tile are computed and not stored.
+    // Keys that each row sees; rows beyond the tile are computed and not stored.
     for (int row = threadIdx.x; row < BLOCK_M; row += THREADS) {
-        const bool valid = row < row_count;
-        row_seen[row] = valid ? seen[rows.query(row)] : key_count;
-        if (hidden != nullptr) {
-            row_hidden[row] = valid ? hidden[rows.query(row)] : 0;
-        }
+        row_seen[row] = row < row_count ? context + visible[rows.query(row)] : key_count;
+        behind.note(rows, row, row < row_count, context);
     }
     __syncthreads();
     copy_packed_rows<BLOCK_M>(q_rows, q, rows, row_count);
@@ -78,14 +71,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
     float top[THREAD_ROWS], total[THREAD_ROWS];
 #pragma unroll
     for (int i = 0; i < THREAD_ROWS; i++) {
-        top[i] = BELOW_SCORES;
-        total[i] = 0.0f;
-        if (sinks != nullptr) {
-            // One of the row's four lanes counts it.
-            const float sink = sinks[rows.head(warp * WARP_ROWS + i * 8 + lane / 4)];
-            top[i] = fmaxf(sink * sqrtf((float)HEAD_DIM), BELOW_SCORES);
-            total[i] = lane % 4 == 0 ? 1.0f : 0.0f;
-        }
+        Sinks{WITH_SIGHT(sinks)}.begin(top[i], total[i], rows, i);
     }
     const unsigned q_address = left_address(q_rows + warp * WARP_ROWS * STRIDE);
     const unsigned value_address = left_address(value_rows);
@@ -100,10 +86,7 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
             copy_listed_rows<KEYS>(key_rows + next * KEYS * STRIDE, keys, starts + next * KEYS);
         }
         close_copy_group();
-        bool active = first < seen_by_warp;
-        if (hidden != nullptr && first >= pinned) {
-            active &= first + KEYS > row_hidden[warp * WARP_ROWS];
-        }
+        const bool active = first < seen_by_warp && !behind.cover<KEYS>(first);
         float score[ROW_TILES][KEYS / 8][4] = {};
         if (active) {
             const unsigned key_address = right_address(key_rows + buffer * KEYS * STRIDE);
@@ -145,23 +128,18 @@ attention_forward(bf16* __restrict__ out, float* __restrict__ log_sums,
             for (int half = 0; half < 2; half++) {
                 const int row = 2 * m + half;
                 if (masked) {
-                    const int end = row_seen[warp * WARP_ROWS + row * 8 + lane / 4] - first;
+                    const int seen = row_seen[warp * WARP_ROWS + row * 8 + lane / 4] - first;
 #pragma unroll
                     for (int n = 0; n < KEYS / 8; n++) {
 #pragma unroll
                         for (int i = 0; i < 2; i++) {
-                            if (n * 8 + lane % 4 * 2 + i >= end) {
+                            if (n * 8 + lane % 4 * 2 + i >= seen) {
                                 score[m][n][2 * half + i] = MINUS_INFINITY;
                             }
                         }
                     }
                 }
-                if (hidden != nullptr) {
-                    const int end = row_hidden[warp * WARP_ROWS + row * 8 + lane / 4] - first;
-                    if (end > 0) {
-                        hide_keys(score[m], half, pinned - first, end);
-                    }
-                }
+                behind.hide(score[m], row, first);
                 float maximum = top[row];
 #pragma unroll
                 for (int n = 0; n < KEYS / 8; n++) {

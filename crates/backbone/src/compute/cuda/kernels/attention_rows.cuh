@@ -236,26 +236,10 @@ __device__ __forceinline__ int find_start(const int2* ranges, int count, int key
     return row < 0 ? -1 : (row * kv_heads + kv_head) * HEAD_DIM;
 }
 
-// Takes the keys from `from` to `end` of a block out of a row's scores, which are
-// a lane's elements 2 half and 2 half + 1.
-template <int PIECES>
-__device__ __forceinline__ void hide_keys(float (&score)[PIECES][4], int half, int from, int end) {
-#pragma unroll
-    for (int n = 0; n < PIECES; n++) {
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const int key = n * 8 + threadIdx.x % 4 * 2 + i;
-            if (key >= from && key < end) {
-                score[n][2 * half + i] = MINUS_INFINITY;
-            }
-        }
-    }
-}
-
-// Keys in all ranges of a tile.
-__device__ __forceinline__ int count_keys(const int2* ranges, int count) {
+// Keys in all ranges but the last: those that every query of a tile sees.
+__device__ __forceinline__ int context_length(const int2* ranges, int count) {
     int length = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i + 1 < count; i++) {
         length += ranges[i].y - ranges[i].x;
     }
     return length;

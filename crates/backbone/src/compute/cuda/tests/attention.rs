@@ -51,6 +51,7 @@ impl Case {
                     inverse: half.map(|i| 0.7f32.powi(i as i32)).collect(),
                     magnitude: 1.0,
                 },
+                sinks,
             },
             sinks: sinks.then(|| random(shape.heads, 4)),
             forest,
