@@ -7,6 +7,7 @@ use std::path::Path;
 use metaprompt_backbone::files::{
     Checkpoint, Config, Experts, LayerAttention, LoadError, RopeScaling,
 };
+use proptest::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
@@ -520,4 +521,35 @@ fn a_mixture_needs_its_packed_tensors() {
             if tensor == "model.layers.0.mlp.experts.gate_up_proj"),
         "{error}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a field holds, reading gives a configuration that fits together or an error.
+    #[test]
+    fn no_value_panics(
+        family in prop::sample::select(&["llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt_oss"][..]),
+        field in prop::sample::select(&[
+            "num_hidden_layers", "sliding_window", "use_sliding_window", "max_window_layers", "layer_types",
+            "no_rope_layers", "no_rope_layer_interval", "num_local_experts", "num_experts_per_tok",
+            "swiglu_limit", "rope_scaling", "rope_parameters", "quantization_config", "head_dim",
+        ][..]),
+        value in prop::sample::select(vec![
+            json!(null), json!(0), json!(1), json!(-1), json!(1e300), json!(1_u64 << 31), json!(u64::MAX),
+            json!(true), json!("x"), json!([]), json!([[]]), json!({}), json!(["sliding_attention"]),
+            json!(vec![1; 1 << 15]), json!({ "rope_type": "yarn", "factor": 1e300 }),
+            json!({ "rope_type": "yarn", "factor": 1e-300, "mscale": -1e300, "mscale_all_dim": 1e-300 }),
+            json!({ "quant_method": "mxfp4", "modules_to_not_convert": [{}] }),
+        ]),
+        layers in 0..6_u64,
+    ) {
+        let mut fields = json!({ "num_hidden_layers": layers, "use_sliding_window": true });
+        fields[field] = value;
+        if let Ok(config) = read(&with(family, fields)) {
+            prop_assert_eq!(config.attention.len(), config.layers);
+            prop_assert!(config.attention.iter().all(|layer| layer.window != Some(0)));
+            prop_assert_eq!(config.experts.is_some(), family == "gpt_oss");
+        }
+    }
 }

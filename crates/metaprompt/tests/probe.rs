@@ -6,7 +6,7 @@ mod common;
 use common::{backbone_fixture, result, tensor};
 use std::path::Path;
 
-const VARIANTS: [&str; 7] = [
+const VARIANTS: [&str; 13] = [
     "llama-gqa",
     "llama-untied",
     "llama-rope-llama3",
@@ -14,6 +14,12 @@ const VARIANTS: [&str; 7] = [
     "llama-headdim",
     "llama-bf16-sharded",
     "llama-f16",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "gpt-oss",
+    "gpt-oss-mxfp4",
 ];
 
 /// Largest difference allowed, as a share of the reference's largest value.
