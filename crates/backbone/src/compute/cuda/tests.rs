@@ -356,7 +356,7 @@ fn config(layers: usize, heads: usize, kv_heads: usize, head_dim: usize) -> Conf
 /// experts in MXFP4, biases, YaRN.
 fn gpt_oss(layers: usize) -> Config {
     let window = |layer: usize| LayerAttention {
-        window: (layer % 2 == 0).then_some(32),
+        window: layer.is_multiple_of(2).then_some(32),
         rotary: true,
     };
     Config {

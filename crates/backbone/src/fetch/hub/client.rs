@@ -139,12 +139,12 @@ impl<'a> Client<'a> {
             quoted(self.reference.revision(), "")
         );
         self.patiently(&url, || {
-            let body = self.send(Method::GET, &url, 0)?.into_body();
+            let body = self.send(&Method::GET, &url, 0)?.into_body();
             let text = body
                 .into_with_config()
                 .limit(LISTING_LIMIT)
                 .read_to_string();
-            let text = text.map_err(passing)?;
+            let text = text.map_err(|error| passing(&error))?;
             read_listing(&text).map_err(|problem| {
                 let url = url.clone();
                 HubError::BadAnswer { url, problem }.into()
@@ -160,21 +160,21 @@ impl<'a> Client<'a> {
             self.reference.repository(),
             quoted(name, "/")
         );
-        let answer = self.patiently(&url, || self.send(Method::HEAD, &url, 0))?;
+        let answer = self.patiently(&url, || self.send(&Method::HEAD, &url, 0))?;
         read_description(name, &url, answer.headers())
             .map_err(|problem| HubError::BadAnswer { url, problem })
     }
 
     /// A file's bytes from an offset on.
     pub(super) fn open(&self, url: &str, offset: u64) -> Result<Response<Body>, Failure> {
-        self.send(Method::GET, url, offset)
+        self.send(&Method::GET, url, offset)
     }
 
     /// Sends a request and follows redirects, with the token for the hub only.
-    fn send(&self, method: Method, url: &str, offset: u64) -> Result<Response<Body>, Failure> {
+    fn send(&self, method: &Method, url: &str, offset: u64) -> Result<Response<Body>, Failure> {
         let mut url = url.to_owned();
         for _ in 0..=REDIRECTS {
-            let mut request = Request::builder().method(&method).uri(&url);
+            let mut request = Request::builder().method(method).uri(&url);
             let at_hub = origin(&url) == origin(&self.settings.endpoint);
             if let Some(token) = self.settings.token.as_ref().filter(|_| at_hub) {
                 request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -189,11 +189,11 @@ impl<'a> Client<'a> {
                 let (url, problem) = (url.clone(), error.to_string());
                 HubError::BadAnswer { url, problem }
             })?;
-            let answer = self.agent.run(request).map_err(passing)?;
+            let answer = self.agent.run(request).map_err(|error| passing(&error))?;
             let status = answer.status();
             // What a file is stands in the hub's own answer, even when its bytes are elsewhere.
             let described =
-                method == Method::HEAD && answer.headers().contains_key(LINKED_CHECKSUM);
+                *method == Method::HEAD && answer.headers().contains_key(LINKED_CHECKSUM);
             if status.is_success() || (status.is_redirection() && described) {
                 return Ok(answer);
             }
@@ -263,7 +263,7 @@ impl<'a> Client<'a> {
 }
 
 /// A failure of the connection, which may pass.
-fn passing(error: ureq::Error) -> Failure {
+fn passing(error: &ureq::Error) -> Failure {
     Failure::Passing {
         reason: error.to_string(),
         wait: None,
