@@ -77,6 +77,7 @@ fn plans_say_what_packed_weights_take() {
         "backbone",
         "inspect",
         &shape,
+        "--train",
         "--tokens",
         "1300",
         "--threads",
