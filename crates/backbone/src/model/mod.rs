@@ -6,6 +6,7 @@ mod engine;
 mod feed;
 mod forward;
 mod frequencies;
+mod load;
 mod memory;
 mod recompute;
 
@@ -98,7 +99,7 @@ impl Model {
                 let loaded = Decoder::load(Cuda::open(ordinal)?, config, source, weights);
                 Box::new(loaded.map_err(|e| match e {
                     LoadError::Compute(e) => {
-                        let bytes = decoder::weight_bytes::<Cuda>(config, source, weights);
+                        let bytes = load::weight_bytes::<Cuda>(config, source, weights);
                         LoadError::Compute(e.planned(|| memory::plan(config, bytes, 0, false)))
                     }
                     other => other,
