@@ -12,6 +12,7 @@ mod initial;
 mod observer;
 mod prepare;
 mod report;
+pub mod results;
 mod run;
 mod spec;
 mod stages;

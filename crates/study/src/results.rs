@@ -1,0 +1,193 @@
+//! What a study found, as plain data: made by the runner, read by whoever
+//! writes tables and pages. Nothing here knows a file or a model.
+
+use crate::spec::Shots;
+use metaprompt_corpus::TaskType;
+use metaprompt_scoring::Scores;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a report shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The study's name.
+    pub study: String,
+    /// The backbone's name.
+    pub backbone: String,
+    /// Its parameters.
+    pub backbone_parameters: u64,
+    /// Version of the program, device and threads, for people.
+    pub environment: String,
+    /// Share of the draws that the intervals hold, 0.95 for instance.
+    pub level: f64,
+    /// The tasks, sources first, each in the study's order.
+    pub tasks: Vec<TaskInfo>,
+    /// The methods, in the order of tables.
+    pub methods: Vec<MethodInfo>,
+    /// Every evaluated or failed cell.
+    pub cells: Vec<CellResult>,
+    /// Means over seeds, one per task, method, shots and variant.
+    pub means: Vec<Mean>,
+    /// Differences between methods on equal data.
+    pub comparisons: Vec<Comparison>,
+    /// Losses of training runs.
+    pub curves: Vec<Curve>,
+    /// How near targets are to sources.
+    pub transfer: Option<Transfer>,
+    /// Examples that went wrong.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// A task of the study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a target.
+    pub target: bool,
+    /// Its type.
+    pub task_type: TaskType,
+    /// Its own metric.
+    pub metric: String,
+    /// Training examples, all.
+    pub train_examples: usize,
+    /// Test examples.
+    pub test_examples: usize,
+    /// Documents that those come from, the units of resampling.
+    pub test_documents: usize,
+}
+
+/// A method of the study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodInfo {
+    /// As study files spell it.
+    pub id: String,
+    /// As tables spell it.
+    pub words: String,
+}
+
+/// Which cell of the study's table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The task.
+    pub task: String,
+    /// The method, as study files spell it.
+    pub method: String,
+    /// Training examples; 0 for methods that are not trained on the task.
+    pub shots: Shots,
+    /// Where an ablation differs from the study: its name and its value.
+    pub variant: Option<(String, String)>,
+}
+
+/// One method on one task, with one seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Which.
+    pub place: Place,
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Its scores, or why there are none.
+    pub outcome: Result<Scores, String>,
+    /// Numbers trained for this task.
+    pub trainable: u64,
+    /// Bytes on disk that this task needs beside the backbone.
+    pub bytes: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Seconds of training.
+    pub train_seconds: f64,
+    /// Seconds of answering.
+    pub answer_seconds: f64,
+    /// Most memory held while training, in bytes, where known.
+    pub peak_memory: Option<u64>,
+}
+
+/// Mean over seeds of a task's own metric, 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    /// Which.
+    pub place: Place,
+    /// The mean.
+    pub value: f64,
+    /// Lower end of its interval, over documents and seeds.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Values of the seeds, in their order.
+    pub seeds: Vec<f64>,
+}
+
+/// By how much the second method is better than the first on equal data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The task; none for the mean over all targets.
+    pub task: Option<String>,
+    /// Training examples.
+    pub shots: Shots,
+    /// The first method.
+    pub first: String,
+    /// The second method.
+    pub second: String,
+    /// Mean difference of the metric, -1 to 1.
+    pub value: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end of its interval.
+    pub high: f64,
+    /// Of the paired permutation test by documents, two-sided.
+    pub p_value: f64,
+    /// The same, corrected for the number of comparisons of the report (Holm).
+    pub corrected: f64,
+}
+
+/// The losses of one training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// What was trained, for people.
+    pub label: String,
+    /// `teach`, `distill`, or the method.
+    pub stage: String,
+    /// Step and loss; for a distillation the sum that is minimised.
+    pub train: Vec<(u64, f64)>,
+    /// Step and loss on the development examples.
+    pub dev: Vec<(u64, f64)>,
+}
+
+/// How near targets are to sources, by vectors and by what a source's prompt is
+/// worth on a target. Matrices are `[targets][sources]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Rows.
+    pub targets: Vec<String>,
+    /// Columns.
+    pub sources: Vec<String>,
+    /// Cosine of the task vectors `u v` after adaptation on all examples.
+    pub cosine: Vec<Vec<f64>>,
+    /// Loss per target token with the shared prompt alone less that with the
+    /// source's prompt, on the target's development examples.
+    pub gain: Vec<Vec<f64>>,
+}
+
+/// An answer that is not the annotated one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// The task.
+    pub task: String,
+    /// Its type.
+    pub task_type: TaskType,
+    /// The method.
+    pub method: String,
+    /// Id of the example.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// Annotated spans that were found: byte ranges of the text, and type.
+    pub found: Vec<(usize, usize, String)>,
+    /// Annotated spans that were missed.
+    pub missed: Vec<(usize, usize, String)>,
+    /// Spans that aren't annotated.
+    pub invented: Vec<(usize, usize, String)>,
+    /// The annotated answer, where it is not spans.
+    pub gold: String,
+    /// The model's answer.
+    pub answer: String,
+}
