@@ -3,6 +3,7 @@
     python tools/compare_generation.py
     python tools/compare_generation.py --what score --rounds 5 --threads 2
     python tools/compare_generation.py --shape tiny --requests 8 --rounds 1
+    python tools/compare_generation.py --corpora jnlpba mts-dialog ddi2013 pubmedqa --labelled healthver headqa
 
 Both sides get the same weights (random ones of --shape in f32, or those of
 --weights DIR), the same soft prompts (a PEFT adapter for each task) and the same
@@ -13,7 +14,9 @@ task's prompt of --virtual-tokens; all in one batch; greedy; --new-tokens each. 
 peer runs `model.generate` on the batch padded on the left, either with the prompts
 as `inputs_embeds` ("prompts in the batch") or with the prompts' keys and values
 computed before and handed over as `past_key_values` ("prompts cached", whose copy
-isn't timed).
+isn't timed), or that with one batch for each task, so that less is padded ("task by
+task"). With --corpora the requests are examples of these corpora, encoded as for
+training, in equal parts.
 
 score: the log-likelihood of each answer of a closed set, behind one prompt:
 "labels" (three for all examples, 1 to 3 tokens, as in healthver) and "options"
@@ -65,6 +68,8 @@ def parse_arguments():
     parser.add_argument("--examples", type=int, default=32, help="examples that are scored (default 32)")
     parser.add_argument("--instruction", type=int, default=40, help="first tokens that scored examples share (default 40)")
     parser.add_argument("--score-batch", type=int, default=16, help="the peer's examples at once (default 16)")
+    parser.add_argument("--corpora", nargs="+", default=[], metavar="NAME", help="corpora of the generated answers' requests")
+    parser.add_argument("--labelled", nargs="+", default=[], metavar="NAME", help="corpora whose labels are scored")
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default 3)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both sides (default all)")
     parser.add_argument("--seed", type=int, default=0)
@@ -78,6 +83,10 @@ def parse_arguments():
         parser.error("--lengths is a number of tokens, or two with a hyphen")
     if not arguments.lengths or arguments.lengths.start <= max(arguments.instruction, 0):
         parser.error("--lengths goes from few to many, all more than --instruction")
+    if arguments.corpora:
+        arguments.tasks = len(arguments.corpora)
+        if arguments.requests % arguments.tasks:
+            parser.error("--requests is divided among --corpora in equal parts")
     counts = (arguments.requests, arguments.tasks, arguments.virtual_tokens, arguments.new_tokens - 1,
               arguments.examples, arguments.score_batch, arguments.rounds, arguments.threads)
     if min(counts) < 1:
@@ -189,13 +198,29 @@ def left_padded(sequences):
     return ids, mask
 
 
+def encoded(arguments, corpus, count, folder):
+    """Tokens of examples of a corpus, in the embedded backbone's vocabulary: contexts and answers."""
+    file = folder / f"{corpus}.tokens.json"
+    command = [arguments.metaprompt, "bench", "step", "--device", "cpu", "--task", corpus, "--batch", count, "--steps", 0,
+               "--save-tokens", file, "--quiet"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"metaprompt failed:\n{done.stderr}")
+    examples = json.loads(file.read_text())["examples"]
+    return [e["context"] for e in examples], [e["target"] for e in examples]
+
+
 # --- generation ---------------------------------------------------------------------------------
 
 
 def compare_generation(model, weights, prompts, folders, draw, arguments, folder):
     count = arguments.requests
-    contexts = [draw(random.choice(arguments.lengths)) for _ in range(count)]
     tasks = [index % arguments.tasks for index in range(count)]
+    if arguments.corpora:
+        of_task = [encoded(arguments, c, count // arguments.tasks, folder)[0] for c in arguments.corpora]
+        contexts = [of_task[task][index // arguments.tasks] for index, task in enumerate(tasks)]
+    else:
+        contexts = [draw(random.choice(arguments.lengths)) for _ in range(count)]
     file = folder / "requests.json"
     file.write_text(json.dumps({"examples": [{"context": c, "task": t} for c, t in zip(contexts, tasks)]}))
     ids, mask = left_padded(contexts)
@@ -227,6 +252,23 @@ def compare_generation(model, weights, prompts, folders, draw, arguments, folder
         out = model.generate(all_ids, attention_mask=all_mask, past_key_values=cache, **settings)
         return out[:, all_ids.shape[1]:]
 
+    def by_task(caches):
+        answers = [None] * count
+        for task, cache in enumerate(caches):
+            mine = [index for index in range(count) if tasks[index] == task]
+            ids, mask = left_padded([contexts[index] for index in mine])
+            all_ids = torch.cat([before[mine], ids], 1)
+            all_mask = torch.cat([before[mine] + 1, mask], 1)
+            out = model.generate(all_ids, attention_mask=all_mask, past_key_values=cache, **settings)
+            for index, answer in zip(mine, out[:, all_ids.shape[1]:]):
+                answers[index] = answer
+        return torch.stack(answers)
+
+    def caches_by_task():
+        def repeated(task):
+            return [(k.repeat(tasks.count(task), 1, 1, 1), v.repeat(tasks.count(task), 1, 1, 1)) for k, v in pinned[task]]
+        return ([cache_of(repeated(task)) for task in range(arguments.tasks)],)
+
     def ours():
         result = run_metaprompt("generate", weights, file, folders, arguments, "--batch", count, "--tasks",
                                 arguments.tasks, "--new-tokens", arguments.new_tokens, "--ignore-end")
@@ -236,6 +278,7 @@ def compare_generation(model, weights, prompts, folders, draw, arguments, folder
     ways = {
         "prompts in the batch": (tuple, in_batch),
         "prompts cached": (lambda: (cache_of(everyone),), cached),
+        "task by task": (caches_by_task, by_task),
     }
     timings, results = take_turns(ways, ours, arguments.rounds)
     mine = torch.tensor(results["metaprompt"].pop("answers"))
@@ -260,12 +303,21 @@ def compare_generation(model, weights, prompts, folders, draw, arguments, folder
 # --- scoring ------------------------------------------------------------------------------------
 
 
-def compare_scoring(name, model, weights, prompt, prompt_folder, answers_of, draw, arguments, folder):
+def drawn_labels(draw, answers_of, arguments):
     instruction = draw(arguments.instruction)
     contexts = [
         instruction + draw(random.choice(arguments.lengths) - arguments.instruction) for _ in range(arguments.examples)
     ]
-    answers = [answers_of(index) for index in range(arguments.examples)]
+    return contexts, [answers_of() for _ in range(arguments.examples)]
+
+
+def corpus_labels(corpus, arguments, folder):
+    contexts, targets = encoded(arguments, corpus, arguments.examples, folder)
+    labels = sorted(set(map(tuple, targets)))
+    return contexts, [[list(label) for label in labels] for _ in contexts]
+
+
+def compare_scoring(name, model, weights, prompt, prompt_folder, contexts, answers, arguments, folder):
     file = folder / f"{name}.json"
     file.write_text(json.dumps({"examples": [{"context": c, "answers": a} for c, a in zip(contexts, answers)]}))
     order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]))
@@ -415,11 +467,15 @@ def main():
             compare_generation(model, weights, prompts, prompt_folders, draw, arguments, folder)
         if "score" in arguments.what:
             labels = [draw(count) for count in (1, 2, 3)]
-            for name, answers_of in (
-                ("labels", lambda _: labels),
-                ("options", lambda _: [draw(random.randint(3, 12)) for _ in range(4)]),
-            ):
-                compare_scoring(name, model, weights, prompts[0], prompt_folders[0], answers_of, draw, arguments, folder)
+            if arguments.labelled:
+                sets = {corpus: corpus_labels(corpus, arguments, folder) for corpus in arguments.labelled}
+            else:
+                sets = {
+                    "labels": drawn_labels(draw, lambda: labels, arguments),
+                    "options": drawn_labels(draw, lambda: [draw(random.randint(3, 12)) for _ in range(4)], arguments),
+                }
+            for name, (contexts, answers) in sets.items():
+                compare_scoring(name, model, weights, prompts[0], prompt_folders[0], contexts, answers, arguments, folder)
 
 
 if __name__ == "__main__":
