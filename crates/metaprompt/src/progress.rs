@@ -44,6 +44,14 @@ impl Progress {
         }
     }
 
+    /// Progress in lines, where several processes write to one terminal.
+    pub(crate) fn lines(quiet: bool) -> Self {
+        Progress {
+            terminal: false,
+            ..Self::new(quiet)
+        }
+    }
+
     /// Begins a stage that counts bytes; `advance` and `end` go on with it.
     pub(crate) fn begin_bytes(&mut self, stage: &str, total: u64) {
         self.begin(stage, total);

@@ -27,7 +27,7 @@ impl Lab {
             "name = \"resume\"\ntasks = {:?}\ndata = {:?}\nbackbone = \"backbone\"\n\
              sources = [\"qs-adverse-event\", \"qs-plan-nli\"]\ntargets = [\"qs-allergy-re\"]\n\
              [prompt]\nlength = 4\n[limits]\nmax_tokens = 400\ntrain = 60\ndev = 6\ntest = 4\n\
-             [teach]\n{stage}[distill]\n{stage}[adapt]\n{stage}",
+             [teach]\n{stage}[distill]\n{stage}[prompt_tuning]\n{stage}[metaprompt]\n{stage}",
             quickstart.join("tasks"),
             quickstart.join("corpora"),
         );

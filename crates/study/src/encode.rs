@@ -36,6 +36,8 @@ pub struct Encoding {
     pub chat_template: bool,
     /// Longest example in tokens, target included.
     pub max_tokens: usize,
+    /// Longest generated answer in tokens.
+    pub answer: usize,
 }
 
 /// Encodes a backbone's examples.
@@ -213,6 +215,36 @@ impl<'b> Encoder<'b> {
         let mut target = self.answer(&rendered.target)?;
         target.push(self.end);
         Ok(tuning::Example { context, target })
+    }
+
+    /// Where an example's own text begins among its tokens: after the
+    /// instruction, which all examples of a task have in common.
+    pub(crate) fn input_begins(&self, task: &Task) -> Result<usize, StudyError> {
+        let instruction = self.backbone.tokenizer.encode(&task.instruction(), false)?;
+        Ok(self.before.len() + instruction.len())
+    }
+
+    /// An example as it is shown before another one: its text, its answer and an
+    /// empty line.
+    pub(crate) fn demonstration(
+        &self,
+        task: &Task,
+        example: &EncodedExample,
+    ) -> Result<Vec<u32>, StudyError> {
+        let (begin, context) = (self.input_begins(task)?, &example.tokens.context);
+        let mut tokens = context[begin..context.len() - self.after.len()].to_vec();
+        // The end token ends an answer, which isn't the last thing here.
+        let answer = &example.tokens.target;
+        tokens.extend(&answer[..answer.len().saturating_sub(1)]);
+        tokens.extend(self.backbone.tokenizer.encode("\n\n", false)?);
+        Ok(tokens)
+    }
+
+    /// Tokens that the backbone's context has beside an example of `tokens` and
+    /// its answer, where there is no soft prompt.
+    pub(crate) fn room_beside(&self, tokens: usize) -> usize {
+        let context = self.backbone.model.config().max_positions;
+        context.saturating_sub(tokens + self.encoding.answer)
     }
 
     /// Tokens of an answer (which begins with a space): in a chat, an answer

@@ -38,7 +38,29 @@ pub enum StudyError {
         /// What is wrong.
         problem: String,
     },
-    /// The run folder belongs to another study.
+    /// The run folder's database can't be used.
+    #[error("{}: the database of results can't be used: {source}; results are also in the cells' own folders, so it can be deleted and is made again", path.display())]
+    Store {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A method that this version can't run.
+    #[error("method {method} is not in this version; take it out of the study's methods")]
+    NotYet {
+        /// The method.
+        method: &'static str,
+    },
+    /// Something is measured on development examples, and there are none.
+    #[error(
+        "task {task}: it has no development examples, which [search] and [evaluate] transfer need; raise [limits] dev, or leave the task out of them"
+    )]
+    NoDevelopment {
+        /// The task.
+        task: String,
+    },
+    /// A stage's folder belongs to another run.
     #[error("{}: this folder holds a run with other settings, data or task ({field} differs); give another --out, or delete it", path.display())]
     OtherStudy {
         /// The folder.
@@ -170,6 +192,14 @@ impl StudyError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+impl StudyError {
+    /// Wraps an error of SQLite with the database's file.
+    pub(crate) fn store(path: &std::path::Path) -> impl FnOnce(rusqlite::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| StudyError::Store { path, source }
     }
 }
 

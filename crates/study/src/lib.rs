@@ -3,30 +3,44 @@
 //! stopped at any moment.
 
 mod answer;
-mod cells;
-mod check;
+mod collect;
+mod demonstrations;
 mod encode;
 mod error;
-mod folder;
-mod initial;
+mod evaluation;
+mod execute;
+mod graph;
+mod json;
+mod lab;
+mod memory;
+mod metrics;
 mod observer;
+mod outcome;
 mod prepare;
 mod report;
 pub mod results;
 mod run;
 mod spec;
 mod stages;
+mod status;
+mod store;
+mod tensorboard;
+mod transfer;
+mod worker;
 
 pub use answer::{Answered, Answerer, Decoding};
 pub use encode::{Encoded, EncodedExample, Encoder, Encoding};
 pub use error::StudyError;
-pub use folder::{Status, status};
 pub use observer::{Observer, Silent};
 pub use prepare::Prepared;
 pub use report::{Report, Row, markdown, table};
-pub use run::run;
+pub use run::{Finished, Run, resolved, run, work_on};
 pub use spec::{
-    Adapt, Distill, Evaluate, Full, Limits, PromptInit, PromptSpec, SharedInit, Shots, Study,
-    Teach, Vectors,
+    Ablation, Demonstrations, Distill, Evaluate, Full, FullTuning, Length, Limits, Lora,
+    Metaprompt, MetapromptSeeds, Method, PromptInit, PromptSpec, PromptTuning, Search, SharedInit,
+    Shots, SourceVectors, Study, Teach, Vectors,
 };
-pub use stages::{SourceVectors, Stage, Stages};
+pub use stages::{Stage, Stages};
+pub use status::{Status, status};
+pub use store::Counted;
+pub use worker::WorkOptions;

@@ -44,7 +44,7 @@ impl Prepared {
         let (mut cut, mut skipped) = (0, 0);
         let mut wholes = Wholes::new();
         let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
-            let chosen = sample(data.split(split), most, study.seed);
+            let chosen = sample(data.split(split), most, study.first_seed());
             let encoded = encoder.encode(task, &chosen)?;
             if split == Split::Test {
                 wholes = whole_of(&data, &chosen, &encoded.examples);

@@ -1,196 +1,210 @@
-//! A whole study: teachers, metaprompt, targets and their scores, in a folder
-//! that can be left and taken up again at any moment.
+//! A whole study in a folder that can be left and taken up again at any moment:
+//! its cells are planned, run by one or more workers, and collected.
 
-use crate::cells::Cells;
-use crate::encode::Encoder;
-use crate::folder::claim;
-use crate::prepare::Prepared;
-use crate::report::Report;
-use crate::spec::{Shots, Study};
-use crate::stages::{SourceVectors, Stages};
-use crate::{Observer, StudyError};
+use crate::graph::{Graph, build, without_places};
+use crate::lab::Lab;
+use crate::results::Results;
+use crate::spec::{Study, plain};
+use crate::status::of_cells;
+use crate::store::{RunNote, Store};
+use crate::worker::work;
+use crate::{Observer, Report, Status, StudyError, WorkOptions, collect};
 use metaprompt_backbone::Backbone;
-use metaprompt_corpus::Task;
-use metaprompt_tuning::adapter::Kind;
-use metaprompt_tuning::prompt::{Decomposed, PromptMethod};
+use metaprompt_tuning::write_atomically;
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
-/// Runs a study in `folder`, from where it was left.
+/// A study that has begun in a folder.
+pub struct Run<'b> {
+    lab: Lab<'b>,
+    store: Store,
+    graph: Graph,
+    id: i64,
+}
+
+/// What a run that has nothing left to do found.
+pub struct Finished {
+    /// The table for the terminal and for programs.
+    pub report: Report,
+    /// Everything that a report shows.
+    pub results: Results,
+    /// Cells that failed or were skipped, with the reason.
+    pub failed: Vec<(String, String)>,
+}
+
+/// Runs a study in `folder` in this process, from where it was left.
 ///
 /// # Errors
-/// When the folder belongs to another study, a task or its corpus is wrong, or
-/// a stage fails; what is done stays done.
+/// When a task or its corpus is wrong, or the folder can't be used. Cells that
+/// fail are in [`Finished::failed`]; what is done stays done.
 pub fn run(
     study: &Study,
     backbone: &Backbone,
     folder: &Path,
+    options: WorkOptions,
     observer: &mut dyn Observer,
-) -> Result<Report, StudyError> {
-    claim(study, backbone, folder)?;
-    let stages = Stages { study, backbone };
-    let encoder = Encoder::new(backbone, stages.encoding()?)?;
-    let load = |names: &[String]| -> Result<Vec<Prepared>, StudyError> {
-        let tasks = names.iter().map(|name| Ok(Task::find(&study.tasks, name)?));
-        let tasks: Vec<Task> = tasks.collect::<Result<_, StudyError>>()?;
-        tasks
-            .iter()
-            .map(|task| Prepared::load(study, &encoder, task))
-            .collect()
-    };
-    let sources = load(&study.sources)?;
-    let targets = load(&study.targets)?;
-    for task in sources.iter().chain(&targets) {
-        observer.note(&task.describe());
-    }
-
-    let mut teachers = Vec::with_capacity(sources.len());
-    for source in &sources {
-        let folder = folder.join("teach").join(source.name());
-        teachers.push(stages.teach(source, &folder, observer)?.adapter);
-    }
-    let distilled = stages.distill(&sources, &teachers, &folder.join("distill"), observer)?;
-    let Kind::Multitask(metaprompt) = &distilled.adapter.kind else {
-        return Err(StudyError::AdapterTask {
-            path: distilled.path,
-            problem: "it is not a multitask prompt".into(),
-        });
-    };
-
-    let cells = Cells {
-        study,
-        backbone,
-        encoder: &encoder,
-        folder,
-    };
-    let runner = Runner {
-        cells,
-        stages: &stages,
-    };
-    let mut report = Report::new(study, backbone);
-    if study.evaluate.sources {
-        for (k, source) in sources.iter().enumerate() {
-            runner.source(
-                source,
-                teachers[k].prompt(0).as_deref(),
-                metaprompt,
-                k,
-                &mut report,
-                observer,
-            )?;
-        }
-    }
-    for target in &targets {
-        runner.target(target, metaprompt, &mut report, observer)?;
-    }
-    report.save(folder)?;
-    Ok(report)
+) -> Result<Finished, StudyError> {
+    let mut run = Run::begin(study, backbone, folder, observer)?;
+    run.work(options, observer)?;
+    run.finish(observer)
 }
 
-struct Runner<'a> {
-    cells: Cells<'a>,
-    stages: &'a Stages<'a>,
+impl<'b> Run<'b> {
+    /// Reads the corpora, resolves all settings, and enters the study's cells
+    /// into the folder's database.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn begin(
+        study: &Study,
+        backbone: &'b Backbone,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, StudyError> {
+        let mut lab = Lab::new(study, backbone)?;
+        let graph = build(&mut lab, observer)?;
+        let mut store = Store::open(folder)?;
+        let note = note(study, backbone);
+        leave_notes(study, &note, folder)?;
+        let (id, remarks) = store.enter(study, &note, &graph)?;
+        for remark in remarks {
+            observer.note(&remark);
+        }
+        let run = Run {
+            lab,
+            store,
+            graph,
+            id,
+        };
+        let cells = run.status()?.cells;
+        if cells.done > 0 {
+            let (done, all) = (cells.done, cells.all());
+            observer.note(&format!("{done} of {all} cells were done before"));
+        }
+        Ok(run)
+    }
+
+    /// Its number in the folder's database, for workers in other processes.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// How far it has come.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn status(&self) -> Result<Status, StudyError> {
+        Ok(of_cells(&self.store.cells(self.id)?))
+    }
+
+    /// Bytes that the largest cell plans to take beside the backbone's weights.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        let memory = self.graph.cells.iter().map(|c| c.plan.memory);
+        memory.max().unwrap_or(0)
+    }
+
+    /// Runs cells in this process until none is left.
+    ///
+    /// # Errors
+    /// When the folder's database can't be used.
+    pub fn work(
+        &mut self,
+        options: WorkOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<(), StudyError> {
+        work(&mut self.lab, &mut self.store, self.id, options, observer)
+    }
+
+    /// Collects what the cells found, and writes the report.
+    ///
+    /// # Errors
+    /// When files of cells can't be read or the report can't be written.
+    pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Finished, StudyError> {
+        let status = self.status()?;
+        let cells = self.store.cells(self.id)?;
+        let folder = self.store.folder().to_owned();
+        let found = collect::Found::read(&self.graph, &cells, &folder)?;
+        let report = collect::report(&mut self.lab, &self.graph, &found, observer)?;
+        let results = collect::results(&mut self.lab, &self.graph, &found, observer)?;
+        report.save(&folder)?;
+        let path = folder.join("results.json");
+        let text = format!("{:#}\n", json!(results));
+        write_atomically(&path, text.as_bytes()).map_err(StudyError::file(&path))?;
+        Ok(Finished {
+            report,
+            results,
+            failed: status.failed,
+        })
+    }
 }
 
-impl Runner<'_> {
-    fn source(
-        &self,
-        task: &Prepared,
-        teacher: Option<&[f32]>,
-        metaprompt: &Decomposed,
-        index: usize,
-        report: &mut Report,
-        observer: &mut dyn Observer,
-    ) -> Result<(), StudyError> {
-        let trivial = self.cells.trivial(task)?;
-        let plain = self.cells.cell(task, "instruction", None, observer)?;
-        let teacher = self.cells.cell(task, "teacher", teacher, observer)?;
-        let student = self.cells.cell(
-            task,
-            "metaprompt",
-            Some(&metaprompt.prompt(index)),
-            observer,
-        )?;
-        for (method, cell, parameters) in [
-            (trivial.0.as_str(), &trivial.1, 0),
-            ("plain instruction", &plain, 0),
-            (
-                "teacher (prompt tuning)",
-                &teacher,
-                metaprompt.shared().len(),
-            ),
-            (
-                "metaprompt, own vectors",
-                &student,
-                metaprompt.vectors(index).0.len() + metaprompt.vectors(index).1.len(),
-            ),
-        ] {
-            report.push(self.cells.row(task, method, cell, &plain, parameters)?);
-        }
-        Ok(())
-    }
+/// Runs cells of a run that another process began, until none is left.
+///
+/// # Errors
+/// When the folder holds no such run, or its database can't be used.
+pub fn work_on(
+    folder: &Path,
+    id: i64,
+    backbone: &Backbone,
+    options: WorkOptions,
+    observer: &mut dyn Observer,
+) -> Result<(), StudyError> {
+    let mut store = Store::open(folder)?;
+    let study = study_of(&store, id)?;
+    let mut lab = Lab::new(&study, backbone)?;
+    work(&mut lab, &mut store, id, options, observer)
+}
 
-    fn target(
-        &self,
-        task: &Prepared,
-        metaprompt: &Decomposed,
-        report: &mut Report,
-        observer: &mut dyn Observer,
-    ) -> Result<(), StudyError> {
-        let (name, trivial) = self.cells.trivial(task)?;
-        let plain = self.cells.cell(task, "instruction", None, observer)?;
-        let zero = self
-            .cells
-            .cell(task, "zero-shot", Some(metaprompt.shared()), observer)?;
-        report.push(self.cells.row(task, &name, &trivial, &plain, 0)?);
-        report.push(
-            self.cells
-                .row(task, "plain instruction", &plain, &plain, 0)?,
-        );
-        report.push(
-            self.cells
-                .row(task, "metaprompt, zero-shot", &zero, &plain, 0)?,
-        );
-        for &shots in &self.stages.study.adapt.shots {
-            let count = match shots {
-                Shots::Count(k) => Some(k),
-                Shots::Full(_) => None,
-            };
-            let spelt = match shots {
-                Shots::Count(k) => format!("{k}-shot"),
-                Shots::Full(_) => format!("{} examples", task.train.len()),
-            };
-            let folder = |method: &str| {
-                self.cells
-                    .folder
-                    .join(method)
-                    .join(task.name())
-                    .join(shots.name())
-            };
-            let scratch = self
-                .stages
-                .scratch(task, count, &folder("scratch"), observer)?;
-            let vectors = SourceVectors::Mean;
-            let adapted =
-                self.stages
-                    .adapt(task, metaprompt, vectors, count, &folder("adapt"), observer)?;
-            for (method, words, stage) in [
-                ("scratch", "prompt tuning from scratch", &scratch),
-                ("adapt", "metaprompt, adapted", &adapted),
-            ] {
-                let parameters = stage.adapter.notes.made["trainable_parameters"].as_u64();
-                let prompt = stage.adapter.prompt(0);
-                let cell = format!("{method}-{}", shots.name());
-                let cell = self.cells.cell(task, &cell, prompt.as_deref(), observer)?;
-                let words = format!("{words}, {spelt}");
-                report.push(self.cells.row(
-                    task,
-                    &words,
-                    &cell,
-                    &plain,
-                    parameters.unwrap_or(0) as usize,
-                )?);
-            }
-        }
-        Ok(())
+/// The resolved study of a run in a folder.
+///
+/// # Errors
+/// As [`work_on`].
+pub fn resolved(folder: &Path, id: i64) -> Result<Study, StudyError> {
+    study_of(&Store::open(folder)?, id)
+}
+
+fn study_of(store: &Store, id: i64) -> Result<Study, StudyError> {
+    let text = store.study_of(id)?;
+    serde_json::from_str(&text).map_err(|e| StudyError::Damaged {
+        path: store.folder().join(crate::store::FILE),
+        problem: e.to_string(),
+    })
+}
+
+fn note(study: &Study, backbone: &Backbone) -> RunNote {
+    let numbers = backbone.model.numbers();
+    let identity = json!([without_places(study), backbone.fingerprint, numbers]);
+    let digest = Sha256::digest(identity.to_string().as_bytes());
+    RunNote {
+        digest: digest.iter().map(|b| format!("{b:02x}")).collect(),
+        study: plain(study).to_string(),
+        backbone: backbone.name().to_owned(),
+        fingerprint: backbone.fingerprint.clone(),
+        environment: json!({
+            "metaprompt": env!("CARGO_PKG_VERSION"),
+            "system": std::env::consts::OS,
+            "architecture": std::env::consts::ARCH,
+            "threads": metaprompt_backbone::matmul::threads(),
+            "backbone": backbone.name(),
+            "device": backbone.model.device(),
+        }),
     }
+}
+
+/// Writes the resolved study and the environment beside the database, for
+/// people.
+fn leave_notes(study: &Study, note: &RunNote, folder: &Path) -> Result<(), StudyError> {
+    let study = json!({ "study": plain(study), "backbone": note.fingerprint });
+    for (name, value) in [
+        ("study.json", &study),
+        ("environment.json", &note.environment),
+    ] {
+        let path = folder.join(name);
+        write_atomically(&path, format!("{value:#}\n").as_bytes())
+            .map_err(StudyError::file(&path))?;
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Study files: those of the repository load, wrong ones say what is wrong.
 
 use metaprompt_corpus::{Role, Task};
-use metaprompt_study::{Shots, Study, StudyError};
+use metaprompt_study::{Length, Method, Shots, Study, StudyError};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -76,7 +76,10 @@ fn defaults_are_the_papers_where_it_has_them() {
         (32, 1.0, 0.1)
     );
     assert!((study.distill.weight_decay - 1e-5).abs() < 1e-12);
-    assert_eq!(study.adapt.shots[0], Shots::Count(16));
+    assert_eq!(study.shots, [Shots::Count(16), Shots::FULL]);
+    assert_eq!(study.methods, Method::DEFAULT);
+    assert_eq!(study.seeds, [0]);
+    assert_eq!(study.teach.length(), Length::Steps(1000));
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn a_budget_of_tokens_takes_the_place_of_a_number_of_examples_unless_both_are_gi
         let teach = Study::parse(&text, Path::new("s.toml"))
             .expect("good")
             .teach;
-        let settings = teach.settings(0, 1);
+        let settings = teach.settings(10, 1);
         (settings.batch, settings.batch_tokens)
     };
     assert_eq!(stage(""), (32, None));
@@ -118,8 +121,30 @@ fn wrong_studies_say_what_is_wrong() {
             format!("{GOOD}[distill]\ntemperature = 0.0\n"),
             "temperature",
         ),
-        (format!("{GOOD}[adapt]\nshots = [0]\n"), "zero-shot"),
-        (format!("{GOOD}[adapt]\nsteps = 0\n"), "[adapt] steps is 0"),
+        (format!("shots = []\n{GOOD}"), "shots is empty"),
+        (format!("shots = [4, 4]\n{GOOD}"), "4-shot is named twice"),
+        (format!("methods = [\"magic\"]\n{GOOD}"), "magic"),
+        (
+            format!("seeds = [1, 2, 1]\n{GOOD}"),
+            "seeds: 1 is named twice",
+        ),
+        (
+            format!("{GOOD}[metaprompt]\nsteps = 0\n"),
+            "[metaprompt] steps is 0",
+        ),
+        (
+            format!("{GOOD}[teach]\nsteps = 5\ntokens = 500\n"),
+            "[teach] has both steps and tokens",
+        ),
+        (format!("{GOOD}[lora]\ndropout = 1.0\n"), "[lora] dropout"),
+        (
+            format!("{GOOD}[search.lora]\nlearning_rates = [0.1]\nshots = 4\n"),
+            "lora is not among the methods",
+        ),
+        (
+            format!("{GOOD}[search.metaprompt]\nlearning_rates = []\nshots = 4\n"),
+            "[search.metaprompt] learning_rates is empty",
+        ),
         (
             format!("{GOOD}[teach]\nbatch = 1000000000000\n"),
             "[teach] batch",
@@ -135,10 +160,10 @@ fn wrong_studies_say_what_is_wrong() {
             "[teach] learning_rate",
         ),
         (
-            format!("{GOOD}[adapt]\nlearning_rate = 0.0\nvector_learning_rate = 0.0\n"),
+            format!("{GOOD}[metaprompt]\nlearning_rate = 0.0\nvector_learning_rate = 0.0\n"),
             "nothing would be trained",
         ),
-        (format!("{GOOD}[adapt]\nshots = [\"most\"]\n"), "shots"),
+        (format!("shots = [\"most\"]\n{GOOD}"), "shots"),
         (format!("{GOOD}[prompt]\ninit = \"zeros\"\n"), "zeros"),
         ("name = ".into(), "some.toml"),
     ] {
@@ -146,6 +171,69 @@ fn wrong_studies_say_what_is_wrong() {
         assert!(
             problem.contains("some.toml") && problem.contains(words),
             "{problem}"
+        );
+    }
+}
+
+/// An ablation of the study with two sources.
+fn ablation(fields: &str) -> String {
+    format!("{GOOD}[[ablation]]\nname = \"one\"\n{fields}\n")
+}
+
+#[test]
+fn ablations_name_any_field() {
+    for fields in [
+        "field = \"distill.lambda\"\nvalues = [0.0, 0.5]",
+        "field = \"sources\"\nvalues = [1, 2]",
+        "field = \"sources\"\nvalues = [[\"a\"], [\"b\", \"a\"]]",
+        "field = \"prompt.length\"\nvalues = [10, 200]",
+        "field = \"distill.shared_init\"\nvalues = [\"teachers\", \"one-teacher\", \"vocabulary\", \"random\"]",
+        "field = \"distill.vectors\"\nvalues = [\"near-zero\"]\nwith = { \"distill.steps\" = 5 }",
+        "field = \"distill.mixing\"\nvalues = [\"size\", \"log-size\", \"equal\"]",
+        "field = \"metaprompt.source_vectors\"\nvalues = [\"nearest\"]\nmethods = [\"metaprompt-vectors\"]\nshots = [4]",
+        "field = \"distill.tokens\"\nvalues = [5000]",
+    ] {
+        let study = Study::parse(&ablation(fields), Path::new("s.toml"));
+        assert!(study.is_ok(), "{fields}: {study:?}");
+    }
+}
+
+#[test]
+fn contradictions_of_ablations_name_the_field() {
+    for (fields, words) in [
+        ("field = \"distill.lamda\"\nvalues = [0.5]", "lamda"),
+        (
+            "field = \"destill.lambda\"\nvalues = [0.5]",
+            "no section destill",
+        ),
+        (
+            "field = \"distill.lambda\"\nvalues = [-1.0]",
+            "[distill] lambda",
+        ),
+        (
+            "field = \"distill.lambda\"\nvalues = [\"much\"]",
+            "distill.lambda = ",
+        ),
+        ("field = \"distill.lambda\"\nvalues = []", "values is empty"),
+        ("field = \"sources\"\nvalues = [3]", "from 1 to 2 sources"),
+        (
+            "field = \"sources\"\nvalues = [[\"c\"]]",
+            "both a source and a target",
+        ),
+        ("field = \"name\"\nvalues = [\"x\"]", "can't be varied"),
+        (
+            "field = \"prompt.length\"\nvalues = [0]",
+            "[prompt] length is 0",
+        ),
+        (
+            "field = \"distill.lambda\"\nvalues = [0.5]\nwith = { \"teach.step\" = 5 }",
+            "step",
+        ),
+    ] {
+        let problem = problem(&ablation(fields));
+        assert!(
+            problem.contains("[[ablation]] one") && problem.contains(words),
+            "{words}: {problem}"
         );
     }
 }

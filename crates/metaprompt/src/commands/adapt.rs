@@ -1,10 +1,10 @@
 //! `metaprompt adapt`: a metaprompt on a new task.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use metaprompt_study::{SourceVectors, Stages};
+use metaprompt_study::{Method, Shots, SourceVectors};
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use metaprompt_tuning::prompt::Decomposed;
 use serde_json::json;
@@ -26,9 +26,9 @@ pub(crate) struct Args {
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     shots: Option<u32>,
-    /// Source vectors to start from.
-    #[arg(long, value_enum, default_value_t = From::Mean, requires = "metaprompt")]
-    from: From,
+    /// Source vectors to start from [default: the study's, else mean].
+    #[arg(long, value_enum, requires = "metaprompt")]
+    from: Option<From>,
     /// Peak learning rate of the task vectors [default: --learning-rate, else the
     /// study's].
     #[arg(long, value_name = "RATE", requires = "metaprompt")]
@@ -56,11 +56,14 @@ enum From {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let mut study = args.setup.study(&args.training, context)?;
     if let Some(rate) = args.vector_learning_rate {
-        study.adapt.vector_learning_rate = rate;
+        study.metaprompt.vector_learning_rate = rate;
+        study.metaprompt.vectors_only_learning_rate = rate;
     }
-    if args.vectors_only {
-        study.adapt.learning_rate = 0.0;
-    }
+    study.metaprompt.source_vectors = match args.from {
+        None => study.metaprompt.source_vectors,
+        Some(From::Mean) => SourceVectors::Mean,
+        Some(From::Nearest) => SourceVectors::Nearest,
+    };
     args.setup.check(&study)?;
     let task = find_task(&study, &args.task)?;
     let metaprompt = match &args.metaprompt {
@@ -76,22 +79,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         adapter.check_backbone(path, &backbone)?;
     }
     let task = prepare(&study, &backbone, &task, context)?;
-    let stages = Stages {
-        study: &study,
-        backbone: &backbone,
+    let shots = args.shots.map_or(Shots::FULL, |k| Shots::Count(k as usize));
+    let method = match &metaprompt {
+        None => Method::PromptTuning,
+        Some(_) if args.vectors_only => Method::MetapromptVectors,
+        Some(_) => Method::Metaprompt,
     };
-    let shots = args.shots.map(|k| k as usize);
+    let metaprompt = metaprompt.map(|(_, _, metaprompt)| metaprompt);
     let mut progress = context.progress();
-    let stage = match &metaprompt {
-        None => stages.scratch(&task, shots, &args.out, &mut progress)?,
-        Some((_, _, metaprompt)) => {
-            let from = match args.from {
-                From::Mean => SourceVectors::Mean,
-                From::Nearest => SourceVectors::Nearest,
-            };
-            stages.adapt(&task, metaprompt, from, shots, &args.out, &mut progress)?
-        }
-    };
+    let stage = stages(&study, &backbone).train(
+        method,
+        &task,
+        metaprompt.as_ref(),
+        shots,
+        &args.out,
+        &mut progress,
+    )?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
     context.print(
         &result,

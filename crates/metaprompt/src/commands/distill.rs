@@ -1,9 +1,9 @@
 //! `metaprompt distill`: many teachers, one metaprompt.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Result, bail};
-use metaprompt_study::Stages;
+use metaprompt_study::Prepared;
 use metaprompt_tuning::adapter::Adapter;
 use serde_json::json;
 use std::path::PathBuf;
@@ -57,11 +57,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         .iter()
         .map(|task| prepare(&study, &backbone, task, context))
         .collect::<Result<Vec<_>>>()?;
-    let stages = Stages {
-        study: &study,
-        backbone: &backbone,
-    };
-    let stage = stages.distill(&sources, &teachers, &args.out, &mut context.progress())?;
+    let sources: Vec<&Prepared> = sources.iter().collect();
+    let stage = stages(&study, &backbone).distill(
+        &sources,
+        &teachers,
+        &args.out,
+        &mut context.progress(),
+    )?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
     context.print(
         &result,

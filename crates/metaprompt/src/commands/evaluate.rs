@@ -1,11 +1,11 @@
 //! `metaprompt evaluate`: scores of an adapter on a task.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::Prediction;
 use metaprompt_scoring::{Rule, score};
-use metaprompt_study::{Answerer, Decoding, Encoder, Observer, Stages};
+use metaprompt_study::{Answerer, Decoding, Encoder, Observer};
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -107,11 +107,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let prompt = adapter.map(|(_, _, prompt)| prompt);
     let task = prepare(&study, &backbone, &task, context)?;
-    let stages = Stages {
-        study: &study,
-        backbone: &backbone,
-    };
-    let encoder = Encoder::new(&backbone, stages.encoding()?)?;
+    let encoder = Encoder::new(&backbone, stages(&study, &backbone).encoding()?)?;
     let decoding = Decoding {
         batch: study.evaluate.batch,
         max_new_tokens: study.evaluate.max_new_tokens,
@@ -130,7 +126,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let predicted: Vec<Prediction> = answers.into_iter().map(|a| a.prediction).collect();
     // The seed moves the bootstrap's draws too, as in a study.
     let mut bootstrap = study.evaluate.bootstrap;
-    bootstrap.seed = bootstrap.seed.wrapping_add(study.seed);
+    bootstrap.seed = bootstrap.seed.wrapping_add(study.first_seed());
     let (cases, predicted) = (task.cases(), task.merge(&predicted));
     let scores = score(
         &Rule::of(&task.task.manifest),

@@ -1,14 +1,14 @@
 //! `metaprompt predict`: answers for new texts.
 
 use super::evaluate::prompt_of;
-use super::setup::{Setup, TrainingOptions, find_task};
+use super::setup::{Setup, TrainingOptions, find_task, stages};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::{
     Document, Entailment, Example, Form, Prediction, Question, Record, Statement, Task, TaskType,
     TextPair,
 };
-use metaprompt_study::{Answerer, Decoding, EncodedExample, Encoder, Observer, Stages};
+use metaprompt_study::{Answerer, Decoding, EncodedExample, Encoder, Observer};
 use metaprompt_tuning::adapter::Adapter;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -94,10 +94,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let backbone = context.backbone(Some(&study.backbone))?;
     adapter.check_backbone(&args.adapter, &backbone)?;
-    let stages = Stages {
-        study: &study,
-        backbone: &backbone,
-    };
+    let stages = stages(&study, &backbone);
     let encoder = Encoder::new(&backbone, stages.encoding()?)?;
     let encoded = encoder.encode(&task, &examples)?;
     let limit = encoder.encoding().max_tokens;

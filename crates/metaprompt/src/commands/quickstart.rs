@@ -1,10 +1,12 @@
 //! `metaprompt quickstart`: the whole method in minutes.
 
+use super::setup::set_seed;
+use super::study::{Options, run_study};
 use crate::context::Context;
 use anyhow::{Context as _, Result};
 use include_dir::{Dir, include_dir};
-use metaprompt_study::{Study, table};
-use std::path::{Path, PathBuf};
+use metaprompt_study::Study;
+use std::path::PathBuf;
 
 /// The synthetic corpora, their manifests and the study, as the repository
 /// ships them.
@@ -31,14 +33,6 @@ pub(crate) struct Args {
     backbone: Option<PathBuf>,
 }
 
-pub(crate) fn run_study(out: &Path, study: &Study, context: &Context) -> Result<()> {
-    let backbone = context.backbone(Some(&study.backbone))?;
-    let report = metaprompt_study::run(study, &backbone, out, &mut context.progress())?;
-    let text = format!("{}\n\nwritten to {}", table(&report), out.display());
-    context.print(&serde_json::to_value(&report)?, &text);
-    Ok(())
-}
-
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let files = args.out.join("input");
     std::fs::create_dir_all(&files)
@@ -50,6 +44,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     if let Some(backbone) = &args.backbone {
         study.backbone.clone_from(backbone);
     }
-    study.seed = context.global.seed.unwrap_or(study.seed);
-    run_study(&args.out, &study, context)
+    set_seed(&mut study, context);
+    run_study(&args.out, &study, &Options::default(), context)
 }

@@ -81,7 +81,7 @@ impl Setup {
                 field.clone_from(path);
             }
         }
-        study.seed = context.global.seed.unwrap_or(study.seed);
+        set_seed(&mut study, context);
         study.chat_template |= self.chat_template;
         study.limits.max_tokens = self.max_tokens.unwrap_or(study.limits.max_tokens);
         study.prompt.length = training.prompt_length.unwrap_or(study.prompt.length);
@@ -99,7 +99,10 @@ impl Setup {
         }
         macro_rules! set {
             ($($stage:ident),*) => { $(
-                study.$stage.steps = training.steps.unwrap_or(study.$stage.steps);
+                if training.steps.is_some() {
+                    study.$stage.steps = training.steps;
+                    study.$stage.tokens = None;
+                }
                 study.$stage.batch = training.batch.or(study.$stage.batch);
                 study.$stage.batch_tokens =
                     training.batch_tokens.or(study.$stage.batch_tokens);
@@ -111,11 +114,15 @@ impl Setup {
                     training.checkpoint_every.unwrap_or(study.$stage.checkpoint_every);
             )* };
         }
-        set!(teach, distill, adapt);
+        set!(teach, distill, prompt_tuning, metaprompt);
+        if training.steps.is_some() {
+            study.prompt_tuning.few_shot_steps = None;
+            study.metaprompt.few_shot_steps = None;
+        }
         if let Some(rate) = training.learning_rate {
             study.distill.vector_learning_rate = rate;
-            study.adapt.vector_learning_rate = rate;
-            study.adapt.scratch_learning_rate = rate;
+            study.metaprompt.vector_learning_rate = rate;
+            study.metaprompt.vectors_only_learning_rate = rate;
         }
         self.check(&study)?;
         Ok(study)
@@ -149,6 +156,22 @@ impl Setup {
     }
 }
 
+/// The seed of the command line is a study's only one.
+pub(crate) fn set_seed(study: &mut Study, context: &Context) {
+    if let Some(seed) = context.global.seed {
+        study.seeds = vec![seed];
+    }
+}
+
+/// The stages of one run of a study.
+pub(crate) fn stages<'a>(study: &'a Study, backbone: &'a Backbone) -> Stages<'a> {
+    Stages {
+        study,
+        backbone,
+        seed: study.first_seed(),
+    }
+}
+
 /// A study of defaults only.
 pub(crate) fn plain_study() -> Result<Study> {
     let base = "name = \"command line\"\ntasks = \"tasks\"\ndata = \"target/data\"\n\
@@ -172,7 +195,7 @@ pub(crate) fn prepare(
     task: &Task,
     context: &Context,
 ) -> Result<Prepared> {
-    let encoder = Encoder::new(backbone, Stages { study, backbone }.encoding()?)?;
+    let encoder = Encoder::new(backbone, stages(study, backbone).encoding()?)?;
     let prepared = Prepared::load(study, &encoder, task)?;
     if !context.global.quiet {
         eprintln!("{}", prepared.describe());

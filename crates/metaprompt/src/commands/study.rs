@@ -1,10 +1,13 @@
 //! `metaprompt study`: whole experiments from a file.
 
-use super::quickstart::run_study;
+mod run;
+mod status;
+
+use super::setup::set_seed;
 use crate::context::Context;
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use metaprompt_study::{Report, Study, markdown, status, table};
+use metaprompt_study::{Report, Study, markdown, table};
 use std::path::PathBuf;
 
 /// Whole experiments.
@@ -13,7 +16,22 @@ pub(crate) enum Command {
     /// Run a study, from where it was left.
     ///
     /// Example: metaprompt study run studies/first-light.toml
-    Run(Args),
+    ///
+    /// Cells (teachers, distillation, each method on each target with each
+    /// number of examples and seed, evaluations) are run in order, or by several
+    /// processes at once. What is done is never done again; a cell that fails
+    /// is reported at the end and doesn't stop the others.
+    Run {
+        #[command(flatten)]
+        args: Args,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Run cells of a study that another process began (`study run --jobs`
+    /// starts these).
+    ///
+    /// Example: metaprompt study work runs/first-light --run 1
+    Work(run::WorkArgs),
     /// Say how far a study has come.
     ///
     /// Example: metaprompt study status studies/first-light.toml
@@ -54,7 +72,7 @@ impl Args {
         if let Some(backbone) = &self.backbone {
             study.backbone.clone_from(backbone);
         }
-        study.seed = context.global.seed.unwrap_or(study.seed);
+        set_seed(&mut study, context);
         let out = self
             .out
             .clone()
@@ -63,21 +81,18 @@ impl Args {
     }
 }
 
+pub(crate) use run::{Options, run_study};
+
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
-        Command::Run(args) => {
+        Command::Run { args, options } => {
             let (study, out) = args.load(context)?;
-            run_study(&out, &study, context)
+            run_study(&out, &study, options, context)
         }
+        Command::Work(args) => run::work(args, context),
         Command::Status(args) => {
             let (study, out) = args.load(context)?;
-            let status = status(&study, &out);
-            let lines = status
-                .parts
-                .iter()
-                .map(|(part, done)| format!("{} {part}\n", if *done { "done" } else { "    " }));
-            context.print(&serde_json::to_value(&status)?, &lines.collect::<String>());
-            Ok(())
+            status::print(&study, &out, context)
         }
         Command::Report {
             args,

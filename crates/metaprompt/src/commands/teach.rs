@@ -1,9 +1,8 @@
 //! `metaprompt teach`: single-task prompt tuning.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare};
+use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::Result;
-use metaprompt_study::Stages;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -28,11 +27,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let task = find_task(&study, &args.task)?;
     let backbone = context.backbone(Some(&study.backbone))?;
     let task = prepare(&study, &backbone, &task, context)?;
-    let stages = Stages {
-        study: &study,
-        backbone: &backbone,
-    };
-    let stage = stages.teach(&task, &args.out, &mut context.progress())?;
+    let stage = stages(&study, &backbone).teach(&task, &args.out, &mut context.progress())?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });
     context.print(
         &result,

@@ -2,6 +2,8 @@
 //! look like.
 #![allow(dead_code)]
 
+pub(crate) mod lab;
+
 use safetensors::SafeTensors;
 use serde_json::{Map, Value, json};
 use std::ffi::OsStr;

@@ -35,7 +35,13 @@ pub(super) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn make(&mut self, step: u64, pass: usize) -> Result<Ready, TrainError> {
+    /// Draws a forward pass, and says how many rows it has.
+    pub(super) fn rows(&mut self, step: u64, pass: usize) -> usize {
+        self.pack(step, pass).2.rows()
+    }
+
+    /// The examples of a forward pass, its tasks and the examples packed.
+    fn pack(&mut self, step: u64, pass: usize) -> (Vec<Draw>, Vec<usize>, Batch) {
         let draws = self.sampler.pass(self.settings, step, pass, &self.prompts);
         let mut tasks: Vec<usize> = Vec::new();
         for draw in &draws {
@@ -53,6 +59,11 @@ impl Maker<'_> {
             .collect();
         let lengths: Vec<usize> = tasks.iter().map(|&t| self.prompts[t]).collect();
         let batch = Batch::new(&items, &lengths);
+        (draws, tasks, batch)
+    }
+
+    fn make(&mut self, step: u64, pass: usize) -> Result<Ready, TrainError> {
+        let (draws, tasks, batch) = self.pack(step, pass);
         let states = match self.teachers {
             Some(teachers) => draws
                 .iter()

@@ -128,7 +128,7 @@ impl Options {
         let mut study = plain_study()?;
         study.tasks = self.folders.tasks().to_owned();
         study.data = self.folders.data().to_owned();
-        study.seed = context.global.seed.unwrap_or(0);
+        study.seeds = vec![context.global.seed.unwrap_or(0)];
         study.prompt.length = load.virtual_tokens as usize;
         study.limits.max_tokens = self.max_tokens.unwrap_or(study.limits.max_tokens);
         // Only the training split is used. More of it than is needed: a draw
@@ -147,7 +147,7 @@ impl Options {
                     study.limits.max_tokens
                 );
             }
-            drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(study.seed));
+            drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(study.first_seed()));
             examples.extend(drawn.into_iter().take(count).map(|e| e.tokens));
             owners.extend(std::iter::repeat_n(owner, count));
         }

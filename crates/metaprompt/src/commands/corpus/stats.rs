@@ -60,6 +60,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let encoding = Encoding {
         chat_template: args.chat_template,
         max_tokens: usize::MAX,
+        answer: 0,
     };
     let encoder = Encoder::new(&backbone, encoding)?;
     let mut rows = Vec::new();

@@ -1,0 +1,290 @@
+//! Cells of studies: run by several processes, failed, shared, damaged, and
+//! asked for in SQL.
+
+mod common;
+
+use common::lab::{Lab, TARGET, cell, cells};
+use common::{program, read_json, refuse, result, run, succeed};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::path::Path;
+
+fn database(run: &Path) -> Connection {
+    Connection::open(run.join("results.sqlite")).expect("the database")
+}
+
+fn number(database: &Connection, query: &str) -> i64 {
+    database
+        .query_row(query, [], |row| row.get(0))
+        .unwrap_or_else(|e| panic!("{query}: {e}"))
+}
+
+/// The evaluations of a run and their values, by place and seed.
+fn values(run: &Path) -> Vec<(String, Value)> {
+    let results = read_json(&run.join("results.json"));
+    let cells = results["cells"].as_array().expect("cells").iter();
+    cells
+        .map(|c| {
+            let place = format!("{} {}", c["place"], c["seed"]);
+            (place, c["outcome"]["Ok"]["scores"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn two_processes_find_what_one_does() {
+    let lab = Lab::with("seeds = [1, 2]\nshots = [4]\n", "");
+    succeed(&lab.study("run", "one", &[]));
+    let two = succeed(&lab.study("run", "two", &["--jobs", "2", "--tensorboard"]));
+    assert_eq!(values(&lab.path("one")), values(&lab.path("two")));
+    let database = database(&lab.path("two"));
+    let done = "SELECT count(*) FROM cell WHERE state = 'done' AND attempts = 1";
+    // Two seeds: two teachers, distillation, two methods trained and tested,
+    // zero-shot; the plain instruction has no seed.
+    assert_eq!(
+        number(&database, done),
+        2 * (3 + 2 * 2 + 1) + 1,
+        "{}",
+        two.stderr
+    );
+    let trained = cells(
+        &lab.path("two"),
+        &format!("train-metaprompt-{TARGET}-4-shot"),
+    );
+    assert_eq!(trained.len(), 2, "one for each seed");
+    for cell in trained {
+        let events = std::fs::read(cell.join("events.out.tfevents.0.metaprompt"));
+        assert!(events.expect("a file").windows(6).any(|w| w == b"logits"));
+    }
+}
+
+#[test]
+fn a_failed_cell_does_not_stop_the_others() {
+    let lab = Lab::with("shots = [4]\n", "");
+    succeed(&lab.study("run", "whole", &[]));
+    // A folder where the distillation's checkpoint should be.
+    let place = cell(&lab.path("whole"), "distill");
+    let name = place.file_name().expect("name").to_owned();
+    let blocked = lab
+        .path("broken/cells")
+        .join(name)
+        .join("checkpoint.safetensors");
+    std::fs::create_dir_all(&blocked).expect("folder");
+    let failed = refuse(
+        &lab.study("run", "broken", &[]),
+        &[
+            "distill-",
+            "can't be read or written",
+            "skipped",
+            "it needs distill-",
+        ],
+    );
+    assert!(
+        failed.stdout.contains("prompt tuning from scratch"),
+        "{}",
+        failed.stdout
+    );
+    assert!(
+        !failed.stdout.contains("metaprompt, adapted"),
+        "{}",
+        failed.stdout
+    );
+    let database = database(&lab.path("broken"));
+    let of = |state: &str| {
+        let query = format!("SELECT count(*) FROM cell WHERE state = '{state}'");
+        number(&database, &query)
+    };
+    // Adaptation and its evaluation, and the zero-shot evaluation, need it.
+    assert_eq!((of("failed"), of("skipped"), of("waiting")), (1, 3, 0));
+    let status = result(&lab.study("status", "broken", &[]));
+    assert_eq!(
+        status["failed"].as_array().map(Vec::len),
+        Some(4),
+        "{status}"
+    );
+    let results = read_json(&lab.path("broken/results.json"));
+    let cells = results["cells"].as_array().expect("cells").iter();
+    let why: Vec<&Value> = cells
+        .map(|c| &c["outcome"]["Err"])
+        .filter(|w| !w.is_null())
+        .collect();
+    assert_eq!(why.len(), 2, "{why:?}");
+
+    std::fs::remove_dir(&blocked).expect("remove");
+    succeed(&lab.study("run", "broken", &[]));
+    assert_eq!(values(&lab.path("whole")), values(&lab.path("broken")));
+}
+
+#[test]
+fn equal_cells_are_run_once_whatever_study_asks_for_them() {
+    let lab = Lab::with("shots = [4]\n", "");
+    succeed(&lab.study("run", "run", &[]));
+    let (folder, count) = (lab.path("run"), "SELECT count(*) FROM cell");
+    assert_eq!(number(&database(&folder), count), 2 + 1 + 4 + 2);
+    // The study's own value, another one, and a second seed that takes over the
+    // first one's metaprompt.
+    lab.write(
+        "study.toml",
+        "shots = [4]\nseeds = [0, 1]\nmetaprompt_seeds = \"first\"\n",
+        "[[ablation]]\nname = \"λ\"\nfield = \"distill.lambda\"\nvalues = [0.9, 0.0]\nseeds = [0]\n",
+    );
+    let again = succeed(&lab.study("run", "run", &[]));
+    assert!(
+        again.stderr.contains("9 of 16 cells were done before"),
+        "{}",
+        again.stderr
+    );
+    let database = database(&folder);
+    assert_eq!(number(&database, count), 9 + 4 + 3);
+    assert_eq!(cells(&folder, "distill").len(), 2);
+    let attempts = "SELECT max(attempts) FROM cell";
+    assert_eq!(number(&database, attempts), 1);
+    let settings = "SELECT count(DISTINCT setting) FROM ablation_table WHERE ablation = 'λ'";
+    assert_eq!(number(&database, settings), 2);
+    let base = "SELECT count(*) FROM ablation_table a JOIN main_table m USING (run, folder)
+                WHERE a.setting = '0.9' AND a.run = 2";
+    assert_eq!(
+        number(&database, base),
+        1,
+        "the study's own cell fills both tables"
+    );
+    let mean = "SELECT seeds FROM mean_table WHERE run = 2 AND method = 'metaprompt'";
+    assert_eq!(number(&database, mean), 2);
+}
+
+#[test]
+fn the_database_says_what_the_report_says() {
+    let lab = Lab::new();
+    succeed(&lab.study("run", "run", &[]));
+    let database = database(&lab.path("run"));
+    let mut query = database
+        .prepare("SELECT task, value, low, high FROM main_table")
+        .expect("a view");
+    let rows = query.query_map([], |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            [row.get(1)?, row.get(2)?, row.get(3)?],
+        ))
+    });
+    let rows: Vec<(String, [f64; 3])> = rows.expect("rows").map(|r| r.expect("a row")).collect();
+    let report = read_json(&lab.path("run/report.json"));
+    let shown = report["rows"].as_array().expect("rows").iter();
+    let shown = shown.filter(|row| !row["method"].as_str().expect("words").contains('('));
+    let shown: Vec<(String, [f64; 3])> = shown
+        .filter(|row| row["method"] != "no mention")
+        .map(|row| {
+            let score = &row["scores"]["scores"][0];
+            let of = |name: &str| score[name].as_f64().expect("a number");
+            let task = row["task"].as_str().expect("a task");
+            (task.to_owned(), [of("value"), of("low"), of("high")])
+        })
+        .collect();
+    assert!(shown.len() > 8, "{shown:?}");
+    for row in &shown {
+        assert!(rows.contains(row), "{row:?} is not in {rows:?}");
+    }
+    let labels = "SELECT count(*) FROM label_score WHERE gold > 0";
+    assert!(number(&database, labels) > 0);
+    let bare = "SELECT count(*) FROM cell WHERE kind = 'teach' AND trainable > 0 AND bytes > 0
+                AND seconds > 0 AND planned_rows > 0 AND planned_memory > 0";
+    assert_eq!(number(&database, bare), 2);
+}
+
+#[test]
+fn damaged_cells_are_made_again_and_a_lost_database_too() {
+    let lab = Lab::with("shots = [4]\n", "");
+    succeed(&lab.study("run", "run", &[]));
+    let folder = lab.path("run");
+    let before = values(&folder);
+    let adapter = cell(&folder, "distill").join("adapter/adapter_model.safetensors");
+    let good = std::fs::read(&adapter).expect("an adapter");
+    std::fs::write(&adapter, b"half of it").expect("write");
+    let answers = format!("evaluate-metaprompt-{TARGET}-4-shot");
+    let answers = cell(&folder, &answers).join("predictions.jsonl");
+    std::fs::write(&answers, "").expect("write");
+    let again = succeed(&lab.study("run", "run", &[]));
+    for name in ["adapter_model.safetensors: ", "predictions.jsonl: "] {
+        assert!(again.stderr.contains(name), "{}", again.stderr);
+    }
+    assert!(
+        again.stderr.contains("7 of 9 cells were done before"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(values(&folder), before);
+    assert!(std::fs::read(&adapter).expect("an adapter") == good);
+
+    std::fs::remove_file(folder.join("results.sqlite")).expect("remove");
+    let again = succeed(&lab.study("run", "run", &[]));
+    assert!(
+        again.stderr.contains("9 of 9 cells were done before"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(values(&folder), before);
+    std::fs::write(folder.join("results.sqlite"), "not a database").expect("write");
+    refuse(
+        &lab.study("run", "run", &[]),
+        &["results.sqlite", "deleted"],
+    );
+}
+
+#[test]
+fn every_kind_of_cell_runs() {
+    let methods = "methods = [\"instruction\", \"demonstrations\", \"metaprompt-zero\", \
+                   \"prompt-tuning\", \"metaprompt\", \"metaprompt-vectors\"]\n";
+    let lab = Lab::with(
+        &format!("{methods}shots = [0, 4, \"full\"]\n"),
+        "few_shot_steps = 5\n[demonstrations]\nk = 3\n[evaluate]\ntransfer = true\n\
+         [search.prompt-tuning]\nlearning_rates = [1e-6, 0.03]\nshots = 4\n\
+         [[ablation]]\nname = \"sources\"\nfield = \"sources\"\nvalues = [1]\nshots = [4]\n",
+    );
+    succeed(&lab.study("run", "run", &[]));
+    let folder = lab.path("run");
+    let database = database(&folder);
+    let rate = "SELECT rate > 0.02 FROM cell WHERE kind = 'choose'";
+    assert_eq!(number(&database, rate), 1, "the rate that learns is chosen");
+    let candidates = "SELECT count(*) FROM cell_needs WHERE role = 'candidate'";
+    assert_eq!(number(&database, candidates), 2);
+    let chosen = "SELECT count(*) FROM cell_needs WHERE role = 'rate'";
+    assert_eq!(number(&database, chosen), 2, "few-shot and full");
+    let results = read_json(&folder.join("results.json"));
+    assert_eq!(
+        results["transfer"]["cosine"][0].as_array().map(Vec::len),
+        Some(2)
+    );
+    let places = results["cells"].as_array().expect("cells");
+    // Three untrained, three trained with two numbers of examples, the ablation.
+    assert_eq!(places.len(), 3 + 3 * 2 + 1, "{places:?}");
+    let notes = "SELECT notes FROM cell JOIN place ON place.cell = cell.digest
+                 WHERE place.method = 'demonstrations'";
+    let notes: String = database
+        .query_row(notes, [], |row| row.get(0))
+        .expect("notes");
+    assert_eq!(notes, "3 of 3 demonstrations fit");
+    let place = cell(&folder, &format!("train-metaprompt-vectors-{TARGET}-full"));
+    let made = read_json(&place.join("outcome.json"));
+    // u (4 virtual tokens) and v (the backbone's width) of rank 1.
+    let config = read_json(&lab.path("backbone/config.json"));
+    let width = config["hidden_size"].as_u64().expect("a width");
+    assert_eq!(made["trainable"], 4 + width);
+    assert_eq!(made["bytes"], 4 * (4 + width));
+}
+
+#[test]
+fn what_can_not_be_run_is_refused_before_the_first_step() {
+    let lab = Lab::with("methods = [\"instruction\", \"lora\"]\n", "");
+    if !run(&lab.study("run", "run", &[]))
+        .stderr
+        .contains("not in this version")
+    {
+        return;
+    }
+    assert!(!lab.path("run").exists());
+    let lab = Lab::with("shots = [4]\n", "");
+    let little = lab.study("run", "run", &["--jobs", "2", "--memory", "0.001"]);
+    refuse(&little, &["--memory", "GB of weights", "--jobs"]);
+    let mut help = program();
+    help.args(["study", "work", "--help"]);
+    assert!(help.output().expect("help").status.success());
+}

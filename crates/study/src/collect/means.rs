@@ -1,0 +1,168 @@
+//! Means over seeds, and differences between methods on equal data.
+
+use super::Found;
+use crate::evaluation::bootstrap;
+use crate::graph::{Graph, Placed};
+use crate::lab::Lab;
+use crate::prepare::Prepared;
+use crate::results::{Comparison, Mean, Place};
+use crate::spec::{Method, Shots, Study};
+use crate::{Observer, StudyError};
+use metaprompt_corpus::Prediction;
+use metaprompt_scoring::{Case, Rule, Trial, average, compare_tasks, holm};
+use std::rc::Rc;
+
+/// Which methods are compared: the second less the first.
+const PAIRS: [(Method, Method); 5] = [
+    (Method::Instruction, Method::MetapromptZero),
+    (Method::PromptTuning, Method::Metaprompt),
+    (Method::Lora, Method::Metaprompt),
+    (Method::Full, Method::Metaprompt),
+    (Method::MetapromptVectors, Method::Metaprompt),
+];
+
+/// One entry of the tables with the answers of its seeds.
+struct Entry {
+    place: Place,
+    task: Rc<Prepared>,
+    seeds: Vec<Vec<Prediction>>,
+    /// Whether every seed has answers.
+    whole: bool,
+}
+
+/// The means of all entries and the comparisons of the study's own.
+pub(super) fn means(
+    lab: &mut Lab<'_>,
+    graph: &Graph,
+    found: &Found,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<Mean>, Vec<Comparison>), StudyError> {
+    let study = lab.study(0).clone();
+    let entries = entries(lab, graph, found, observer)?;
+    let options = bootstrap(&study);
+    let mut means = Vec::new();
+    for entry in entries.iter().filter(|e| !e.seeds.is_empty()) {
+        let rule = Rule::of(&entry.task.task.manifest);
+        let mean = average(&rule, &entry.task.cases(), &entry.seeds, &options)?;
+        means.push(Mean {
+            place: entry.place.clone(),
+            value: mean.value,
+            low: mean.low,
+            high: mean.high,
+            seeds: mean.seeds,
+        });
+    }
+    Ok((means, comparisons(&study, &entries)?))
+}
+
+/// The entries in the order of their first cells.
+fn entries(
+    lab: &mut Lab<'_>,
+    graph: &Graph,
+    found: &Found,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Entry>, StudyError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for placed in &graph.placed {
+        let variant = variant(graph, placed);
+        let task = lab.prepared(variant, &placed.place.task, observer)?;
+        let answers = found.answers(placed, &task)?;
+        let at = match entries.iter().position(|e| e.place == placed.place) {
+            Some(at) => at,
+            None => {
+                entries.push(Entry {
+                    place: placed.place.clone(),
+                    task,
+                    seeds: Vec::new(),
+                    whole: true,
+                });
+                entries.len() - 1
+            }
+        };
+        entries[at].whole &= answers.is_some();
+        entries[at].seeds.extend(answers);
+    }
+    Ok(entries)
+}
+
+/// The variant whose limits a cell's task is read under.
+fn variant(graph: &Graph, placed: &Placed) -> usize {
+    let cell = graph.cells.iter().find(|c| c.digest == placed.digest);
+    cell.map_or(0, |c| c.recipe.variant)
+}
+
+/// The differences task by task, and their means over the targets where all
+/// targets have both methods.
+fn comparisons(study: &Study, entries: &[Entry]) -> Result<Vec<Comparison>, StudyError> {
+    let mut all = Vec::new();
+    for (first, second) in PAIRS {
+        for &shots in std::iter::once(&Shots::NONE).chain(&study.shots) {
+            let zero = |m: Method| !m.trains();
+            if zero(second) != (shots == Shots::NONE) {
+                continue;
+            }
+            let of = |task: &str, method: Method| {
+                let fits = |e: &&Entry| {
+                    let p = &e.place;
+                    let here = (&*p.task, &*p.method, p.shots) == (task, method.id(), shots);
+                    here && p.variant.is_none() && e.whole && !e.seeds.is_empty()
+                };
+                entries.iter().find(fits)
+            };
+            let pairs: Vec<(&Entry, &Entry)> = study
+                .targets
+                .iter()
+                .filter_map(|t| Some((of(t, first)?, of(t, second)?)))
+                .collect();
+            let ids = (first.id(), second.id());
+            for pair in &pairs {
+                let task = Some(pair.0.place.task.clone());
+                all.push(compared(study, &[*pair], task, shots, ids)?);
+            }
+            if pairs.len() > 1 && pairs.len() == study.targets.len() {
+                all.push(compared(study, &pairs, None, shots, ids)?);
+            }
+        }
+    }
+    let p_values: Vec<f64> = all.iter().map(|c| c.p_value).collect();
+    for (comparison, corrected) in all.iter_mut().zip(holm(&p_values)?) {
+        comparison.corrected = corrected;
+    }
+    Ok(all)
+}
+
+fn compared(
+    study: &Study,
+    pairs: &[(&Entry, &Entry)],
+    task: Option<String>,
+    shots: Shots,
+    (first, second): (&str, &str),
+) -> Result<Comparison, StudyError> {
+    let rules: Vec<Rule> = pairs
+        .iter()
+        .map(|(entry, _)| Rule::of(&entry.task.task.manifest))
+        .collect();
+    let cases: Vec<Vec<Case<'_>>> = pairs.iter().map(|(e, _)| e.task.cases()).collect();
+    let trials: Vec<Trial<'_>> = pairs
+        .iter()
+        .zip(rules.iter().zip(&cases))
+        .map(|((one, other), (rule, cases))| Trial {
+            rule,
+            cases,
+            first: &one.seeds,
+            second: &other.seeds,
+        })
+        .collect();
+    let difference = compare_tasks(&trials, &bootstrap(study))?;
+    Ok(Comparison {
+        task,
+        shots,
+        first: first.to_owned(),
+        second: second.to_owned(),
+        value: difference.value,
+        low: difference.low,
+        high: difference.high,
+        p_value: difference.p_value,
+        corrected: difference.p_value,
+    })
+}

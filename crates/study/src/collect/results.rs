@@ -1,0 +1,127 @@
+//! The cells as plain data for reports.
+
+use super::Found;
+use super::curves::curves;
+use super::mistakes::mistakes;
+use super::rows::method_words;
+use crate::graph::{Graph, Work};
+use crate::lab::Lab;
+use crate::results::{CellResult, MethodInfo, Results, TaskInfo, Transfer};
+use crate::{Observer, StudyError};
+use metaprompt_scoring::Rule;
+
+/// Everything that a report shows of a run.
+pub(crate) fn results(
+    lab: &mut Lab<'_>,
+    graph: &Graph,
+    found: &Found,
+    observer: &mut dyn Observer,
+) -> Result<Results, StudyError> {
+    let study = lab.study(0).clone();
+    let backbone = lab.backbone;
+    let mut tasks = Vec::new();
+    for name in study.sources.iter().chain(&study.targets) {
+        let task = lab.prepared(0, name, observer)?;
+        let cases = task.cases();
+        let mut documents: Vec<&str> = cases.iter().map(|c| c.document).collect();
+        documents.sort_unstable();
+        documents.dedup();
+        tasks.push(TaskInfo {
+            name: name.clone(),
+            target: study.targets.contains(name),
+            task_type: task.task.manifest.task_type,
+            metric: metric(&Rule::of(&task.task.manifest)),
+            train_examples: task.train.len(),
+            test_examples: cases.len(),
+            test_documents: documents.len(),
+        });
+    }
+    let cells = cells(graph, found);
+    let ids = study.methods.iter().map(|m| m.id());
+    let mut methods: Vec<MethodInfo> = Vec::new();
+    for id in ids.chain(cells.iter().map(|c| &*c.place.method)) {
+        if methods.iter().all(|m| m.id != id) {
+            methods.push(MethodInfo {
+                id: id.to_owned(),
+                words: method_words(id),
+            });
+        }
+    }
+    Ok(Results {
+        study: study.name.clone(),
+        backbone: backbone.name().to_owned(),
+        backbone_parameters: backbone.model.config().parameters() as u64,
+        environment: format!(
+            "metaprompt {}, {}, {} threads",
+            env!("CARGO_PKG_VERSION"),
+            backbone.model.device(),
+            metaprompt_backbone::matmul::threads()
+        ),
+        level: study.evaluate.bootstrap.level,
+        tasks,
+        methods,
+        cells,
+        means: Vec::new(),
+        comparisons: Vec::new(),
+        curves: curves(graph, found)?,
+        transfer: transfer(graph, found),
+        mistakes: mistakes(lab, graph, found, observer)?,
+    })
+}
+
+/// A metric as manifests spell it.
+fn metric(rule: &Rule) -> String {
+    let name = serde_json::to_value(rule.metric).ok();
+    let name = name.as_ref().and_then(|n| n.as_str());
+    name.unwrap_or_default().to_owned()
+}
+
+/// The evaluations, those that failed with their reason.
+fn cells(graph: &Graph, found: &Found) -> Vec<CellResult> {
+    let of = |placed: &crate::graph::Placed| {
+        let evaluated = found.outcome(&placed.digest);
+        let trained = found.trained(graph, &placed.digest);
+        CellResult {
+            place: placed.place.clone(),
+            seed: placed.seed,
+            outcome: match evaluated.map(|o| o.scores.clone()) {
+                Ok(Some(scores)) => Ok(scores),
+                Ok(None) => Err("it has no scores".into()),
+                Err(why) => Err(why.to_owned()),
+            },
+            trainable: trained.map_or(0, |o| o.trainable),
+            bytes: trained.map_or(0, |o| o.bytes),
+            steps: trained.map_or(0, |o| o.steps),
+            train_seconds: trained.map_or(0.0, |o| o.seconds),
+            answer_seconds: evaluated.map_or(0.0, |o| o.seconds),
+            peak_memory: trained.and_then(|o| o.peak_memory),
+        }
+    };
+    graph.placed.iter().map(of).collect()
+}
+
+/// The rows of the transfer matrices that are there, of the first seed.
+fn transfer(graph: &Graph, found: &Found) -> Option<Transfer> {
+    let mut matrix: Option<Transfer> = None;
+    for cell in graph.cells.iter().filter(|c| c.recipe.variant == 0) {
+        let Work::Transfer { task } = &cell.recipe.work else {
+            continue;
+        };
+        let row = found.outcome(&cell.digest).ok();
+        let Some(row) = row.and_then(|o| o.transfer.as_ref()) else {
+            continue;
+        };
+        let matrix = matrix.get_or_insert_with(|| Transfer {
+            targets: Vec::new(),
+            sources: row.sources.clone(),
+            cosine: Vec::new(),
+            gain: Vec::new(),
+        });
+        if !matrix.targets.contains(task) {
+            matrix.targets.push(task.clone());
+            matrix.cosine.push(row.cosine.clone());
+            matrix.gain.push(row.gain.clone());
+        }
+    }
+    matrix
+}

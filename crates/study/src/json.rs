@@ -1,0 +1,20 @@
+//! Comparing JSON values.
+
+/// Path of the first field in which two JSON values differ.
+pub(crate) fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
+    match (a.as_object(), b.as_object()) {
+        (Some(x), Some(y)) => x.keys().chain(y.keys()).find_map(|key| {
+            let at = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            difference(
+                x.get(key).unwrap_or_default(),
+                y.get(key).unwrap_or_default(),
+                &at,
+            )
+        }),
+        _ => (a != b).then(|| at.to_owned()),
+    }
+}

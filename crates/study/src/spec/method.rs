@@ -1,0 +1,131 @@
+//! The methods that a study compares.
+
+use super::{Shots, Study};
+use serde::{Deserialize, Serialize};
+
+/// A way to answer a target's examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The untuned backbone with the task's instruction.
+    Instruction,
+    /// The untuned backbone with instruction and examples of the task.
+    Demonstrations,
+    /// The shared prompt of the metaprompt, untouched.
+    MetapromptZero,
+    /// A soft prompt trained from scratch.
+    PromptTuning,
+    /// The metaprompt, adapted: shared prompt and task vectors.
+    Metaprompt,
+    /// The metaprompt with only its task vectors adapted.
+    MetapromptVectors,
+    /// Low-rank adapters of the linear layers.
+    Lora,
+    /// All weights.
+    Full,
+}
+
+impl Method {
+    /// The methods of a study that names none.
+    pub const DEFAULT: [Method; 4] = [
+        Method::Instruction,
+        Method::MetapromptZero,
+        Method::PromptTuning,
+        Method::Metaprompt,
+    ];
+
+    /// As study files spell it.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Method::Instruction => "instruction",
+            Method::Demonstrations => "demonstrations",
+            Method::MetapromptZero => "metaprompt-zero",
+            Method::PromptTuning => "prompt-tuning",
+            Method::Metaprompt => "metaprompt",
+            Method::MetapromptVectors => "metaprompt-vectors",
+            Method::Lora => "lora",
+            Method::Full => "full",
+        }
+    }
+
+    /// As tables spell it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Method::Instruction => "plain instruction",
+            Method::Demonstrations => "demonstrations",
+            Method::MetapromptZero => "metaprompt, zero-shot",
+            Method::PromptTuning => "prompt tuning from scratch",
+            Method::Metaprompt => "metaprompt, adapted",
+            Method::MetapromptVectors => "metaprompt, vectors only",
+            Method::Lora => "LoRA",
+            Method::Full => "full fine-tuning",
+        }
+    }
+
+    /// Whether it learns from the target's examples.
+    #[must_use]
+    pub fn trains(self) -> bool {
+        !matches!(
+            self,
+            Method::Instruction | Method::Demonstrations | Method::MetapromptZero
+        )
+    }
+
+    /// Whether it begins with the metaprompt.
+    #[must_use]
+    pub fn needs_metaprompt(self) -> bool {
+        matches!(
+            self,
+            Method::MetapromptZero | Method::Metaprompt | Method::MetapromptVectors
+        )
+    }
+
+    /// Steps or tokens of a training run of this method, and its settings'
+    /// section.
+    pub(crate) fn length(self, study: &Study, shots: Shots) -> super::Length {
+        let few = |steps: Option<u64>, all: super::Length| match (shots, steps) {
+            (Shots::Count(_), Some(steps)) => super::Length::Steps(steps),
+            _ => all,
+        };
+        match self {
+            Method::PromptTuning => few(
+                study.prompt_tuning.few_shot_steps,
+                study.prompt_tuning.length(),
+            ),
+            Method::Lora => few(study.lora.few_shot_steps, study.lora.length()),
+            Method::Full => few(study.full.few_shot_steps, study.full.length()),
+            _ => few(study.metaprompt.few_shot_steps, study.metaprompt.length()),
+        }
+    }
+
+    /// Sets this method's learning rate, which for the adapted metaprompt is
+    /// that of the shared prompt and of the vectors.
+    pub(crate) fn set_rate(self, study: &mut Study, rate: f32) {
+        match self {
+            Method::PromptTuning => study.prompt_tuning.learning_rate = rate,
+            Method::Lora => study.lora.learning_rate = rate,
+            Method::Full => study.full.learning_rate = rate,
+            Method::MetapromptVectors => study.metaprompt.vectors_only_learning_rate = rate,
+            _ => {
+                study.metaprompt.learning_rate = rate;
+                study.metaprompt.vector_learning_rate = rate;
+            }
+        }
+    }
+}
+
+/// Candidate learning rates of a method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// The candidates.
+    pub learning_rates: Vec<f32>,
+    /// Training examples of the runs that are compared.
+    pub shots: Shots,
+    /// Their targets; empty means all. The candidate with the lowest mean over
+    /// these targets of the development loss is used everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+}

@@ -1,0 +1,97 @@
+//! The run of a described stage.
+
+use super::{Described, Stage, Stages};
+use crate::json::difference;
+use crate::{Observer, StudyError};
+use metaprompt_tuning::Digest;
+use metaprompt_tuning::adapter::{Adapter, AdapterNotes, BackboneNote, Kind};
+use metaprompt_tuning::prompt::PromptMethod;
+use metaprompt_tuning::train::{Teachers, Training};
+use serde_json::json;
+use std::path::Path;
+
+impl Stages<'_> {
+    pub(super) fn run<M: PromptMethod>(
+        &self,
+        described: Described,
+        mut method: M,
+        teachers: Option<Teachers>,
+        folder: &Path,
+        observer: &mut dyn Observer,
+        kind: impl FnOnce(&M) -> Kind,
+    ) -> Result<Stage, StudyError> {
+        let path = folder.join("adapter");
+        observer.begin(&described.label, described.settings.steps);
+        let initial: Vec<_> = method
+            .parameters()
+            .iter()
+            .map(|p| Digest::default().values(&p.value).hex())
+            .collect();
+        let taught: Vec<_> = teachers
+            .iter()
+            .flat_map(Teachers::prompts)
+            .map(|p| Digest::default().values(p).hex())
+            .collect();
+        let training = Training {
+            model: &self.backbone.model,
+            tasks: &described.tasks,
+            mixing: described.mixing,
+            teachers,
+            settings: &described.settings,
+            folder,
+            identity: json!({
+                "backbone": self.backbone.fingerprint,
+                "numbers": self.backbone.model.numbers(),
+                "stage": described.stage,
+                "initial": initial,
+                "teachers": taught,
+            }),
+        };
+        let identity = training.identity(&method);
+        if Adapter::exists(&path) {
+            let adapter = Adapter::load(&path)?;
+            adapter.check_backbone(&path, self.backbone)?;
+            let found = &adapter.notes.made["identity"];
+            if let Some(field) = difference(found, &identity, "") {
+                return Err(StudyError::OtherStudy {
+                    path: folder.to_owned(),
+                    field,
+                });
+            }
+            observer.end("done before");
+            return Ok(Stage {
+                adapter,
+                path,
+                finished: None,
+            });
+        }
+        let finished = training.run(&mut method, &mut |event| observer.event(event))?;
+        let notes = AdapterNotes {
+            tasks: described.tasks.iter().map(|t| t.name.clone()).collect(),
+            backbone: Some(BackboneNote::of(self.backbone)),
+            chat_template: self.study.chat_template,
+            made: json!({
+                "stage": described.stage,
+                "settings": described.settings,
+                "steps": finished.steps,
+                "best": finished.best.map(|(step, loss)| json!({"step": step, "dev_loss": loss})),
+                "trainable_parameters": method.trainable(),
+                "identity": identity,
+            }),
+        };
+        let adapter = Adapter {
+            kind: kind(&method),
+            notes,
+        };
+        adapter.save(&path)?;
+        observer.end(&match finished.best {
+            Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
+            None => format!("{} steps", finished.steps),
+        });
+        Ok(Stage {
+            adapter,
+            path,
+            finished: Some(finished),
+        })
+    }
+}
