@@ -25,33 +25,42 @@ struct Line {
     scores: Vec<f32>,
 }
 
-/// Answers examples of `task` (its test examples, perhaps with something before
-/// them) and writes the answers to `folder`.
-pub(crate) fn answer(
-    backbone: &Backbone,
-    encoder: &Encoder<'_>,
-    study: &Study,
-    task: &Prepared,
-    examples: &[EncodedExample],
-    prompt: Option<&[f32]>,
-    folder: &Path,
-    observer: &mut dyn Observer,
-) -> Result<Scores, StudyError> {
-    let decoding = Decoding {
-        batch: study.evaluate.batch,
-        max_new_tokens: study.evaluate.max_new_tokens,
-        normalise: study.evaluate.normalise,
-    };
-    let answerer = Answerer {
-        backbone,
-        encoder,
-        prompt,
-        decoding: &decoding,
-    };
-    let answered = answerer.answer(&task.task, examples, observer)?;
-    write_lines(&folder.join(PREDICTIONS), examples, &answered)?;
-    let answers: Vec<Prediction> = answered.into_iter().map(|a| a.prediction).collect();
-    scores(task, &task.merge(&answers), study)
+/// Who answers which task's examples.
+pub(crate) struct Evaluation<'a> {
+    pub(crate) backbone: &'a Backbone,
+    pub(crate) encoder: &'a Encoder<'a>,
+    pub(crate) study: &'a Study,
+    pub(crate) task: &'a Prepared,
+    /// The soft prompt, if any.
+    pub(crate) prompt: Option<&'a [f32]>,
+}
+
+impl Evaluation<'_> {
+    /// Answers the task's test examples (perhaps with something before them),
+    /// writes the answers to `folder` and scores them.
+    pub(crate) fn answer(
+        &self,
+        examples: &[EncodedExample],
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Scores, StudyError> {
+        let evaluate = &self.study.evaluate;
+        let decoding = Decoding {
+            batch: evaluate.batch,
+            max_new_tokens: evaluate.max_new_tokens,
+            normalise: evaluate.normalise,
+        };
+        let answerer = Answerer {
+            backbone: self.backbone,
+            encoder: self.encoder,
+            prompt: self.prompt,
+            decoding: &decoding,
+        };
+        let answered = answerer.answer(&self.task.task, examples, observer)?;
+        write_lines(&folder.join(PREDICTIONS), examples, &answered)?;
+        let answers: Vec<Prediction> = answered.into_iter().map(|a| a.prediction).collect();
+        scores(self.task, &self.task.merge(&answers), self.study)
+    }
 }
 
 /// Scores answers to a task's cases.

@@ -1,7 +1,7 @@
 //! How each kind of cell is run.
 
 use crate::demonstrations;
-use crate::evaluation::{PREDICTIONS, answer};
+use crate::evaluation::{Evaluation, PREDICTIONS};
 use crate::graph::{Recipe, Role, Subject, Work};
 use crate::lab::Lab;
 use crate::metrics;
@@ -29,7 +29,6 @@ pub(crate) struct Execution<'x, 'b> {
 impl Execution<'_, '_> {
     /// Runs the cell.
     pub(crate) fn run(mut self) -> Result<Outcome, StudyError> {
-        std::fs::create_dir_all(self.folder).map_err(StudyError::file(self.folder))?;
         memory::begin();
         match &self.recipe.work {
             Work::Teach { task } => self.teach(task),
@@ -243,16 +242,14 @@ impl Execution<'_, '_> {
         self.observer
             .begin(&label.to_string_lossy(), examples.len() as u64);
         let start = Instant::now();
-        let scores = answer(
-            self.lab.backbone,
-            &encoder,
+        let evaluation = Evaluation {
+            backbone: self.lab.backbone,
+            encoder: &encoder,
             study,
-            &task,
-            examples,
-            prompt.as_deref(),
-            self.folder,
-            self.observer,
-        )?;
+            task: &task,
+            prompt: prompt.as_deref(),
+        };
+        let scores = evaluation.answer(examples, self.folder, self.observer)?;
         self.observer.end(&match scores.primary() {
             Some(s) => format!("{} {:.1}", s.name, 100.0 * s.value),
             None => String::new(),

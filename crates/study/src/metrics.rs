@@ -29,10 +29,10 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Line>, StudyError> {
     };
     // A line may be half written while the run goes on.
     let values = text.lines().filter_map(|l| serde_json::from_str(l).ok());
-    Ok(values.filter_map(line).collect())
+    Ok(values.filter_map(|v: Value| line(&v)).collect())
 }
 
-fn line(value: Value) -> Option<Line> {
+fn line(value: &Value) -> Option<Line> {
     let step = value["step"].as_u64()?;
     if let Some(loss) = value["dev_loss"].as_f64() {
         return Some(Line::Development { step, loss });

@@ -6,7 +6,9 @@ use crate::outcome::Outcome;
 use crate::store::{Claimed, Store, Worker};
 use crate::{Observer, StudyError, tensorboard};
 use metaprompt_tuning::train::Event;
+use metaprompt_tuning::write_atomically;
 use std::error::Error;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often a worker that has to wait looks again.
@@ -50,6 +52,7 @@ pub(crate) fn work(
                 recipe,
             } => (digest, folder, recipe),
         };
+        let config = store.config_of(&digest)?;
         let mut watched = Watched {
             inner: observer,
             store,
@@ -64,7 +67,8 @@ pub(crate) fn work(
             folder: &folder,
             observer: &mut watched,
         };
-        let finished = execution.run().and_then(|outcome| {
+        let finished = describe(&folder, &config).and_then(|()| execution.run());
+        let finished = finished.and_then(|outcome| {
             let outcome = Outcome {
                 cell: digest.clone(),
                 ..outcome
@@ -85,6 +89,14 @@ pub(crate) fn work(
             }
         }
     }
+}
+
+/// Writes what a cell is into its folder, for people.
+fn describe(folder: &Path, config: &str) -> Result<(), StudyError> {
+    std::fs::create_dir_all(folder).map_err(StudyError::file(folder))?;
+    let path = folder.join("cell.json");
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    write_atomically(&path, format!("{config:#}\n").as_bytes()).map_err(StudyError::file(&path))
 }
 
 /// An error with its causes, none of them said twice.

@@ -50,7 +50,7 @@ pub(crate) fn results(
     Ok(Results {
         study: study.name.clone(),
         backbone: backbone.name().to_owned(),
-        backbone_parameters: backbone.model.config().parameters() as u64,
+        backbone_parameters: backbone.model.config().parameters(),
         environment: format!(
             "metaprompt {}, {}, {} threads",
             env!("CARGO_PKG_VERSION"),

@@ -1,11 +1,10 @@
 //! From a study to its cells.
 
-use super::{Cell, Graph, Placed, Plan, Recipe, Role, Subject, Work, address, folder};
+use super::{Cell, Graph, Plan, Recipe, Role, Subject, Work, address, folder};
 use crate::lab::Lab;
 use crate::prepare::Prepared;
-use crate::results::Place;
 use crate::spec::{Method, Shots, Study};
-use crate::{Observer, StudyError, demonstrations};
+use crate::{Observer, StudyError};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -27,21 +26,21 @@ pub(crate) fn build(lab: &mut Lab<'_>, observer: &mut dyn Observer) -> Result<Gr
     Ok(builder.graph)
 }
 
-struct Builder<'l, 'b, 'o> {
-    lab: &'l mut Lab<'b>,
+pub(super) struct Builder<'l, 'b, 'o> {
+    pub(super) lab: &'l mut Lab<'b>,
     observer: &'o mut dyn Observer,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// Addresses of the cells so far.
     known: HashSet<String>,
     /// The cells that choose rates.
-    rates: Vec<(Method, String)>,
+    pub(super) rates: Vec<(Method, String)>,
 }
 
 /// One seed of one variant.
 #[derive(Clone, Copy)]
-struct At {
-    variant: usize,
-    seed: u64,
+pub(super) struct At {
+    pub(super) variant: usize,
+    pub(super) seed: u64,
 }
 
 impl Builder<'_, '_, '_> {
@@ -66,7 +65,11 @@ impl Builder<'_, '_, '_> {
         sources.chain(&study.targets).cloned().collect()
     }
 
-    fn prepared(&mut self, variant: usize, task: &str) -> Result<Rc<Prepared>, StudyError> {
+    pub(super) fn prepared(
+        &mut self,
+        variant: usize,
+        task: &str,
+    ) -> Result<Rc<Prepared>, StudyError> {
         self.lab.prepared(variant, task, self.observer)
     }
 
@@ -90,40 +93,6 @@ impl Builder<'_, '_, '_> {
             self.target(study, target, metaprompt.as_deref(), at)?;
         }
         Ok(())
-    }
-
-    /// The teachers and their distillation; gives the addresses of both.
-    fn metaprompt(&mut self, study: &Study, at: At) -> Result<(String, Vec<String>), StudyError> {
-        let mut teachers = Vec::new();
-        let mut sources = Vec::new();
-        for name in &study.sources {
-            let source = self.prepared(at.variant, name)?;
-            teachers.push(self.teacher(&source, at)?);
-            sources.push(source);
-        }
-        let views: Vec<&Prepared> = sources.iter().map(|s| &**s).collect();
-        let needs: Vec<(Role, String)> = teachers
-            .iter()
-            .map(|t| (Role::Teacher, t.clone()))
-            .collect();
-        let stages = self.lab.stages(at.variant, at.seed);
-        let described = stages.describe_distillation(&views)?;
-        let more = stages.distill_config(&views)?;
-        let config = stages.training_config("distill", &described, &needs, false, more);
-        let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
-        let metaprompt = self.add(config, String::new(), at, Work::Distill, needs, plan);
-        Ok((metaprompt, teachers))
-    }
-
-    fn teacher(&mut self, source: &Prepared, at: At) -> Result<String, StudyError> {
-        let stages = self.lab.stages(at.variant, at.seed);
-        let described = stages.describe_teacher(source)?;
-        let more = stages.initial_config(source)?;
-        let config = stages.training_config("teach", &described, &[], false, more);
-        let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
-        let task = source.name().to_owned();
-        let words = task.clone();
-        Ok(self.add(config, words, at, Work::Teach { task }, Vec::new(), plan))
     }
 
     /// What teachers and metaprompt are worth on a source.
@@ -193,144 +162,6 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    /// A training run on a target. Rates that are searched for come from the
-    /// cell that chooses them, unless `rate` is a candidate.
-    fn train(
-        &mut self,
-        method: Method,
-        name: &str,
-        shots: Shots,
-        mut needs: Vec<(Role, String)>,
-        rate: Option<f32>,
-        at: At,
-    ) -> Result<String, StudyError> {
-        let target = self.prepared(at.variant, name)?;
-        let varied = &self.lab.variants[at.variant];
-        let chosen = match rate {
-            None if varied.searched.contains(&method) => {
-                self.rates.iter().find(|(m, _)| *m == method)
-            }
-            _ => None,
-        };
-        needs.extend(chosen.map(|(_, digest)| (Role::Rate, digest.clone())));
-        let mut study = self.lab.study(at.variant).clone();
-        if let Some(rate) = rate {
-            method.set_rate(&mut study, rate);
-        }
-        let stages = crate::Stages {
-            study: &study,
-            backbone: self.lab.backbone,
-            seed: at.seed,
-        };
-        let described = stages.describe_training(method, &target, shots)?;
-        let mut more = stages.method_config(method, &target)?;
-        if let (Some(_), Some(fields)) = (rate, more.as_object_mut()) {
-            // A candidate also measures its development loss.
-            fields.insert("candidate".into(), true.into());
-        }
-        let searched = chosen.is_some();
-        let config = stages.training_config("train", &described, &needs, searched, more);
-        let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
-        let words = format!("{}-{name}-{}", method.id(), shots.name());
-        let task = name.to_owned();
-        let work = Work::Train {
-            method,
-            task,
-            shots,
-            rate,
-        };
-        Ok(self.add(config, words, at, work, needs, plan))
-    }
-
-    /// An evaluation and its place in the tables.
-    fn evaluate(
-        &mut self,
-        name: &str,
-        method: &str,
-        shots: Shots,
-        subject: Subject,
-        needs: Vec<(Role, String)>,
-        at: At,
-    ) -> Result<(), StudyError> {
-        let task = self.prepared(at.variant, name)?;
-        let encoder = self.lab.encoder(at.variant)?;
-        let study = self.lab.study(at.variant);
-        let shown = match subject {
-            Subject::Demonstrations => {
-                demonstrations::choose(&encoder, &task, &study.demonstrations, at.seed)?
-            }
-            _ => Vec::new(),
-        };
-        let before = match subject {
-            Subject::Bare => 0,
-            Subject::Demonstrations => study.demonstrations.max_tokens,
-            _ => study.prompt.length,
-        };
-        let generated = !task.task.manifest.is_closed();
-        let plan = Plan::answers(
-            self.lab.backbone,
-            &task.test,
-            before,
-            generated,
-            &study.evaluate,
-        );
-        let stages = self.lab.stages(at.variant, at.seed);
-        let config = stages.evaluation_config(&task, subject, &shown, &needs);
-        let words = match subject {
-            Subject::Trained => format!("{method}-{name}-{}", shots.name()),
-            _ => format!("{method}-{name}"),
-        };
-        let work = Work::Evaluate {
-            task: name.to_owned(),
-            subject,
-        };
-        let digest = self.add(config, words, at, work, needs, plan);
-        let place = Place {
-            task: name.to_owned(),
-            method: method.to_owned(),
-            shots,
-            variant: self.lab.variants[at.variant].label.clone(),
-        };
-        let again = |p: &Placed| p.digest == digest && p.place == place;
-        if !self.graph.placed.iter().any(again) {
-            self.graph.placed.push(Placed {
-                digest,
-                place,
-                seed: at.seed,
-            });
-        }
-        Ok(())
-    }
-
-    fn transfer(
-        &mut self,
-        name: &str,
-        metaprompt: &str,
-        adapted: String,
-        at: At,
-    ) -> Result<(), StudyError> {
-        let task = self.prepared(at.variant, name)?;
-        let needs = vec![
-            (Role::Metaprompt, metaprompt.to_owned()),
-            (Role::Adapter, adapted),
-        ];
-        let stages = self.lab.stages(at.variant, at.seed);
-        let config = stages.transfer_config(&task, &needs);
-        let tokens = task.dev.iter().map(|e| e.tokens.context.len()).sum();
-        let prompts = self.lab.study(at.variant).sources.len() + 1;
-        let plan = Plan::losses(self.lab.backbone, tokens, prompts);
-        let task = name.to_owned();
-        self.add(
-            config,
-            name.to_owned(),
-            at,
-            Work::Transfer { task },
-            needs,
-            plan,
-        );
-        Ok(())
-    }
-
     /// The candidates of every searched method, and the cell that chooses.
     fn search(&mut self) -> Result<(), StudyError> {
         let study = self.lab.study(0).clone();
@@ -365,18 +196,17 @@ impl Builder<'_, '_, '_> {
                 method,
                 rates: rates.clone(),
             };
-            let words = method.id().to_owned();
-            let chosen = self.add(config, words, at, work, needs, Plan::default());
+            let chosen = self.add(config, method.id(), at, work, needs, Plan::default());
             self.rates.push((method, chosen));
         }
         Ok(())
     }
 
     /// Adds a cell, unless it is there; gives its address.
-    fn add(
+    pub(super) fn add(
         &mut self,
         config: Value,
-        words: String,
+        words: &str,
         at: At,
         work: Work,
         needs: Vec<(Role, String)>,
@@ -385,7 +215,7 @@ impl Builder<'_, '_, '_> {
         let digest = address(&config);
         if self.known.insert(digest.clone()) {
             self.graph.cells.push(Cell {
-                folder: folder(work.kind(), &words, &digest),
+                folder: folder(work.kind(), words, &digest),
                 digest: digest.clone(),
                 config,
                 recipe: Recipe {

@@ -7,6 +7,8 @@
 mod build;
 mod config;
 mod plan;
+mod tested;
+mod trained;
 
 use crate::results::Place;
 use crate::spec::{Method, Shots};

@@ -12,9 +12,9 @@ impl Stages<'_> {
     pub(crate) fn initial_prompt(&self, task: &Task) -> Result<Vec<f32>, StudyError> {
         let length = self.study.prompt.length;
         match &self.study.prompt.init {
-            PromptInit::Vocabulary => self.from_vocabulary(),
-            PromptInit::Instruction => self.from_text(&task.instruction()),
-            PromptInit::Text(text) => self.from_text(text),
+            PromptInit::Vocabulary => self.drawn_from_vocabulary(),
+            PromptInit::Instruction => self.text_prompt(&task.instruction()),
+            PromptInit::Text(text) => self.text_prompt(text),
             PromptInit::Random => self.random(),
             PromptInit::Adapter(path) => {
                 let adapter = Adapter::load(path)?;
@@ -36,7 +36,7 @@ impl Stages<'_> {
         }
     }
 
-    fn from_text(&self, text: &str) -> Result<Vec<f32>, StudyError> {
+    fn text_prompt(&self, text: &str) -> Result<Vec<f32>, StudyError> {
         let tokens = self.backbone.tokenizer.encode(text, false)?;
         if tokens.is_empty() {
             return Err(StudyError::EmptyInit);
@@ -46,7 +46,7 @@ impl Stages<'_> {
     }
 
     /// Embeddings of ordinary tokens that the seed draws.
-    pub(super) fn from_vocabulary(&self) -> Result<Vec<f32>, StudyError> {
+    pub(super) fn drawn_from_vocabulary(&self) -> Result<Vec<f32>, StudyError> {
         let (model, length) = (&self.backbone.model, self.study.prompt.length);
         let ordinary = self.ordinary();
         Ok(prompt::from_vocabulary(

@@ -76,7 +76,7 @@ impl Stages<'_> {
     ) -> Result<Stage, StudyError> {
         let described = self.describe_teacher(task)?;
         let initial = self.initial_prompt(&task.task)?;
-        self.single(described, initial, folder, observer)
+        self.single(&described, initial, folder, observer)
     }
 
     /// Distills `teachers` (in the sources' order) into a metaprompt.
@@ -100,7 +100,7 @@ impl Stages<'_> {
         }
         let shared = match distill.shared_init {
             SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,
-            SharedInit::Vocabulary => self.from_vocabulary()?,
+            SharedInit::Vocabulary => self.drawn_from_vocabulary()?,
             SharedInit::Random => self.random()?,
             SharedInit::Teachers => mean(self.of_length(&prompts)?),
             SharedInit::OneTeacher => mean(&self.of_length(&prompts)?[..1]),
@@ -114,7 +114,7 @@ impl Stages<'_> {
             .with_rates(distill.learning_rate, distill.vector_learning_rate);
         let described = self.describe_distillation(sources)?;
         let teachers = Some(Teachers::new(prompts));
-        self.run(described, method, teachers, folder, observer, |m| {
+        self.run(&described, method, teachers, folder, observer, |m| {
             Kind::Multitask(Box::new(m.clone()))
         })
     }
@@ -151,7 +151,7 @@ impl Stages<'_> {
         match (method, metaprompt) {
             (Method::PromptTuning, _) => {
                 let initial = self.initial_prompt(&target.task)?;
-                self.single(described, initial, folder, observer)
+                self.single(&described, initial, folder, observer)
             }
             (Method::Metaprompt | Method::MetapromptVectors, Some(metaprompt)) => {
                 let from = match self.study.metaprompt.source_vectors {
@@ -162,7 +162,7 @@ impl Stages<'_> {
                 };
                 let (shared, vectors) = (described.rates[0], described.rates[1]);
                 let trained = metaprompt.for_new_task(&from).with_rates(shared, vectors);
-                self.run(described, trained, None, folder, observer, |m| {
+                self.run(&described, trained, None, folder, observer, |m| {
                     Kind::Multitask(Box::new(m.clone()))
                 })
             }
@@ -175,7 +175,7 @@ impl Stages<'_> {
     /// Trains one soft prompt.
     fn single(
         &self,
-        described: Described,
+        described: &Described,
         initial: Vec<f32>,
         folder: &Path,
         observer: &mut dyn Observer,

@@ -13,7 +13,7 @@ use std::path::Path;
 impl Stages<'_> {
     pub(super) fn run<M: PromptMethod>(
         &self,
-        described: Described,
+        described: &Described,
         mut method: M,
         teachers: Option<Teachers>,
         folder: &Path,

@@ -72,6 +72,14 @@ impl Store {
         Ok(self.folder.join("cells").join(name))
     }
 
+    /// All that decides a cell's result, as JSON.
+    pub(crate) fn config_of(&self, cell: &str) -> Result<String, StudyError> {
+        let query = "SELECT config FROM cell WHERE digest = ?1";
+        self.connection
+            .query_row(query, [cell], |row| row.get(0))
+            .map_err(self.wrong())
+    }
+
     /// The cells of a run, in the study's order.
     pub(crate) fn cells(&self, run: i64) -> Result<Vec<CellRow>, StudyError> {
         let read = || -> rusqlite::Result<Vec<CellRow>> {

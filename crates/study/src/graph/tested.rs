@@ -1,0 +1,91 @@
+//! The cells that test something, and their places in the tables.
+
+use super::build::{At, Builder};
+use super::{Placed, Plan, Role, Subject, Work};
+use crate::results::Place;
+use crate::spec::Shots;
+use crate::{StudyError, demonstrations};
+
+impl Builder<'_, '_, '_> {
+    /// An evaluation and its place in the tables.
+    pub(super) fn evaluate(
+        &mut self,
+        name: &str,
+        method: &str,
+        shots: Shots,
+        subject: Subject,
+        needs: Vec<(Role, String)>,
+        at: At,
+    ) -> Result<(), StudyError> {
+        let task = self.prepared(at.variant, name)?;
+        let encoder = self.lab.encoder(at.variant)?;
+        let study = self.lab.study(at.variant);
+        let shown = match subject {
+            Subject::Demonstrations => {
+                demonstrations::choose(&encoder, &task, &study.demonstrations, at.seed)?
+            }
+            _ => Vec::new(),
+        };
+        let before = match subject {
+            Subject::Bare => 0,
+            Subject::Demonstrations => study.demonstrations.max_tokens,
+            _ => study.prompt.length,
+        };
+        let generated = !task.task.manifest.is_closed();
+        let plan = Plan::answers(
+            self.lab.backbone,
+            &task.test,
+            before,
+            generated,
+            &study.evaluate,
+        );
+        let stages = self.lab.stages(at.variant, at.seed);
+        let config = stages.evaluation_config(&task, subject, &shown, &needs);
+        let words = match subject {
+            Subject::Trained => format!("{method}-{name}-{}", shots.name()),
+            _ => format!("{method}-{name}"),
+        };
+        let work = Work::Evaluate {
+            task: name.to_owned(),
+            subject,
+        };
+        let digest = self.add(config, &words, at, work, needs, plan);
+        let place = Place {
+            task: name.to_owned(),
+            method: method.to_owned(),
+            shots,
+            variant: self.lab.variants[at.variant].label.clone(),
+        };
+        let again = |p: &Placed| p.digest == digest && p.place == place;
+        if !self.graph.placed.iter().any(again) {
+            self.graph.placed.push(Placed {
+                digest,
+                place,
+                seed: at.seed,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn transfer(
+        &mut self,
+        name: &str,
+        metaprompt: &str,
+        adapted: String,
+        at: At,
+    ) -> Result<(), StudyError> {
+        let task = self.prepared(at.variant, name)?;
+        let needs = vec![
+            (Role::Metaprompt, metaprompt.to_owned()),
+            (Role::Adapter, adapted),
+        ];
+        let stages = self.lab.stages(at.variant, at.seed);
+        let config = stages.transfer_config(&task, &needs);
+        let tokens = task.dev.iter().map(|e| e.tokens.context.len()).sum();
+        let prompts = self.lab.study(at.variant).sources.len() + 1;
+        let plan = Plan::losses(self.lab.backbone, tokens, prompts);
+        let task = name.to_owned();
+        self.add(config, name, at, Work::Transfer { task }, needs, plan);
+        Ok(())
+    }
+}
