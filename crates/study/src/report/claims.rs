@@ -64,7 +64,7 @@ fn claim(view: &View<'_>, pair: (&str, &str)) -> Claim {
     Claim {
         head: capital(&head),
         lines: compared.iter().map(line).collect(),
-        paper: gap(pair.0, pair.1).map(|gap| beside_paper(view, gap, &first, &means)),
+        paper: gap(pair.0, pair.1).map(|gap| beside_paper(view, gap, &means)),
     }
 }
 
@@ -176,7 +176,7 @@ pub(super) fn interval(view: &View<'_>, c: &Comparison) -> String {
 }
 
 /// What the paper says of these two, and what the study does.
-fn beside_paper(view: &View<'_>, gap: &Gap, first: &str, means: &[(Shots, &Comparison)]) -> String {
+fn beside_paper(view: &View<'_>, gap: &Gap, means: &[(Shots, &Comparison)]) -> String {
     let of = |wanted| {
         means
             .iter()
@@ -203,11 +203,30 @@ fn beside_paper(view: &View<'_>, gap: &Gap, first: &str, means: &[(Shots, &Compa
         ),
     };
     format!(
-        "The paper reports +{:.1} to +{:.1} points over {first}, on other backbones and other data; {here}.",
-        gap.from, gap.to
+        "The paper reports +{:.1} to +{:.1} points over {}, on other backbones and other data; {here}.",
+        gap.from, gap.to, gap.words
     )
 }
 
 fn settings(number: usize) -> String {
     plural(number, "setting")
+}
+
+/// Where there were too few shuffles for any p value to survive correction: what
+/// to do.
+pub(super) fn too_few_draws(view: &View<'_>) -> Option<String> {
+    let results = view.results;
+    let scores = results.cells.iter().filter_map(|c| c.outcome.as_ref().ok());
+    let draws = scores.map(|s| s.bootstrap.draws).max()?;
+    let (count, alpha) = (results.comparisons.len() as f64, 1.0 - results.level);
+    let least = 1.0 / (draws as f64 + 1.0);
+    let under = results.comparisons.iter().any(|c| c.p_value < least);
+    if under || count * least <= alpha {
+        return None;
+    }
+    Some(format!(
+        "{draws} shuffles give no p value under 1/{}, so with {count} comparisons to correct for nothing here could be called settled. Run the study with at least {:.0} draws ([evaluate] bootstrap).",
+        draws + 1,
+        (count / alpha).ceil()
+    ))
 }

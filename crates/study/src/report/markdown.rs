@@ -1,7 +1,7 @@
 //! The report as Markdown: all tables, no figures, nothing of a text.
 
 use super::ablations::{Ablation, ablations};
-use super::claims::claims;
+use super::claims::{claims, too_few_draws};
 use super::costs::{self, costs};
 use super::grid::{Cell, Grid};
 use super::published;
@@ -133,6 +133,9 @@ fn differences(text: &mut String, view: &View<'_>) {
         return;
     }
     *text += "\n## Differences\n\nSecond method less first, in points, on equal data; p of the paired permutation test by documents, corrected for all comparisons here (Holm).\n\n";
+    if let Some(advice) = too_few_draws(view) {
+        let _ = writeln!(text, "{}\n", escape(&advice));
+    }
     let head = [
         "task",
         "examples",

@@ -53,6 +53,8 @@ pub(super) const AVERAGE: f64 = 73.9;
 /// models.
 pub(super) struct Gap {
     pub(super) over: &'static str,
+    /// The same in the paper's words.
+    pub(super) words: &'static str,
     pub(super) from: f64,
     pub(super) to: f64,
 }
@@ -61,11 +63,13 @@ pub(super) struct Gap {
 const GAPS: [Gap; 2] = [
     Gap {
         over: "lora",
+        words: "LoRA",
         from: 1.5,
         to: 1.7,
     },
     Gap {
         over: "prompt-tuning",
+        words: "prompt tuning",
         from: 6.1,
         to: 6.6,
     },

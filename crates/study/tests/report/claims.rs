@@ -98,7 +98,7 @@ fn sentences_follow_the_numbers() {
     assert_eq!(
         found[0].split(".With").next(),
         Some(
-            "Metaprompt against Prompt tuning, mean over targets: ahead beyond chance with 4 examples (+5.5 points); not to be told apart with all examples (0.0 points). The paper reports +6.1 to +6.6 points over Prompt tuning, on other backbones and other data; here the direction holds in 1 of 2 settings, the others are open"
+            "Metaprompt against Prompt tuning, mean over targets: ahead beyond chance with 4 examples (+5.5 points); not to be told apart with all examples (0.0 points). The paper reports +6.1 to +6.6 points over prompt tuning, on other backbones and other data; here the direction holds in 1 of 2 settings, the others are open"
         )
     );
     assert_eq!(
@@ -167,4 +167,24 @@ fn marks_best_and_incomplete_means() {
     assert!(
         findings(&results)[0].contains("ahead beyond chance in 1 of 2 comparisons, behind in 1")
     );
+}
+
+#[test]
+fn too_few_draws_are_told() {
+    let mut results = crate::sample::results();
+    let few = "nothing here could be called settled";
+    assert!(!page(&results).contains(few) && !markdown(&results).contains(few));
+    for cell in &mut results.cells {
+        if let Ok(scores) = &mut cell.outcome {
+            scores.bootstrap.draws = 1000;
+        }
+    }
+    for comparison in &mut results.comparisons {
+        comparison.p_value = comparison.p_value.max(1.0 / 1001.0);
+    }
+    assert!(results.comparisons.len() > 100);
+    assert!(page(&results).contains(few) && markdown(&results).contains(few));
+    // Shuffles of their own, more than the intervals have.
+    results.comparisons[0].p_value = 1.0 / 20_001.0;
+    assert!(!page(&results).contains(few) && !markdown(&results).contains(few));
 }

@@ -109,7 +109,10 @@ fn cell(
             examples: 200,
             documents: 200,
             unusable: BTreeMap::new(),
-            bootstrap: BootstrapOptions::default(),
+            bootstrap: BootstrapOptions {
+                draws: 20_000,
+                ..BootstrapOptions::default()
+            },
         }),
         trainable,
         bytes: if trained { 4 * trainable + 900 } else { 0 },
@@ -155,7 +158,9 @@ pub(super) fn comparisons(results: &mut Results) {
                 } else {
                     0.03 + 0.02 * noise(&[i, column])
                 };
-                let p_value = (-(value / half * 1.96).powi(2) / 2.0).exp().max(0.001);
+                let p_value = (-(value / half * 1.96).powi(2) / 2.0)
+                    .exp()
+                    .max(1.0 / 20_001.0);
                 results.comparisons.push(Comparison {
                     task,
                     shots,
@@ -165,7 +170,7 @@ pub(super) fn comparisons(results: &mut Results) {
                     low: value - half,
                     high: value + half,
                     p_value,
-                    corrected: (p_value * 40.0).min(1.0),
+                    corrected: (p_value * 141.0).min(1.0),
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! Which method is better, in sentences, figures and numbers.
 
-use super::super::claims::{claims, interval};
+use super::super::claims::{claims, interval, too_few_draws};
 use super::super::plot::dots::{Dot, dots};
 use super::super::words::{self, examples, p_value, plural, signed};
 use super::parts::captioned;
@@ -45,6 +45,7 @@ pub(super) fn differences(page: &Page<'_>) -> Option<Section> {
             (page.level()) " interval. To the right of nought the second method is better. Filled marks are settled: their p value, corrected for all "
             (plural(view.results.comparisons.len(), "comparison")) " of this report, and their interval agree; hollow ones can't be told from chance."
         }
+        @if let Some(advice) = too_few_draws(view) { p class="warning" { (advice) } }
         @for pair in view.pairs() {
             h3 { (view.words(pair.1)) " less " (view.words(pair.0)) }
             @let compared = view.compared(pair);
