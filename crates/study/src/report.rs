@@ -46,6 +46,23 @@ impl Default for Options {
     }
 }
 
+/// Name of the file in a run's folder that holds its [`Results`].
+const RESULTS: &str = "results.json";
+
+/// Reads the results of a run from its folder.
+///
+/// # Errors
+/// [`StudyError::File`] when it has none, [`StudyError::Damaged`] when they can't
+/// be read.
+pub fn load(folder: &Path) -> Result<Results, StudyError> {
+    let path = folder.join(RESULTS);
+    let bytes = std::fs::read(&path).map_err(StudyError::file(&path))?;
+    serde_json::from_slice(&bytes).map_err(|e| StudyError::Damaged {
+        path,
+        problem: e.to_string(),
+    })
+}
+
 /// Writes the whole report into a folder, which is made if it isn't there:
 /// `report.html`, `report.md`, and `cells.csv`, `means.csv` and
 /// `comparisons.csv`. Returns their paths.

@@ -1,6 +1,6 @@
 //! The main table for a terminal.
 
-use super::grid::{Cell, Grid};
+use super::grid::{Cell, Grid, Mark};
 use super::view::{View, letter};
 use super::words;
 use crate::results::Results;
@@ -47,7 +47,7 @@ fn text(cell: &Cell) -> String {
         return cell.note.clone().unwrap_or_default();
     }
     let best = if cell.best { "*" } else { "" };
-    let marks: String = cell.marks.iter().map(|m| m.text()).collect();
+    let marks: String = cell.marks.iter().map(Mark::text).collect();
     let interval = cell.interval.as_ref();
     let interval = interval.map_or_else(String::new, |(low, high)| format!("\n{low} – {high}"));
     format!("{marks} {best}{}{interval}", cell.value)
