@@ -17,7 +17,7 @@ mod metrics;
 mod observer;
 mod outcome;
 mod prepare;
-mod report;
+pub mod report;
 pub mod results;
 mod run;
 mod spec;
@@ -33,7 +33,7 @@ pub use encode::{Encoded, EncodedExample, Encoder, Encoding};
 pub use error::StudyError;
 pub use observer::{Observer, Silent};
 pub use prepare::Prepared;
-pub use report::{Report, Row, markdown, table};
+pub use report::{Report, Row, single_markdown as markdown, table};
 pub use run::{Finished, Run, resolved, run, work_on};
 pub use spec::{
     Ablation, Demonstrations, Distill, Evaluate, Full, FullTuning, Length, Limits, Lora,

@@ -1,13 +1,14 @@
 //! `metaprompt study`: whole experiments from a file.
 
+mod report;
 mod run;
 mod status;
 
 use super::setup::set_seed;
 use crate::context::Context;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
-use metaprompt_study::{Report, Study, markdown, table};
+use metaprompt_study::Study;
 use std::path::PathBuf;
 
 /// Whole experiments.
@@ -36,15 +37,15 @@ pub(crate) enum Command {
     ///
     /// Example: metaprompt study status studies/first-light.toml
     Status(Args),
-    /// Print the table of a finished study.
+    /// Print the table of a finished study, and write its report: a page,
+    /// Markdown and CSV.
     ///
-    /// Example: metaprompt study report studies/first-light.toml --markdown
+    /// Example: metaprompt study report studies/first-light.toml --html report.html
     Report {
         #[command(flatten)]
         args: Args,
-        /// Print Markdown instead of a table for the terminal.
-        #[arg(long)]
-        markdown: bool,
+        #[command(flatten)]
+        options: report::Options,
     },
 }
 
@@ -94,26 +95,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             let (study, out) = args.load(context)?;
             status::print(&study, &out, context)
         }
-        Command::Report {
-            args,
-            markdown: as_markdown,
-        } => {
+        Command::Report { args, options } => {
             let (_, out) = args.load(context)?;
-            if !out.join("report.json").exists() {
-                bail!(
-                    "{}: holds no report.json; run `metaprompt study run {}` first",
-                    out.display(),
-                    args.file.display()
-                );
-            }
-            let report = Report::load(&out)?;
-            let text = if *as_markdown {
-                markdown(&report)
-            } else {
-                table(&report)
-            };
-            context.print(&serde_json::to_value(&report)?, &text);
-            Ok(())
+            report::run(&out, &args.file, options, context)
         }
     }
 }

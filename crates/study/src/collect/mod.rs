@@ -1,6 +1,7 @@
 //! From cells to what reports show.
 
 mod curves;
+mod means;
 mod mistakes;
 mod results;
 mod rows;

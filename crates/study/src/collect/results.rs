@@ -2,6 +2,7 @@
 
 use super::Found;
 use super::curves::curves;
+use super::means::means;
 use super::mistakes::mistakes;
 use super::rows::method_words;
 use crate::graph::{Graph, Work};
@@ -47,6 +48,7 @@ pub(crate) fn results(
             });
         }
     }
+    let (means, comparisons) = means(lab, graph, found, observer)?;
     Ok(Results {
         study: study.name.clone(),
         backbone: backbone.name().to_owned(),
@@ -61,8 +63,8 @@ pub(crate) fn results(
         tasks,
         methods,
         cells,
-        means: Vec::new(),
-        comparisons: Vec::new(),
+        means,
+        comparisons,
         curves: curves(graph, found)?,
         transfer: transfer(graph, found),
         mistakes: mistakes(lab, graph, found, observer)?,
