@@ -86,8 +86,21 @@ fn rope(config: &Config) -> Option<Value> {
             "low_freq_factor": low_freq_factor, "high_freq_factor": high_freq_factor,
             "original_max_position_embeddings": original_max_position_embeddings,
         }),
-        // Rules for which the file would say less than is known.
-        RopeScaling::Yarn { .. } | RopeScaling::Factors(_) => return None,
+        RopeScaling::Yarn {
+            factor,
+            beta_fast,
+            beta_slow,
+            original_max_position_embeddings,
+            truncate,
+            attention_factor,
+        } => json!({
+            "rope_type": "yarn", "rope_theta": theta, "factor": factor,
+            "beta_fast": beta_fast, "beta_slow": beta_slow, "truncate": truncate,
+            "attention_factor": attention_factor,
+            "original_max_position_embeddings": original_max_position_embeddings,
+        }),
+        // A GGUF file's divisors don't tell the rule that they come from.
+        RopeScaling::Factors(_) => return None,
     })
 }
 
