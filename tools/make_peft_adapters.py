@@ -2,7 +2,7 @@
 
     python tools/make_peft_adapters.py      (after make_decoder_fixtures.py)
 
-writes crates/tuning/tests/fixtures/{peft-prompt,peft-mpt}/: `adapter_config.json`
+writes crates/tuning/tests/fixtures/{peft-prompt,peft-mpt,peft-lora}/: `adapter_config.json`
 and `adapter_model.safetensors` exactly as `PeftModel.save_pretrained` writes them,
 and `expected.safetensors`:
 
@@ -12,7 +12,9 @@ and `expected.safetensors`:
 
 `peft-prompt` has one task. For `peft-mpt` a task's prompt is
 `prompt_embeddings * (prefix_task_cols[task] @ prefix_task_rows[task])`; the
-script holds what PEFT computes against this formula.
+script holds what PEFT computes against this formula. `peft-lora` has no prompts:
+its `expected.safetensors` holds `tokens` and `logits` [12, 160], and those of the
+model with the adapter merged into its weights are asserted to be equal.
 """
 
 import os
@@ -22,11 +24,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from peft import (
+    LoraConfig,
     MultitaskPromptTuningConfig,
     PeftModel,
     PromptTuningConfig,
     TaskType,
     get_peft_model,
+    get_peft_model_state_dict,
 )
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
@@ -128,6 +132,27 @@ def main():
         return stored["prompt_embeddings"] * factor
 
     finish(folder, tokens, range(TASKS), formula)
+
+    folder = TUNING_FIXTURES / "peft-lora"
+    print(folder.name)
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=3,
+        lora_alpha=5,
+        lora_dropout=0.1,
+        target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"],
+    )
+    model = get_peft_model(backbone(), config).float()
+    with torch.no_grad():
+        for _, values in sorted(get_peft_model_state_dict(model).items()):
+            values.copy_(0.2 * normal(*values.shape))
+    write(model, folder)
+    model = PeftModel.from_pretrained(backbone(), folder).eval()
+    with torch.no_grad():
+        logits = model(input_ids=tokens[None]).logits[0]
+        merged = model.merge_and_unload()(input_ids=tokens[None]).logits[0]
+    assert relative_error(merged, logits) < 1e-6
+    save({"tokens": tokens, "logits": logits}, folder / "expected.safetensors")
 
 
 if __name__ == "__main__":

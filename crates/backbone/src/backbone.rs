@@ -7,7 +7,10 @@ use crate::model::Model;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use std::path::Path;
 
-/// One frozen language model with everything that belongs to it.
+/// One frozen language model with everything that belongs to it. A clone shares
+/// all that is large, and may have another [`Backbone::model`]: an adapted or a
+/// trained one.
+#[derive(Clone)]
 pub struct Backbone {
     /// The decoder.
     pub model: Model,

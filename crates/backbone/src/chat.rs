@@ -1,6 +1,7 @@
 //! Chat templates: the Jinja text with which a model was taught to take turns.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
@@ -85,9 +86,9 @@ pub enum ChatError {
 /// theirs, and `{% generation %}` blocks are accepted. One thing differs on purpose:
 /// `strftime_now` gives 26 July 2024, the date that LLaMA 3.1's template falls back to,
 /// since a prompt that changes with the calendar would make no run repeatable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     bos: String,
     eos: String,
     path: PathBuf,
@@ -124,7 +125,7 @@ impl ChatTemplate {
             .add_template_owned(NAME, without_generation_tags(source))
             .map_err(syntax_error)?;
         Ok(Self {
-            environment,
+            environment: Arc::new(environment),
             bos: bos.to_owned(),
             eos: eos.to_owned(),
             path: path.to_owned(),

@@ -25,7 +25,8 @@ impl Batch {
             .zip(&runs)
             .map(|(item, tokens)| Path {
                 parent: None,
-                prompt: item.prompt,
+                // An empty prompt is none: examples of all tasks may then share.
+                prompt: item.prompt.filter(|&p| prompt_lengths[p] > 0),
                 tokens,
             })
             .collect();

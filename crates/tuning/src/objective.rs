@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use metaprompt_backbone::ComputeError;
 use metaprompt_backbone::forest::Input;
 use metaprompt_backbone::layers::head::{Distillation, LabelLosses};
+use metaprompt_backbone::layers::low_rank::LowRankGradient;
 use metaprompt_backbone::model::Model;
 
 /// One example of a batch.
@@ -51,8 +52,24 @@ pub struct Losses {
     pub rows: usize,
 }
 
+impl Losses {
+    /// Adds a `share` of another batch's means, and its counts.
+    pub(crate) fn add(&mut self, other: &Losses, share: f64) {
+        self.task += other.task * share;
+        self.logits += other.logits * share;
+        self.hidden += other.hidden * share;
+        self.total += other.total * share;
+        self.targets += other.targets;
+        self.rows += other.rows;
+    }
+}
+
 /// Means of the labels' losses.
-fn mean(batch: &Batch, of: &LabelLosses, distillation: Option<DistillationLoss>) -> Losses {
+pub(crate) fn mean(
+    batch: &Batch,
+    of: &LabelLosses,
+    distillation: Option<DistillationLoss>,
+) -> Losses {
     let count = batch.labels().len().max(1) as f64;
     let mean = |x: &[f32]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
     let mut losses = Losses {
@@ -102,30 +119,46 @@ pub fn gradients(
 ) -> Result<(Losses, Vec<Vec<f32>>), ComputeError> {
     let batch = Batch::new(items, &lengths(model, prompts));
     let teacher = teacher_states(items, distillation);
-    batch_gradients(model, prompts, &batch, &teacher, distillation)
+    let found = batch_gradients(model, prompts, &batch, &teacher, distillation)?;
+    Ok((found.losses, found.prompts))
 }
 
-/// [`gradients`] of a batch that is packed already; `teacher` holds the
-/// teachers' states of all labels when there is a distillation.
+/// What a batch gives.
+pub(crate) struct Found {
+    pub(crate) losses: Losses,
+    /// Gradients at the prompts.
+    pub(crate) prompts: Vec<Vec<f32>>,
+    /// Those of the changes that the model has.
+    pub(crate) changes: Vec<LowRankGradient>,
+}
+
+/// [`gradients`] of a batch that is packed already, with those of the model's
+/// changes; `teacher` holds the teachers' states of all labels when there is a
+/// distillation.
 pub(crate) fn batch_gradients(
     model: &Model,
     prompts: &[&[f32]],
     batch: &Batch,
     teacher: &[f32],
     distillation: Option<DistillationLoss>,
-) -> Result<(Losses, Vec<Vec<f32>>), ComputeError> {
+) -> Result<Found, ComputeError> {
     let d = model.config().hidden_size;
     let imitate = distillation.map(|l| l.against(teacher));
     let soft = batch.soft();
     let work = batch.work(prompts);
-    let (losses, dx) = model.gradients(work, batch.labels(), imitate, soft.len())?;
+    let (losses, dx, changes) =
+        model.change_gradients(work, batch.labels(), imitate, soft.len())?;
     let mut d_prompts: Vec<Vec<f32>> = prompts.iter().map(|p| vec![0.0; p.len()]).collect();
     for (input, dx) in soft.iter().zip(dx.chunks_exact(d)) {
         if let Input::Soft { prompt, index } = *input {
             d_prompts[prompt][index * d..(index + 1) * d].copy_from_slice(dx);
         }
     }
-    Ok((mean(batch, &losses, distillation), d_prompts))
+    Ok(Found {
+        losses: mean(batch, &losses, distillation),
+        prompts: d_prompts,
+        changes,
+    })
 }
 
 /// Losses of a batch without gradients.

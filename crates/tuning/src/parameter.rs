@@ -1,15 +1,17 @@
 //! A trained tensor with its gradient and its optimizer state.
 
+use std::borrow::Cow;
+
 /// One tensor of a method, always f32.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// Name as in the adapter's file.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its shape.
     pub shape: Vec<usize>,
     /// Values, row-major.
     pub value: Vec<f32>,
-    /// Gradient of the present step.
+    /// Gradient of the present step; empty where gradients never exist together.
     pub gradient: Vec<f32>,
     /// Peak learning rate; 0 leaves the tensor as it is.
     pub learning_rate: f32,
@@ -25,7 +27,31 @@ impl Parameter {
     /// # Panics
     /// When the number of values is not the shape's.
     #[must_use]
-    pub fn new(name: &'static str, shape: Vec<usize>, value: Vec<f32>, learning_rate: f32) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        shape: Vec<usize>,
+        value: Vec<f32>,
+        learning_rate: f32,
+    ) -> Self {
+        let gradient = vec![0.0; value.len()];
+        let parameter = Self::without_gradient(name, shape, value, learning_rate);
+        Parameter {
+            gradient,
+            ..parameter
+        }
+    }
+
+    /// A parameter whose gradient is there only while it is used.
+    ///
+    /// # Panics
+    /// As [`Parameter::new`].
+    pub(crate) fn without_gradient(
+        name: impl Into<Cow<'static, str>>,
+        shape: Vec<usize>,
+        value: Vec<f32>,
+        learning_rate: f32,
+    ) -> Self {
+        let name = name.into();
         assert_eq!(
             shape.iter().product::<usize>(),
             value.len(),
@@ -35,7 +61,7 @@ impl Parameter {
         Parameter {
             name,
             shape,
-            gradient: zero.clone(),
+            gradient: Vec::new(),
             mean: zero.clone(),
             square: zero,
             value,

@@ -3,8 +3,10 @@
 mod common;
 
 use common::{Tensors, fixtures, model_of, relative_error, tiny_model};
+use metaprompt_backbone::model::Model;
 use metaprompt_backbone::probe::probe;
 use metaprompt_tuning::adapter::{Adapter, AdapterError, AdapterNotes, Kind};
+use metaprompt_tuning::lora::Lora;
 use metaprompt_tuning::prompt::{PromptMethod, SinglePrompt};
 use metaprompt_tuning::{AdamW, Example, Item, Schedule, clip, gradients};
 
@@ -155,6 +157,137 @@ fn what_is_written_reads_back_alike_and_damage_is_named() {
     }
     let missing = Adapter::load(folder.path()).expect_err("no adapter there");
     assert!(matches!(missing, AdapterError::Missing { .. }));
+}
+
+#[test]
+fn a_lora_that_peft_wrote_gives_its_logits_attached_and_merged() {
+    let model = tiny_model();
+    let folder = fixtures().join("peft-lora");
+    let adapter = Adapter::load(&folder).expect("the fixture");
+    let Kind::Lora(lora) = &adapter.kind else {
+        panic!("not a LoRA")
+    };
+    let options = lora.options();
+    assert_eq!(
+        (options.rank, options.alpha, options.dropout),
+        (3, 5.0, 0.1)
+    );
+    assert_eq!(options.targets.len(), 5);
+    assert_eq!(
+        (adapter.hidden_size(), lora.layers(), adapter.tasks()),
+        (48, 3, 1)
+    );
+    assert_eq!((adapter.virtual_tokens(), adapter.prompt(0)), (0, None));
+    let expected = Tensors::read(&folder.join("expected.safetensors"));
+    let tokens: Vec<u32> = expected.i64("tokens").iter().map(|&t| t as u32).collect();
+    let want = &expected.f32("logits")[..11 * 160];
+    let attached = adapter.model(&model).expect("it fits").into_owned();
+    let merged = lora.merge(&model).expect("it fits");
+    for model in [attached, merged] {
+        let got = probe(&model, &tokens, 11, None).expect("it runs").logits;
+        assert!(relative_error(&got, want) < 1e-4);
+    }
+}
+
+#[test]
+fn a_lora_that_was_trained_here_computes_what_peft_makes_of_it() {
+    let folder = fixtures().join("trained-lora");
+    let adapter = Adapter::load(&folder).expect("the fixture");
+    let expected = Tensors::read(&folder.join("expected.safetensors"));
+    let tokens: Vec<u32> = expected.i64("tokens").iter().map(|&t| t as u32).collect();
+    let labels = tokens.len() - 1;
+    let model = tiny_model();
+    let logits = |model: &Model| probe(model, &tokens, labels, None).expect("it runs").logits;
+    let want = &expected.f32("logits")[..labels * 160];
+    let adapted = adapter.model(&model).expect("it fits");
+    assert!(relative_error(&logits(&adapted), want) < 1e-4);
+    assert!(
+        relative_error(&logits(&model), want) > 0.05,
+        "it changes nothing"
+    );
+}
+
+#[test]
+fn a_lora_is_written_as_peft_writes_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fixture = fixtures().join("peft-lora");
+    let adapter = Adapter::load(&fixture).expect("the fixture");
+    adapter.save(folder.path()).expect("it is written");
+    let again = Adapter::load(folder.path()).expect("it reads back");
+    let (Kind::Lora(a), Kind::Lora(b)) = (&adapter.kind, &again.kind) else {
+        panic!("not a LoRA")
+    };
+    assert_eq!(a.options(), b.options());
+    let parameters = |lora: &Lora| -> Vec<(String, Vec<f32>)> {
+        let each = metaprompt_tuning::Method::parameters(lora).iter();
+        each.map(|p| (p.name.to_string(), p.value.clone()))
+            .collect()
+    };
+    assert_eq!(parameters(a), parameters(b));
+    let read = |folder: &std::path::Path| -> serde_json::Value {
+        let text = std::fs::read_to_string(folder.join("adapter_config.json")).expect("config");
+        let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        // A set: in any order.
+        let targets = json["target_modules"].as_array_mut().expect("a list");
+        targets.sort_by_key(ToString::to_string);
+        for free in ["base_model_name_or_path", "peft_version"] {
+            json.as_object_mut().expect("an object").remove(free);
+        }
+        json
+    };
+    let sorted =
+        |json: serde_json::Value| -> std::collections::BTreeMap<String, serde_json::Value> {
+            serde_json::from_value(json).expect("an object")
+        };
+    assert_eq!(sorted(read(folder.path())), sorted(read(&fixture)));
+}
+
+#[test]
+fn what_a_lora_can_not_be_is_refused_by_the_name_of_the_field() {
+    let fixture = fixtures().join("peft-lora");
+    let text = std::fs::read_to_string(fixture.join("adapter_config.json")).expect("config");
+    let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let with = |field: &str, value: serde_json::Value| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut changed = config.clone();
+        changed[field] = value;
+        std::fs::copy(
+            fixture.join("adapter_model.safetensors"),
+            folder.path().join("adapter_model.safetensors"),
+        )
+        .expect("copied");
+        let path = folder.path().join("adapter_config.json");
+        std::fs::write(path, changed.to_string()).expect("written");
+        Adapter::load(folder.path())
+    };
+    for (field, value) in [
+        ("use_dora", serde_json::json!(true)),
+        ("modules_to_save", serde_json::json!(["lm_head"])),
+        ("rank_pattern", serde_json::json!({ "q_proj": 8 })),
+        ("alpha_pattern", serde_json::json!({ "q_proj": 8 })),
+        ("bias", serde_json::json!("all")),
+        ("lora_bias", serde_json::json!(true)),
+        ("layer_replication", serde_json::json!([[0, 2]])),
+        ("init_lora_weights", serde_json::json!("pissa")),
+        ("some_new_field", serde_json::json!(3)),
+        ("r", serde_json::json!("three")),
+        ("lora_dropout", serde_json::json!(1.5)),
+    ] {
+        let error = with(field, value).expect_err(field).to_string();
+        let named = field.trim_start_matches("lora_");
+        assert!(
+            error.contains("adapter_config.json") && error.contains(named),
+            "{error}"
+        );
+    }
+    let error = with("r", serde_json::json!(4)).expect_err("another rank");
+    assert!(matches!(error, AdapterError::Tensor { .. }), "{error}");
+    // Scaled by the root of the rank: the same as a larger alpha.
+    let stable = with("use_rslora", serde_json::json!(true)).expect("it can be represented");
+    let Kind::Lora(lora) = stable.kind else {
+        panic!("not a LoRA")
+    };
+    assert!((lora.options().scale() - 5.0 / 3f32.sqrt()).abs() < 1e-6);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why a processor could not do its work.
 
-/// Why a processor could not do its work. The CPU never gives one.
+/// Why a processor could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComputeError {
     /// The device's memory is too small for what was asked.
@@ -21,6 +21,16 @@ pub enum ComputeError {
         total: usize,
         /// What the work needs as a whole.
         plan: String,
+    },
+    /// The device runs a model, but can't do this with it.
+    #[error("{device} can't {what}; {instead}")]
+    Unsupported {
+        /// The device.
+        device: String,
+        /// What was asked.
+        what: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// The device or one of its libraries refused an operation.
     #[error("{device} failed at {operation}: {problem}")]

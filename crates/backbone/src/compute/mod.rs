@@ -10,12 +10,14 @@ mod cpu;
 mod cuda;
 mod error;
 mod measure;
+mod tune;
 
 pub use choice::Device;
 pub(crate) use cpu::{Cpu, memory as cpu_memory};
 pub(crate) use cuda::Cuda;
 pub use error::ComputeError;
 pub use measure::{Ceilings, KernelTime, Memory, Products, Profile};
+pub(crate) use tune::Tune;
 
 use crate::files::{Packed, PackedWeights};
 use crate::forest::{Call, Forest, Input, Sight};

@@ -24,7 +24,7 @@ pub struct Checkpoint {
     pub fingerprint: String,
     /// The directory or file that was opened.
     pub path: PathBuf,
-    chat_template: Option<String>,
+    pub(super) chat_template: Option<String>,
 }
 
 /// Where a backbone's tokenizer comes from.

@@ -18,6 +18,7 @@ mod random;
 mod read;
 mod rope;
 mod safetensors_source;
+mod save;
 
 pub use checkpoint::{Checkpoint, TokenizerSource};
 pub use config::{Config, LayerAttention};
@@ -29,6 +30,7 @@ pub use random::RandomTensors;
 pub(crate) use read::{json_file, small_file};
 pub use rope::{Rope, RopeScaling};
 pub use safetensors_source::SafetensorsSource;
+pub use save::SaveError;
 
 /// What a source knows about one tensor without unpacking it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! never exists for a whole batch.
 
 use super::linear::Linear;
+use super::outer::{Columns, outer_into};
 use super::vector::{exp, max, sum_map, vectorized};
 use crate::buffer::{Buffer, Pool};
 use crate::matmul::{Threads, Write};
@@ -109,6 +110,31 @@ pub(crate) fn loss(
         result.hidden = hidden_loss(&mut d_hidden, hidden, labels, distillation);
     }
     (result, d_hidden)
+}
+
+/// The gradient of `Σ label.weight · nll` at the output head's weight,
+/// `[vocabulary, d]`. It forms the logits once more, since only whoever trains
+/// the head needs it.
+#[must_use]
+pub(crate) fn weight_gradient(
+    pool: &Pool,
+    output: &Linear,
+    hidden: &[f32],
+    labels: &[Label],
+) -> Vec<f32> {
+    let (d, vocabulary) = (output.inputs(), output.outputs());
+    let mut gradient = vec![0.0; vocabulary * d];
+    for labels in labels.chunks(CHUNK_ROWS) {
+        let rows = gather(pool, hidden, labels.iter().map(|l| l.row), d);
+        let mut logits = forward(pool, output, &rows);
+        let each = logits.par_chunks_exact_mut(vocabulary).zip(labels);
+        each.for_each(|(logits, label)| {
+            row_loss(logits, label, None);
+        });
+        let columns = Columns::all(&logits, vocabulary);
+        outer_into(pool, &mut gradient, Write::Accumulate, columns, &rows, d);
+    }
+    gradient
 }
 
 /// Mean squared error of each label's hidden state against its teacher's; adds
@@ -296,6 +322,23 @@ mod tests {
                 .0
                 .nll;
             labels.iter().zip(nll).map(|(l, nll)| l.weight * nll).sum()
+        });
+    }
+
+    #[test]
+    fn the_weights_gradient() {
+        let (output, hidden, labels) = setup();
+        let mut weight = vec![0.0; 23 * D];
+        for (row, values) in weight.chunks_exact_mut(D).enumerate() {
+            output.copy_row(values, row);
+        }
+        let pool = Pool::default();
+        let gradient = weight_gradient(&pool, &output, &hidden, &labels);
+        assert_gradient(&weight, &gradient, |weight| {
+            let output = Linear::new(weight, None, 23, D);
+            let (losses, _) = loss(&pool, &output, &hidden, &labels, None, false);
+            let each = labels.iter().zip(losses.nll);
+            each.map(|(l, nll)| l.weight * nll).sum()
         });
     }
 

@@ -144,6 +144,31 @@ impl Linear {
         }
     }
 
+    /// The bias.
+    pub(crate) fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
+    /// Replaces rows `first ..` of the weight by `rows` (`[_, inputs]`).
+    ///
+    /// # Panics
+    /// When the weight is packed or has fewer rows.
+    pub(crate) fn set_rows(&mut self, first: usize, rows: &[f32]) {
+        match &mut self.weight {
+            Weight::Panels(weight) => weight.set_columns(first, rows),
+            Weight::Packed(_) => panic!("a packed weight stays as it is"),
+        }
+    }
+
+    /// Replaces values `first ..` of the bias.
+    ///
+    /// # Panics
+    /// When there is none, or it is shorter.
+    pub(crate) fn set_bias(&mut self, first: usize, values: &[f32]) {
+        let bias = self.bias.as_mut().expect("a layer with a bias");
+        bias[first..first + values.len()].copy_from_slice(values);
+    }
+
     fn add_bias(&self, y: &mut [f32], threads: Threads) {
         let Some(bias) = &self.bias else { return };
         let each = |y: &mut [f32]| y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias));
@@ -225,5 +250,18 @@ mod tests {
         let mut row = vec![0.0; inputs];
         layer.copy_row(&mut row, 3);
         assert_eq!(row, weight[3 * inputs..4 * inputs]);
+        let mut changed = Linear::new(&weight, Some(numbers(outputs, 2)), outputs, inputs);
+        changed.set_rows(1, &[5.0; 12]);
+        changed.set_bias(4, &[7.0]);
+        let mut rows = vec![0.0; outputs * inputs];
+        for (row, values) in rows.chunks_exact_mut(inputs).enumerate() {
+            changed.copy_row(values, row);
+        }
+        assert_eq!(rows[..6], weight[..6]);
+        assert_eq!(rows[6..18], [5.0; 12]);
+        assert_eq!(rows[18..], weight[18..]);
+        let bias = changed.bias().expect("it has one");
+        assert_eq!(bias[..4], numbers(outputs, 2)[..4]);
+        assert_eq!(bias[4], 7.0);
     }
 }

@@ -36,6 +36,20 @@ vectorized! {
     }
 }
 
+vectorized! {
+    /// Adds the gradient of the weight, `Σ dy ∘ x / rms(x)` over rows, to
+    /// `gradient` (`[d]`).
+    pub(crate) fn weight_gradient_add(gradient: &mut [f32], dy: &[f32], x: &[f32], eps: f32) {
+        let d = gradient.len();
+        for (dy, x) in dy.chunks_exact(d).zip(x.chunks_exact(d)) {
+            let s = inverse_rms(x, eps);
+            for i in 0..d {
+                gradient[i] += s * (dy[i] * x[i]);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn inverse_rms(x: &[f32], eps: f32) -> f32 {
     1.0 / (sum_map(x, |v| v * v) / x.len() as f32 + eps).sqrt()
@@ -58,6 +72,13 @@ mod tests {
         assert_gradient(&x, &dx, |x| {
             let mut y = vec![0.0; rows * d];
             forward(&mut y, x, &w, 1e-5);
+            dot(&y, &dy)
+        });
+        let mut dw = vec![0.0; d];
+        weight_gradient_add(&mut dw, &dy, &x, 1e-5);
+        assert_gradient(&w, &dw, |w| {
+            let mut y = vec![0.0; rows * d];
+            forward(&mut y, &x, w, 1e-5);
             dot(&y, &dy)
         });
     }

@@ -28,19 +28,28 @@ impl Panels {
         let width = kernel.width();
         let values = zeroed(columns.div_ceil(width) * depth * width);
         let mut panels = Self::new(kernel, Buffer::alone(values), depth, columns);
+        panels.set_columns(0, rows);
+        panels
+    }
+
+    /// Replaces columns `start ..` by the transpose of `rows`, a row-major
+    /// `[_, depth]` matrix.
+    pub(crate) fn set_columns(&mut self, start: usize, rows: &[f32]) {
+        let (width, depth) = (self.width(), self.depth);
+        let end = start + rows.len() / depth.max(1);
+        assert!(end <= self.columns, "columns of panels");
         let each = |(index, panel): (usize, &mut [f32])| {
             let first = index * width;
-            for column in first..(first + width).min(columns) {
-                let row = &rows[column * depth..(column + 1) * depth];
+            for column in first.max(start)..(first + width).min(end) {
+                let row = &rows[(column - start) * depth..][..depth];
                 for (panel, &value) in panel.chunks_exact_mut(width).zip(row) {
                     panel[column - first] = value;
                 }
             }
         };
         let block = (depth * width).max(1);
-        let blocks = panels.values.par_chunks_mut(block).enumerate();
+        let blocks = self.values.par_chunks_mut(block).enumerate();
         blocks.for_each(each);
-        panels
     }
 
     /// The panels of this one's transpose, `[columns, depth]`: what the gradient

@@ -1,12 +1,13 @@
-//! The backward pass to the input embeddings. No weight gets a gradient, so
-//! no layer's input is needed except where a function is not linear.
+//! The backward pass of frozen layers to the input embeddings. No weight gets a
+//! gradient, so no layer's input is needed except where a function is not linear.
 
-use super::decoder::Decoder;
-use super::forward::{Inner, KvStore, Layouts, Tape};
+use super::decoder::{Decoder, Layer};
+use super::forward::{Inner, KvStore, LayerTape, Layouts, Tape};
+use super::low_rank::Tuned;
 use super::{Outputs, Pass};
-use crate::compute::{Backend, Computed, Keep, Wanted};
+use crate::compute::{Computed, Keep, Tune, Wanted};
 
-impl<B: Backend> Decoder<B> {
+impl<B: Tune> Decoder<B> {
     /// Gradient of a loss at the input embeddings of call rows `0..wanted`,
     /// `[wanted, d]`, given its gradient at the final hidden states
     /// (`d_hidden`, `[outputs, d]`). `pass`, `store` and `tape` are those of the
@@ -34,7 +35,6 @@ impl<B: Backend> Decoder<B> {
             pass.forest.rows(),
             "a backward pass covers the whole forest"
         );
-        let last = self.layers.len() - 1;
         let mut dx =
             backend.rms_norm_backward(None, d_hidden, &tape.last, &self.final_norm, eps)?;
         let kept = self.layers.iter().zip(&mut store.layers).zip(tape.layers);
@@ -42,29 +42,13 @@ impl<B: Backend> Decoder<B> {
             // Only the first layer may leave out rows: the gradient of a later
             // layer's input is needed wherever an earlier row is attended to.
             let wanted = if index == 0 { wanted } else { rows };
-            let selected = match (pass.outputs, &tape.selection) {
-                (Outputs::Rows(selected), Some(layout)) if index == last => {
-                    Some((selected, layout))
-                }
-                _ => None,
-            };
-            let layouts = Layouts::<B> {
-                whole: &tape.layouts[layer.kind],
-                selected,
-            };
-            let inner = match kept.inner {
+            let selection = tape.selection.as_ref();
+            let layouts = self.layouts(pass, &tape.layouts, selection, index);
+            let selected = layouts.selected;
+            let LayerTape { input, inner } = kept;
+            let inner = match inner {
                 Some(inner) => inner,
-                None => {
-                    let mut x = backend.restore(&kept.input)?;
-                    backend.reserve(kv, shape, rows)?;
-                    let again = self.attention(layer, &mut x, kv, &layouts, Keep::Streams)?;
-                    let (attended, middle) = again;
-                    Inner {
-                        attended,
-                        middle: backend.keep(middle),
-                        inside: None,
-                    }
-                }
+                None => self.again(layer, &input, kv, &layouts, rows, Tuned::Nothing)?,
             };
             let Inner {
                 attended,
@@ -105,7 +89,7 @@ impl<B: Backend> Decoder<B> {
             }
             let projections = layer.projections(eps);
             let Some((rows, _)) = selected else {
-                dx = backend.project_backward(&projections, dx, &dq, &d_kv, &kept.input)?;
+                dx = backend.project_backward(&projections, dx, &dq, &d_kv, &input)?;
                 continue;
             };
             let mut d_normed = backend.backward(&layer.key_value, &d_kv)?;
@@ -113,8 +97,49 @@ impl<B: Backend> Decoder<B> {
             backend.add_rows(&mut d_normed, &part, &rows[..queries])?;
             let residual = backend.scatter(&dx, &rows[..queries], wanted)?;
             let norm = projections.norm;
-            dx = backend.rms_norm_backward(Some(residual), &d_normed, &kept.input, norm, eps)?;
+            dx = backend.rms_norm_backward(Some(residual), &d_normed, &input, norm, eps)?;
         }
         Ok(dx)
+    }
+
+    /// Layouts of a layer, given those of the pass.
+    pub(super) fn layouts<'l>(
+        &self,
+        pass: Pass<'l>,
+        whole: &'l [B::Layout],
+        selection: Option<&'l B::Layout>,
+        index: usize,
+    ) -> Layouts<'l, B> {
+        let last = index + 1 == self.layers.len();
+        let selected = match (pass.outputs, selection) {
+            (Outputs::Rows(selected), Some(layout)) if last => Some((selected, layout)),
+            _ => None,
+        };
+        Layouts {
+            whole: &whole[self.layers[index].kind],
+            selected,
+        }
+    }
+
+    /// What a layer's first half kept, computed again from its input.
+    pub(super) fn again(
+        &self,
+        layer: &Layer<B>,
+        input: &B::Kept,
+        kv: &mut B::KeysValues,
+        layouts: &Layouts<'_, B>,
+        rows: usize,
+        tuned: Tuned<'_>,
+    ) -> Computed<Inner<B>> {
+        let backend = &self.backend;
+        let mut x = backend.restore(input)?;
+        backend.reserve(kv, self.attention_shape(), rows)?;
+        let again = self.attention(layer, &mut x, kv, layouts, Keep::Streams, tuned)?;
+        let (attended, middle) = again;
+        Ok(Inner {
+            attended,
+            middle: backend.keep(middle),
+            inside: None,
+        })
     }
 }

@@ -2,11 +2,14 @@
 
 use super::decoder::Decoder;
 use super::forward::KvStore;
+use super::low_rank::{ChangeError, Changes, LowRankChange, Tuning};
 use super::memory;
+use super::weights::WeightTrainer;
 use super::{Pass, Recompute};
-use crate::compute::{Backend, ComputeError, Computed, Memory, Profile};
+use crate::compute::{ComputeError, Computed, Memory, Profile, Tune};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
+use crate::layers::low_rank::LowRankGradient;
 
 /// Rows to run: a pass with its input embeddings.
 #[derive(Clone, Copy, Debug)]
@@ -19,15 +22,43 @@ pub struct Work<'a> {
     pub prompts: &'a [&'a [f32]],
 }
 
+/// What a training step gives.
+pub(crate) struct Gradients {
+    pub(crate) losses: LabelLosses,
+    /// At the input embeddings of the wanted rows, `[wanted, d]`.
+    pub(crate) inputs: Vec<f32>,
+    /// Of the changes, in their order.
+    pub(crate) changes: Vec<LowRankGradient>,
+}
+
 /// See [`super::Model`], which passes these on.
 pub(crate) trait Engine: Send + Sync {
     fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>>;
+
+    fn check_tuning(&self) -> Computed<()>;
+
+    fn changes(&self, given: &[LowRankChange<'_>]) -> Result<Changes, ChangeError>;
+
+    fn check_weights(&self) -> Computed<()>;
+
+    fn tensor(&self, name: &str) -> Computed<Option<Vec<f32>>>;
+
+    fn set_tensor(&mut self, name: &str, values: &[f32]) -> Computed<()>;
+
+    fn weight_step(
+        &mut self,
+        work: Work<'_>,
+        labels: &[Label],
+        recompute: Recompute,
+        trainer: &mut dyn WeightTrainer,
+    ) -> Computed<LabelLosses>;
 
     fn losses(
         &self,
         work: Work<'_>,
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
+        changes: Option<&Changes>,
     ) -> Computed<LabelLosses>;
 
     fn gradients(
@@ -37,11 +68,14 @@ pub(crate) trait Engine: Send + Sync {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
         recompute: Recompute,
-    ) -> Computed<(LabelLosses, Vec<f32>)>;
+        changes: Option<&Changes>,
+    ) -> Computed<Gradients>;
 
-    fn runner(&self) -> Box<dyn Runner + '_>;
+    fn runner<'m>(&'m self, changes: Option<&'m Changes>) -> Box<dyn Runner + 'm>;
 
     fn pin(&mut self, positions: usize);
+
+    fn pinned(&self) -> usize;
 
     fn describe(&self) -> String;
 
@@ -88,24 +122,26 @@ pub trait Runner {
     fn most_likely(&self) -> Result<Vec<u32>, ComputeError>;
 }
 
-struct DecoderRunner<'d, B: Backend> {
+struct DecoderRunner<'d, B: Tune> {
     decoder: &'d Decoder<B>,
+    tuning: Tuning<'d>,
     store: KvStore<B>,
     hidden: Option<B::Tensor>,
 }
 
-impl<B: Backend> DecoderRunner<'_, B> {
+impl<B: Tune> DecoderRunner<'_, B> {
     fn of_last_run(&self) -> &B::Tensor {
         self.hidden.as_ref().expect("rows were run before")
     }
 }
 
-impl<B: Backend> Runner for DecoderRunner<'_, B> {
+impl<B: Tune> Runner for DecoderRunner<'_, B> {
     fn run(&mut self, work: Work<'_>) -> Computed<()> {
         self.hidden = None;
         let backend = &self.decoder.backend;
         let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
-        let ran = self.decoder.forward(work.pass, x, &mut self.store, None);
+        let decoder = self.decoder;
+        let ran = decoder.forward(work.pass, x, &mut self.store, None, self.tuning);
         let (hidden, _) = ran.map_err(|e| self.decoder.planned(e, work, false))?;
         self.hidden = Some(hidden);
         Ok(())
@@ -137,7 +173,7 @@ impl<B: Backend> Runner for DecoderRunner<'_, B> {
     }
 }
 
-impl<B: Backend> Decoder<B> {
+impl<B: Tune> Decoder<B> {
     /// Says what the work needs as a whole, where memory was short.
     fn planned(&self, error: ComputeError, work: Work<'_>, recorded: bool) -> ComputeError {
         let rows = work.pass.forest.rows();
@@ -151,25 +187,73 @@ impl<B: Backend> Decoder<B> {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
         recompute: Recompute,
-    ) -> Computed<(LabelLosses, Vec<f32>)> {
+        tuning: Tuning<'_>,
+    ) -> Computed<Gradients> {
         let backend = &self.backend;
         let x = backend.embed(self.table(), work.inputs, work.prompts)?;
         let mut store = KvStore::new();
-        let (hidden, tape) = self.forward(work.pass, x, &mut store, Some(recompute))?;
+        let recorded = Some(recompute);
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, recorded, tuning)?;
         let (losses, d_hidden) =
             backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
         let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
             unreachable!("a recorded pass has a tape, a loss with gradient has one");
         };
-        let dx = self.backward(work.pass, &mut store, tape, &d_hidden, wanted)?;
+        let (dx, changes) = match tuning {
+            Tuning::Nothing => {
+                let dx = self.backward(work.pass, &mut store, tape, &d_hidden, wanted)?;
+                (dx, Vec::new())
+            }
+            Tuning::LowRank(_) | Tuning::Weights => {
+                let back = self.backward_changed(work.pass, &mut store, tape, &d_hidden, tuning);
+                let (dx, changes) = back?;
+                (backend.truncate(dx, wanted), changes)
+            }
+        };
         // Reading waits for the processor: only now, when it has all its work.
-        Ok((backend.read_losses(losses)?, backend.download_stream(&dx)?))
+        Ok(Gradients {
+            losses: backend.read_losses(losses)?,
+            inputs: backend.download_stream(&dx)?,
+            changes,
+        })
     }
 }
 
-impl<B: Backend> Engine for Decoder<B> {
+impl<B: Tune> Engine for Decoder<B> {
     fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>> {
         self.backend.weight_rows(self.table(), tokens)
+    }
+
+    fn check_tuning(&self) -> Computed<()> {
+        self.backend.check_tuning()
+    }
+
+    fn check_weights(&self) -> Computed<()> {
+        Decoder::check_weights(self)
+    }
+
+    fn tensor(&self, name: &str) -> Computed<Option<Vec<f32>>> {
+        Decoder::tensor(self, name)
+    }
+
+    fn set_tensor(&mut self, name: &str, values: &[f32]) -> Computed<()> {
+        Decoder::set_tensor(self, name, values)
+    }
+
+    fn weight_step(
+        &mut self,
+        work: Work<'_>,
+        labels: &[Label],
+        recompute: Recompute,
+        trainer: &mut dyn WeightTrainer,
+    ) -> Computed<LabelLosses> {
+        Decoder::weight_step(self, work, labels, recompute, trainer)
+            .map_err(|e| self.planned(e, work, true))
+    }
+
+    fn changes(&self, given: &[LowRankChange<'_>]) -> Result<Changes, ChangeError> {
+        self.backend.check_tuning()?;
+        Changes::new(&self.config, given)
     }
 
     fn losses(
@@ -177,11 +261,13 @@ impl<B: Backend> Engine for Decoder<B> {
         work: Work<'_>,
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
+        changes: Option<&Changes>,
     ) -> Computed<LabelLosses> {
         let losses = || {
             let backend = &self.backend;
             let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), None)?;
+            let tuning = Tuning::of(changes);
+            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), None, tuning)?;
             let (losses, _) =
                 backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
             backend.read_losses(losses)
@@ -196,16 +282,19 @@ impl<B: Backend> Engine for Decoder<B> {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
         recompute: Recompute,
-    ) -> Computed<(LabelLosses, Vec<f32>)> {
-        let step = || self.step(work, labels, distillation, wanted, recompute);
+        changes: Option<&Changes>,
+    ) -> Computed<Gradients> {
+        let tuning = Tuning::of(changes);
+        let step = || self.step(work, labels, distillation, wanted, recompute, tuning);
         self.backend
             .within(step)
             .map_err(|e| self.planned(e, work, true))
     }
 
-    fn runner(&self) -> Box<dyn Runner + '_> {
+    fn runner<'m>(&'m self, changes: Option<&'m Changes>) -> Box<dyn Runner + 'm> {
         Box::new(DecoderRunner {
             decoder: self,
+            tuning: Tuning::of(changes),
             store: KvStore::new(),
             hidden: None,
         })
@@ -213,6 +302,10 @@ impl<B: Backend> Engine for Decoder<B> {
 
     fn pin(&mut self, positions: usize) {
         Decoder::pin(self, positions);
+    }
+
+    fn pinned(&self) -> usize {
+        self.kinds.first().map_or(0, |kind| kind.sight.pinned)
     }
 
     fn describe(&self) -> String {

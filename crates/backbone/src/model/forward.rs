@@ -2,8 +2,10 @@
 
 use super::decoder::{Decoder, Layer};
 use super::feed::Inside;
+use super::low_rank::{Tuned, Tuning};
+use super::module::Module;
 use super::{Outputs, Pass, Recompute};
-use crate::compute::{Backend, Computed, Keep, Kind};
+use crate::compute::{Backend, Computed, Keep, Kind, Tune};
 
 /// Keys (rotated) and values of every layer, by store row of the forest: the
 /// activations of a training step and the cache of generation are the same
@@ -55,6 +57,9 @@ pub(crate) struct Attended<B: Backend> {
     /// Queries, and keys with values, before the norms of their heads where
     /// there are any.
     pub(crate) before_norms: Option<[B::Tensor; 2]>,
+    /// What it gave, `[N, heads·h]`, where the layer that reads it is changed or
+    /// trained.
+    pub(crate) values: Option<B::Tensor>,
 }
 
 /// Layout of a call, and of its wanted rows where they are not all.
@@ -63,18 +68,20 @@ pub(crate) struct Layouts<'a, B: Backend> {
     pub(crate) selected: Option<(&'a [usize], &'a B::Layout)>,
 }
 
-impl<B: Backend> Decoder<B> {
+impl<B: Tune> Decoder<B> {
     /// Runs the rows of the pass's call, whose input embeddings are `x`
     /// (`[T, d]`), adds their keys and values to `store` and returns the final
     /// hidden states after the last norm, `[outputs, d]`, with what
     /// [`Decoder::backward`] needs when it is to be `recorded`. What the level
-    /// has computed again is not kept, nor are its keys and values.
+    /// has computed again is not kept, nor are its keys and values. `tuning` says
+    /// what is changed or trained inside the layers.
     pub(crate) fn forward(
         &self,
         pass: Pass<'_>,
         mut x: B::Stream,
         store: &mut KvStore<B>,
         recorded: Option<Recompute>,
+        tuning: Tuning<'_>,
     ) -> Computed<(B::Tensor, Option<Tape<B>>)> {
         let Pass {
             forest,
@@ -120,8 +127,10 @@ impl<B: Backend> Decoder<B> {
                 selected: selected.map(|(rows, layout)| (*rows, layout)),
             };
             backend.reserve(kv, shape, forest.rows())?;
-            let (attended, mut middle) = self.attention(layer, &mut x, kv, &of_layer, keep)?;
-            let (inside, next) = self.feed(layer, &mut middle, keep)?;
+            let tuned = tuning.layer(index);
+            let (attended, mut middle) =
+                self.attention(layer, &mut x, kv, &of_layer, keep, tuned)?;
+            let (inside, next) = self.feed(layer, &mut middle, keep, tuned)?;
             let input = std::mem::replace(&mut x, next);
             match recorded {
                 None => {}
@@ -160,19 +169,31 @@ impl<B: Backend> Decoder<B> {
         kv: &mut B::KeysValues,
         layouts: &Layouts<'_, B>,
         keep: Keep,
+        tuned: Tuned<'_>,
     ) -> Computed<(Attended<B>, B::Stream)> {
         let (backend, shape) = (&self.backend, self.attention_shape());
         let projections = layer.projections(self.config.rms_norm_eps);
         let (kept, eps) = (keep != Keep::Nothing, projections.eps);
         let rows = layouts.selected.map(|(rows, _)| rows);
-        let (mut queries, mut key_value) = match rows {
-            None => backend.project(&projections, x, kept)?,
-            Some(rows) => {
-                let normed = backend.rms_norm(x, projections.norm, eps, kept)?;
-                let key_value = backend.forward(&layer.key_value, &normed)?;
-                let some = backend.gather(&normed, rows)?;
-                (backend.forward(&layer.query, &some)?, key_value)
-            }
+        let changed = tuned.changes(&[Module::Query, Module::Key, Module::Value]);
+        let (mut queries, mut key_value) = if rows.is_none() && !changed {
+            backend.project(&projections, x, kept)?
+        } else {
+            let normed = backend.rms_norm(x, projections.norm, eps, kept)?;
+            let mut key_value = backend.forward(&layer.key_value, &normed)?;
+            self.change(
+                tuned,
+                &[Module::Key, Module::Value],
+                &normed,
+                &mut key_value,
+            )?;
+            let some = match rows {
+                Some(rows) => backend.gather(&normed, rows)?,
+                None => normed,
+            };
+            let mut queries = backend.forward(&layer.query, &some)?;
+            self.change(tuned, &[Module::Query], &some, &mut queries)?;
+            (queries, key_value)
         };
         let mut before_norms = None;
         if let Some([query, key]) = &layer.head_norms {
@@ -189,16 +210,22 @@ impl<B: Backend> Decoder<B> {
         let sinks = layer.sinks.as_ref();
         let (values, attended) = backend.attend(shape, layout, queries, kv, sinks)?;
         let output = &layer.attention_output;
-        let next = match rows {
+        let mut next = match rows {
             None => backend.forward_add(output, &values, x)?,
             Some(rows) => {
                 let residual = backend.gather_stream(x, rows)?;
                 backend.forward_add(output, &values, &residual)?
             }
         };
+        let change = tuned.change(Module::Output);
+        if let Some(change) = change {
+            backend.low_rank_stream(&change.low_rank, &values, &mut next)?;
+        }
+        let needed = kept && (change.is_some() || tuned.weights());
         let attended = Attended {
             attended,
             before_norms,
+            values: needed.then_some(values),
         };
         Ok((attended, next))
     }

@@ -1,25 +1,37 @@
 //! The frozen decoder: weights, key/value store, forward and backward pass.
 
 mod backward;
+mod copy;
 mod decoder;
 mod engine;
 mod feed;
 mod forward;
 mod frequencies;
 mod load;
+mod low_rank;
 mod memory;
+mod module;
 mod recompute;
+mod tuned_backward;
+mod weights;
 
 use crate::compute::{Backend, ComputeError, Cpu, Cuda, Device, Memory, Profile};
 use crate::files::{Checkpoint, Config, LoadError, TensorSource, Weights};
 use crate::forest::{Call, Forest};
 use crate::layers::head::{Distillation, Label, LabelLosses};
+use crate::layers::low_rank::LowRankGradient;
 use decoder::Decoder;
-use engine::Engine;
+use engine::{Engine, Gradients};
+use low_rank::Changes;
+use std::sync::Arc;
 
+pub use copy::ModelTensors;
 pub use engine::{Runner, Work};
+pub use low_rank::{ChangeError, LowRankChange};
 pub use memory::TrainingMemory;
+pub use module::Module;
 pub use recompute::Recompute;
+pub use weights::WeightTrainer;
 
 /// Which call rows' final hidden states are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +54,15 @@ pub struct Pass<'a> {
     pub outputs: Outputs<'a>,
 }
 
-/// A frozen decoder, on whatever processor it was loaded to.
+/// A frozen decoder, on whatever processor it was loaded to. A clone shares its
+/// weights.
+#[derive(Clone)]
 pub struct Model {
     pub(crate) config: Config,
-    engine: Box<dyn Engine>,
+    engine: Arc<dyn Engine>,
     recompute: Recompute,
+    /// See [`Model::with_changes`].
+    changes: Option<Arc<Changes>>,
 }
 
 impl Model {
@@ -94,10 +110,10 @@ impl Model {
         device: Device,
         weights: Weights,
     ) -> Result<Self, LoadError> {
-        let engine: Box<dyn Engine> = match device.resolved(config, weights) {
+        let engine: Arc<dyn Engine> = match device.resolved(config, weights) {
             Device::Cuda(ordinal) => {
                 let loaded = Decoder::load(Cuda::open(ordinal)?, config, source, weights);
-                Box::new(loaded.map_err(|e| match e {
+                Arc::new(loaded.map_err(|e| match e {
                     LoadError::Compute(e) => {
                         let bytes = load::weight_bytes::<Cuda>(config, source, weights);
                         LoadError::Compute(e.planned(|| memory::plan(config, bytes, 0, false)))
@@ -106,13 +122,28 @@ impl Model {
                 })?)
             }
             Device::Cpu | Device::Auto => {
-                Box::new(Decoder::load(Cpu::default(), config, source, weights)?)
+                Arc::new(Decoder::load(Cpu::default(), config, source, weights)?)
             }
         };
         Ok(Model {
             config: config.clone(),
             engine,
             recompute: Recompute::default(),
+            changes: None,
+        })
+    }
+
+    /// The same model, sharing its weights, with low-rank changes of its linear
+    /// layers in place of those that it has: for every pass, be it training or
+    /// inference.
+    ///
+    /// # Errors
+    /// When it has no such layers, or its processor can't.
+    pub fn with_changes(&self, changes: &[LowRankChange<'_>]) -> Result<Self, ChangeError> {
+        let changes = self.engine.changes(changes)?;
+        Ok(Model {
+            changes: Some(Arc::new(changes)),
+            ..self.clone()
         })
     }
 
@@ -133,9 +164,12 @@ impl Model {
     /// beyond a sliding window: a soft prompt that stays in sight.
     ///
     /// Off (0) by default, since the backbone was not trained so.
+    ///
+    /// # Panics
+    /// When another model shares its weights: this comes before cloning.
     #[must_use]
     pub fn with_pinned_positions(mut self, positions: usize) -> Self {
-        self.engine.pin(positions);
+        self.own().pin(positions);
         self
     }
 
@@ -203,7 +237,8 @@ impl Model {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
     ) -> Result<LabelLosses, ComputeError> {
-        self.engine.losses(work, labels, distillation)
+        self.engine
+            .losses(work, labels, distillation, self.changes.as_deref())
     }
 
     /// Losses at labels, and the gradient of their weighted sum at the input
@@ -221,13 +256,99 @@ impl Model {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
     ) -> Result<(LabelLosses, Vec<f32>), ComputeError> {
+        let gradients = self.step(work, labels, distillation, wanted)?;
+        Ok((gradients.losses, gradients.inputs))
+    }
+
+    /// [`Model::gradients`] with those of the model's changes, in their order.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// As [`Model::gradients`].
+    pub fn change_gradients(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Result<(LabelLosses, Vec<f32>, Vec<LowRankGradient>), ComputeError> {
+        let gradients = self.step(work, labels, distillation, wanted)?;
+        Ok((gradients.losses, gradients.inputs, gradients.changes))
+    }
+
+    /// A model with weights of its own, to be trained.
+    ///
+    /// # Errors
+    /// When its weights can't be trained: those of experts, those that stay
+    /// packed, and any on a processor without these operations.
+    pub fn trainable_copy(&self) -> Result<Self, ChangeError> {
+        self.engine.check_weights()?;
+        self.merged(&[])
+    }
+
+    /// Values of the tensor that checkpoints call so, row-major.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    pub fn tensor(&self, name: &str) -> Result<Option<Vec<f32>>, ComputeError> {
+        self.engine.tensor(name)
+    }
+
+    /// Replaces the values of a tensor of a [`Model::trainable_copy`].
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// When the model shares its weights, has no such tensor, or one of another
+    /// size.
+    pub fn set_tensor(&mut self, name: &str, values: &[f32]) -> Result<(), ComputeError> {
+        self.own().set_tensor(name, values)
+    }
+
+    /// Losses at labels, with the gradients of their weighted sum at the weights
+    /// of a [`Model::trainable_copy`]. `trainer` gets them one tensor after the
+    /// other, the last layer's first, and may change each at once, so that the
+    /// gradients of all layers never exist together.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// When the model shares its weights, or the pass's call does not cover its
+    /// forest.
+    pub fn weight_step(
+        &mut self,
+        work: Work<'_>,
+        labels: &[Label],
+        trainer: &mut dyn WeightTrainer,
+    ) -> Result<LabelLosses, ComputeError> {
+        let recompute = self.recompute;
+        self.own().weight_step(work, labels, recompute, trainer)
+    }
+
+    /// The engine, which no other model shares.
+    fn own(&mut self) -> &mut dyn Engine {
+        Arc::get_mut(&mut self.engine).expect("a model that shares its weights keeps them")
+    }
+
+    fn step(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        wanted: usize,
+    ) -> Result<Gradients, ComputeError> {
+        let (recompute, changes) = (self.recompute, self.changes.as_deref());
         self.engine
-            .gradients(work, labels, distillation, wanted, self.recompute)
+            .gradients(work, labels, distillation, wanted, recompute, changes)
     }
 
     /// Forward passes with an empty cache.
     #[must_use]
     pub fn runner(&self) -> Box<dyn Runner + '_> {
-        self.engine.runner()
+        self.engine.runner(self.changes.as_deref())
     }
 }

@@ -14,17 +14,18 @@ mod json;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::TokenizerError;
 pub use gguf::GgufVocabulary;
 
-/// A backbone's tokenizer. Shared freely between threads.
+/// A backbone's tokenizer. Shared freely between threads; a clone is cheap.
 #[derive(Clone)]
 pub struct Tokenizer {
     /// Treats the spelling of a control token as plain text.
-    plain: tokenizers::Tokenizer,
+    plain: Arc<tokenizers::Tokenizer>,
     /// Recognises control tokens.
-    marked: tokenizers::Tokenizer,
+    marked: Arc<tokenizers::Tokenizer>,
     control: HashSet<u32>,
     unknown: Option<u32>,
     vocab_size: usize,
@@ -119,8 +120,8 @@ impl Tokenizer {
             .max()
             .map_or(0, |&id| id as usize + 1);
         let tokenizer = Self {
-            plain,
-            marked,
+            plain: Arc::new(plain),
+            marked: Arc::new(marked),
             control,
             unknown,
             vocab_size,
@@ -242,6 +243,11 @@ impl Tokenizer {
     #[must_use]
     pub fn eos(&self) -> &[u32] {
         &self.eos
+    }
+
+    /// The content of a `tokenizer.json` that says the same.
+    pub(crate) fn to_json(&self) -> Result<String, String> {
+        self.marked.to_string(true).map_err(|e| e.to_string())
     }
 
     /// All tokens in the vocabulary's own spelling.

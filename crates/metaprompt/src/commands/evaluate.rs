@@ -40,7 +40,8 @@ pub(crate) struct Args {
 }
 
 /// The prompt of an adapter for a task: that task's own, the shared metaprompt
-/// for a task that a multitask adapter hasn't seen, or the one asked for.
+/// for a task that a multitask adapter hasn't seen, or the one asked for. That of
+/// a LoRA is empty.
 pub(crate) fn prompt_of(
     adapter: &Adapter,
     path: &Path,
@@ -73,6 +74,9 @@ pub(crate) fn prompt_of(
             ),
         },
     };
+    if matches!(adapter.kind, Kind::Lora(_)) {
+        return Ok(Vec::new());
+    }
     adapter.prompt(index).with_context(|| {
         format!(
             "{}: holds no task number {index} (they are counted from 0)",
@@ -101,11 +105,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             Some((path, adapter, prompt))
         }
     };
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let mut backbone = context.backbone(Some(&study.backbone))?;
     if let Some((path, adapter, _)) = &adapter {
         adapter.check_backbone(path, &backbone)?;
+        backbone.model = adapter.model(&backbone.model)?.into_owned();
     }
     let prompt = adapter.map(|(_, _, prompt)| prompt);
+    let prompt = prompt.filter(|prompt| !prompt.is_empty());
     let task = prepare(&study, &backbone, &task, context)?;
     let encoder = Encoder::new(&backbone, stages(&study, &backbone).encoding()?)?;
     let decoding = Decoding {

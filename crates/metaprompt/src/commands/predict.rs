@@ -92,8 +92,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         None if args.setup.has_file() => {}
         None => study.evaluate.max_new_tokens = MAX_NEW_TOKENS,
     }
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let mut backbone = context.backbone(Some(&study.backbone))?;
     adapter.check_backbone(&args.adapter, &backbone)?;
+    backbone.model = adapter.model(&backbone.model)?.into_owned();
     let stages = stages(&study, &backbone);
     let encoder = Encoder::new(&backbone, stages.encoding()?)?;
     let encoded = encoder.encode(&task, &examples)?;
@@ -122,7 +123,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let answerer = Answerer {
         backbone: &backbone,
         encoder: &encoder,
-        prompt: Some(&prompt),
+        prompt: Some(prompt.as_slice()).filter(|prompt| !prompt.is_empty()),
         decoding: &decoding,
     };
     let mut progress = context.progress();

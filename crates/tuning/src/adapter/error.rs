@@ -28,7 +28,7 @@ pub enum AdapterError {
         problem: String,
     },
     /// A kind of adapter that can't be read.
-    #[error("{}: peft_type {kind} can't be read; PROMPT_TUNING and MULTITASK_PROMPT_TUNING can", path.display())]
+    #[error("{}: peft_type {kind} can't be read; PROMPT_TUNING, MULTITASK_PROMPT_TUNING and LORA can", path.display())]
     Kind {
         /// The file.
         path: PathBuf,

@@ -1,12 +1,16 @@
 //! Reading and writing PEFT directories.
 
-use super::{AdapterError, BackboneIdentity};
-use crate::files::{from_bytes, to_bytes, write_atomically};
+use super::read::{floats, pretty, read_json};
+use super::{AdapterError, BackboneIdentity, lora};
+use crate::files::{to_bytes, write_atomically};
+use crate::lora::Lora;
 use crate::prompt::{Decomposed, PromptMethod};
 use metaprompt_backbone::Backbone;
+use metaprompt_backbone::model::{ChangeError, Model};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// An adapter: values and where they belong.
@@ -30,6 +34,8 @@ pub enum Kind {
     },
     /// `MULTITASK_PROMPT_TUNING`: a shared prompt and a pair per task.
     Multitask(Box<Decomposed>),
+    /// `LORA`: changes inside the layers, and no prompt.
+    Lora(Box<Lora>),
 }
 
 /// Fields of ours, in `metaprompt.json`.
@@ -90,6 +96,7 @@ impl Adapter {
         match &self.kind {
             Kind::Prompt { hidden_size, .. } => *hidden_size,
             Kind::Multitask(prompt) => prompt.parameters()[0].shape[1],
+            Kind::Lora(lora) => lora.hidden_size(),
         }
     }
 
@@ -102,6 +109,7 @@ impl Adapter {
                 hidden_size,
             } => prompt.len() / hidden_size,
             Kind::Multitask(prompt) => prompt.parameters()[0].shape[0],
+            Kind::Lora(_) => 0,
         }
     }
 
@@ -109,17 +117,31 @@ impl Adapter {
     #[must_use]
     pub fn tasks(&self) -> usize {
         match &self.kind {
-            Kind::Prompt { .. } => 1,
+            Kind::Prompt { .. } | Kind::Lora(_) => 1,
             Kind::Multitask(prompt) => prompt.tasks(),
         }
     }
 
-    /// The soft prompt of task `task` (`[m, d]`), if the adapter has it.
+    /// The model that its prompts stand before: the frozen one, or what a LoRA
+    /// makes of it.
+    ///
+    /// # Errors
+    /// When the LoRA doesn't fit the model, or the model's processor can't.
+    pub fn model<'m>(&self, frozen: &'m Model) -> Result<Cow<'m, Model>, ChangeError> {
+        match &self.kind {
+            Kind::Prompt { .. } | Kind::Multitask(_) => Ok(Cow::Borrowed(frozen)),
+            Kind::Lora(lora) => lora.apply(frozen).map(Cow::Owned),
+        }
+    }
+
+    /// The soft prompt of task `task` (`[m, d]`), if the adapter has it; a LoRA
+    /// has none.
     #[must_use]
     pub fn prompt(&self, task: usize) -> Option<Vec<f32>> {
         match &self.kind {
             Kind::Prompt { prompt, .. } => (task == 0).then(|| prompt.clone()),
             Kind::Multitask(prompt) => (task < self.tasks()).then(|| prompt.prompt(task)),
+            Kind::Lora(_) => None,
         }
     }
 
@@ -192,7 +214,11 @@ impl Adapter {
             Kind::Multitask(prompt) => prompt
                 .parameters()
                 .iter()
-                .map(|p| (p.name, p.shape.clone(), p.value.as_slice()))
+                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice()))
+                .collect(),
+            Kind::Lora(lora) => crate::Method::parameters(lora.as_ref())
+                .iter()
+                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice()))
                 .collect(),
         };
         let damaged = |problem: String| AdapterError::Damaged {
@@ -218,6 +244,11 @@ impl Adapter {
     /// The fields that PEFT writes for these kinds (its version 0.21).
     fn config(&self) -> Value {
         let backbone = self.notes.backbone.as_ref();
+        if let Kind::Lora(lora) = &self.kind {
+            let mut config = lora::config(lora);
+            config["base_model_name_or_path"] = json!(backbone.map(|b| b.name.as_str()));
+            return config;
+        }
         let mut config = json!({
             "auto_mapping": null,
             "base_model_name_or_path": backbone.map(|b| b.name.as_str()),
@@ -244,6 +275,7 @@ impl Adapter {
                 config["prompt_tuning_init_state_dict_path"] = Value::Null;
                 config["prompt_tuning_init_task"] = json!(0);
             }
+            Kind::Lora(_) => unreachable!("it was written above"),
         }
         config
     }
@@ -275,20 +307,24 @@ impl Adapter {
             path: model_path.clone(),
             problem: format!("not a safetensors file ({e})"),
         })?;
-        let tensor = |name: &str, dimensions: usize| tensor(&model_path, &file, name, dimensions);
-        let (shared_shape, shared) = tensor(SHARED, 2)?;
-        let hidden_size = shared_shape[1];
+        let tensor = |name: &str, dimensions: usize| floats(&model_path, &file, name, dimensions);
         let kind = match config["peft_type"].as_str() {
-            Some("PROMPT_TUNING") => Kind::Prompt {
-                prompt: shared,
-                hidden_size,
-            },
+            Some("PROMPT_TUNING") => {
+                let (shape, prompt) = tensor(SHARED, 2)?;
+                let hidden_size = shape[1];
+                Kind::Prompt {
+                    prompt,
+                    hidden_size,
+                }
+            }
             Some("MULTITASK_PROMPT_TUNING") => {
+                let (shared_shape, shared) = tensor(SHARED, 2)?;
+                let (length, hidden_size) = (shared_shape[0], shared_shape[1]);
                 let (cols_shape, cols) = tensor(COLS, 3)?;
                 let (rows_shape, rows) = tensor(ROWS, 3)?;
                 let (tasks, rank) = (cols_shape[0], cols_shape[2]);
                 for (name, shape, wanted) in [
-                    (COLS, &cols_shape, [tasks, shared_shape[0], rank]),
+                    (COLS, &cols_shape, [tasks, length, rank]),
                     (ROWS, &rows_shape, [tasks, rank, hidden_size]),
                 ] {
                     if *shape != wanted {
@@ -299,13 +335,12 @@ impl Adapter {
                         });
                     }
                 }
-                Kind::Multitask(Box::new(Decomposed::from_parts(
-                    shared,
-                    cols,
-                    rows,
-                    hidden_size,
-                    rank,
-                )))
+                let made = Decomposed::from_parts(shared, cols, rows, hidden_size, rank);
+                Kind::Multitask(Box::new(made))
+            }
+            Some("LORA") => {
+                let lora = lora::read(&config_path, &config, &model_path, &file)?;
+                Kind::Lora(Box::new(lora))
             }
             other => {
                 let kind = other.unwrap_or("(none)").to_owned();
@@ -318,7 +353,7 @@ impl Adapter {
         let adapter = Adapter { kind, notes };
         for (field, found) in [
             ("num_virtual_tokens", adapter.virtual_tokens()),
-            ("token_dim", hidden_size),
+            ("token_dim", adapter.hidden_size()),
         ] {
             if config[field]
                 .as_u64()
@@ -341,48 +376,4 @@ impl Adapter {
         }
         Ok(adapter)
     }
-}
-
-fn tensor(
-    path: &Path,
-    file: &SafeTensors<'_>,
-    name: &str,
-    dimensions: usize,
-) -> Result<(Vec<usize>, Vec<f32>), AdapterError> {
-    let wrong = |problem: String| AdapterError::Tensor {
-        path: path.to_owned(),
-        tensor: name.to_owned(),
-        problem,
-    };
-    let tensor = file.tensor(name).map_err(|_| wrong("is missing".into()))?;
-    let shape = tensor.shape().to_vec();
-    if shape.len() != dimensions || shape.contains(&0) {
-        return Err(wrong(format!(
-            "has shape {shape:?}, wanted {dimensions} sizes above 0"
-        )));
-    }
-    if tensor.dtype() != Dtype::F32 {
-        return Err(wrong(format!("is {:?}, wanted F32", tensor.dtype())));
-    }
-    let values = from_bytes(tensor.data());
-    if values.iter().any(|v| !v.is_finite()) {
-        return Err(wrong("has values that are not finite".into()));
-    }
-    Ok((shape, values))
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, AdapterError> {
-    let bytes = std::fs::read(path).map_err(|source| AdapterError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    serde_json::from_slice(&bytes).map_err(|e| AdapterError::Damaged {
-        path: path.to_owned(),
-        problem: e.to_string(),
-    })
-}
-
-fn pretty(value: &Value) -> String {
-    // Serialising a JSON value can't fail; `{:#}` is serde_json's pretty form.
-    format!("{value:#}\n")
 }

@@ -3,10 +3,10 @@
 
 use super::TrainError;
 use crate::Parameter;
-use crate::files::{from_bytes, to_bytes, write_atomically};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::files::{Named, from_bytes, write_tensors};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use serde_json::json;
 use std::path::Path;
 
 /// Position of a run beside its tensors.
@@ -41,14 +41,10 @@ pub(crate) fn save(
     best: &[Vec<f32>],
 ) -> Result<(), TrainError> {
     let path = folder.join(FILE);
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors: Vec<Named<'_>> = Vec::new();
     for (i, p) in parameters.iter().enumerate() {
-        let mut add = |kind: &str, values: &[f32]| {
-            tensors.push((
-                format!("{kind}.{}", p.name),
-                p.shape.clone(),
-                to_bytes(values),
-            ));
+        let mut add = |kind: &str, values| {
+            tensors.push((format!("{kind}.{}", p.name), &p.shape, values));
         };
         add("value", &p.value);
         add("mean", &p.mean);
@@ -57,26 +53,12 @@ pub(crate) fn save(
             add("best", best);
         }
     }
-    let damaged = |problem: String| TrainError::Damaged {
+    let progress = serde_json::to_string(progress).map_err(|e| TrainError::Damaged {
         path: path.clone(),
-        problem,
-    };
-    let views: Vec<(String, TensorView<'_>)> = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            view.map(|view| (name.clone(), view))
-                .map_err(|e| damaged(e.to_string()))
-        })
-        .collect::<Result<_, _>>()?;
-    let progress = serde_json::to_string(progress).map_err(|e| damaged(e.to_string()))?;
-    let metadata = HashMap::from([
-        (PROGRESS.to_owned(), progress),
-        (IDENTITY.to_owned(), identity.to_owned()),
-    ]);
-    let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(e.to_string()))?;
-    write_atomically(&path, &bytes).map_err(TrainError::file(&path))
+        problem: e.to_string(),
+    })?;
+    let metadata = json!({ PROGRESS: progress, IDENTITY: identity });
+    write_tensors(&path, metadata, &tensors).map_err(TrainError::file(&path))
 }
 
 /// Loads a run's state into `parameters` and `best`; `None` when there is no

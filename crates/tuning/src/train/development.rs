@@ -2,8 +2,7 @@
 
 use super::TrainError;
 use crate::objective::{Item, evaluate};
-use crate::prompt::PromptMethod;
-use crate::{Example, TaskData};
+use crate::{Example, Method, TaskData};
 use metaprompt_backbone::model::Model;
 
 /// Development examples that one forward pass takes.
@@ -15,8 +14,9 @@ pub(super) fn development_loss(
     model: &Model,
     tasks: &[TaskData],
     most: usize,
-    method: &dyn PromptMethod,
+    method: &dyn Method,
 ) -> Result<Option<f64>, TrainError> {
+    let model = method.model(model)?;
     let mut means = Vec::new();
     for (task, data) in tasks.iter().enumerate() {
         let dev: &[Example] = &data.dev[..data.dev.len().min(most)];
@@ -31,7 +31,7 @@ pub(super) fn development_loss(
                     teacher: None,
                 })
                 .collect();
-            let losses = evaluate(model, &[&prompt], &items, None)?;
+            let losses = evaluate(&model, &[&prompt], &items, None)?;
             sum += losses.task * losses.targets as f64;
             targets += losses.targets;
         }

@@ -40,6 +40,19 @@ pub enum TrainError {
     /// The model's processor could not do a step.
     #[error(transparent)]
     Compute(#[from] metaprompt_backbone::ComputeError),
+    /// The model can't be changed as the method does.
+    #[error(transparent)]
+    Change(#[from] metaprompt_backbone::model::ChangeError),
+    /// The method can't be trained so.
+    #[error("{method} can't be trained with `{field}`: {problem}")]
+    Setting {
+        /// The method.
+        method: &'static str,
+        /// The setting.
+        field: &'static str,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
     /// A task has nothing to train on.
     #[error("task {task} has no training examples")]
     NoExamples {

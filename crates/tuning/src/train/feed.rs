@@ -83,7 +83,7 @@ impl Maker<'_> {
     /// Makes all batches from `step` on, until nobody takes them any more.
     fn run(mut self, step: u64, to: &SyncSender<Result<Ready, TrainError>>) {
         for step in step..self.settings.steps {
-            for pass in 0..self.settings.accumulation.max(1) {
+            for pass in 0..self.settings.passes() {
                 let ready = self.make(step, pass);
                 let failed = ready.is_err();
                 if to.send(ready).is_err() || failed {

@@ -7,9 +7,7 @@ use super::metrics::Metrics;
 use super::step::Steps;
 use super::{Mixing, Sampler, Settings, Teachers, TrainError};
 use crate::objective::Losses;
-use crate::optimizer::clip;
-use crate::prompt::PromptMethod;
-use crate::{Digest, Example, TaskData};
+use crate::{Digest, Example, Method, TaskData, Update};
 use metaprompt_backbone::model::Model;
 use serde_json::json;
 use std::path::Path;
@@ -89,15 +87,19 @@ impl Training<'_> {
     /// a task is empty, or the loss is not finite.
     pub fn run(
         self,
-        method: &mut dyn PromptMethod,
+        method: &mut dyn Method,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<Finished, TrainError> {
         let settings = self.settings;
+        method.check(settings, self.teachers.is_some())?;
         std::fs::create_dir_all(self.folder).map_err(TrainError::file(self.folder))?;
         let mut sampler = Sampler::new(self.tasks, self.mixing, settings.seed)?;
         let identity = self.identity(method).to_string();
         let mut best: Vec<Vec<f32>> = Vec::new();
         let resumed = checkpoint::load(self.folder, &identity, method.parameters_mut(), &mut best)?;
+        if resumed.is_some() {
+            method.refresh()?;
+        }
         let progress = resumed.unwrap_or_else(|| Progress {
             step: 0,
             drawn: sampler.drawn.clone(),
@@ -134,8 +136,11 @@ impl Training<'_> {
             let mut feed = Feed::start(scope, maker, state.progress.step)?;
             self.go_on(method, &mut feed, &mut state, &identity, observe)
         })?;
-        for (p, best) in method.parameters_mut().iter_mut().zip(state.best) {
-            p.value = best;
+        if !state.best.is_empty() {
+            for (p, best) in method.parameters_mut().iter_mut().zip(state.best) {
+                p.value = best;
+            }
+            method.refresh()?;
         }
         Ok(Finished {
             steps: state.progress.step,
@@ -146,7 +151,7 @@ impl Training<'_> {
     /// The steps that are left.
     fn go_on(
         &self,
-        method: &mut dyn PromptMethod,
+        method: &mut dyn Method,
         feed: &mut Feed<'_>,
         state: &mut State,
         identity: &str,
@@ -162,17 +167,18 @@ impl Training<'_> {
         };
         while state.progress.step < settings.steps && !state.progress.stopped {
             let start = Instant::now();
-            let losses = steps.accumulate(method, feed, &mut state.progress.drawn)?;
-            let norm = clip(method.parameters_mut(), settings.clip);
-            if !losses.total.is_finite() || !norm.is_finite() {
-                return Err(TrainError::Diverged {
-                    step: state.progress.step + 1,
-                });
-            }
-            let factor = schedule.factor(state.progress.step);
+            let done = state.progress.step;
+            let factor = schedule.factor(done);
+            let update = Update {
+                optimizer,
+                step: done + 1,
+                factor,
+                clip: settings.clip,
+            };
+            let mut passes = steps.passes(feed, &mut state.progress.drawn, done);
+            let (losses, norm) = method.step(self.model, &mut || passes.next(), &update)?;
             state.progress.step += 1;
             let step = state.progress.step;
-            optimizer.update(method.parameters_mut(), step, factor);
             let seconds = start.elapsed().as_secs_f64();
             state.metrics.line(&json!({
                 "step": step, "loss": losses.total, "task": losses.task,
@@ -201,7 +207,7 @@ impl Training<'_> {
     /// Writes a checkpoint, after all that it refers to.
     fn save(
         &self,
-        method: &dyn PromptMethod,
+        method: &dyn Method,
         state: &mut State,
         identity: &str,
     ) -> Result<(), TrainError> {
@@ -222,7 +228,7 @@ impl Training<'_> {
     /// What a checkpoint of this run must have been made with: settings, data,
     /// parameters and what the caller adds, as a JSON object.
     #[must_use]
-    pub fn identity(&self, method: &dyn PromptMethod) -> serde_json::Value {
+    pub fn identity(&self, method: &dyn Method) -> serde_json::Value {
         let parameters: Vec<_> = method
             .parameters()
             .iter()
@@ -253,7 +259,7 @@ impl Training<'_> {
 
     fn check_development(
         &self,
-        method: &dyn PromptMethod,
+        method: &dyn Method,
         state: &mut State,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {

@@ -66,6 +66,11 @@ impl Settings {
     /// works on the batch before.
     pub const TEACHER_MEMORY: u64 = 256 << 20;
 
+    /// Forward passes of a step.
+    pub(crate) fn passes(&self) -> usize {
+        self.accumulation.max(1)
+    }
+
     pub(crate) fn optimizer(&self) -> AdamW {
         AdamW {
             weight_decay: self.weight_decay,

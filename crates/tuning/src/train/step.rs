@@ -1,10 +1,8 @@
-//! The gradients of one step.
+//! The passes of one step.
 
 use super::feed::{Feed, Ready};
 use super::{Settings, Teachers, TrainError};
-use crate::TaskData;
-use crate::objective::{Losses, batch_gradients};
-use crate::prompt::PromptMethod;
+use crate::{Pass, TaskData};
 use metaprompt_backbone::model::Model;
 
 /// What every step of a run needs.
@@ -15,42 +13,33 @@ pub(super) struct Steps<'a> {
     pub(super) teachers: Option<&'a Teachers>,
 }
 
-impl Steps<'_> {
-    /// Fills the gradients of one step. `drawn` becomes the examples drawn per
-    /// task until then.
-    pub(super) fn accumulate(
-        &self,
-        method: &mut dyn PromptMethod,
-        feed: &mut Feed<'_>,
-        drawn: &mut Vec<u64>,
-    ) -> Result<Losses, TrainError> {
-        for p in method.parameters_mut() {
-            p.gradient.fill(0.0);
+/// The passes of a step, each drawn and packed while the one before was run.
+pub(super) struct Passes<'a, 'scope> {
+    steps: &'a Steps<'a>,
+    feed: &'a mut Feed<'scope>,
+    /// Becomes the examples drawn per task until then.
+    drawn: &'a mut Vec<u64>,
+    /// Number of the next pass in the run.
+    next: u64,
+    left: usize,
+}
+
+impl<'a> Steps<'a> {
+    /// The passes of step `step`, counted from 0.
+    pub(super) fn passes<'p, 'scope>(
+        &'p self,
+        feed: &'p mut Feed<'scope>,
+        drawn: &'p mut Vec<u64>,
+        step: u64,
+    ) -> Passes<'p, 'scope> {
+        let passes = self.settings.passes();
+        Passes {
+            steps: self,
+            feed,
+            drawn,
+            next: step * passes as u64,
+            left: passes,
         }
-        let passes = self.settings.accumulation.max(1);
-        let distillation = self.teachers.map(|_| self.settings.distillation());
-        let mut sum = Losses::default();
-        for _ in 0..passes {
-            let ready = feed.next()?;
-            let teacher = self.teacher_states(&ready)?;
-            let prompts: Vec<Vec<f32>> = ready.tasks.iter().map(|&t| method.prompt(t)).collect();
-            let views: Vec<&[f32]> = prompts.iter().map(Vec::as_slice).collect();
-            let (losses, d_prompts) =
-                batch_gradients(self.model, &views, &ready.batch, &teacher, distillation)?;
-            for (&task, mut d) in ready.tasks.iter().zip(d_prompts) {
-                d.iter_mut().for_each(|g| *g /= passes as f32);
-                method.backward_add(task, &d);
-            }
-            let share = 1.0 / passes as f64;
-            sum.task += losses.task * share;
-            sum.logits += losses.logits * share;
-            sum.hidden += losses.hidden * share;
-            sum.total += losses.total * share;
-            sum.targets += losses.targets;
-            sum.rows += losses.rows;
-            *drawn = ready.drawn;
-        }
-        Ok(sum)
     }
 
     /// The teachers' states of all labels, in the batch's order: those that
@@ -73,5 +62,28 @@ impl Steps<'_> {
             }
         }
         Ok(all)
+    }
+}
+
+impl Passes<'_, '_> {
+    /// The next pass; `None` after the step's last.
+    pub(super) fn next(&mut self) -> Result<Option<Pass>, TrainError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let ready = self.feed.next()?;
+        let teacher = self.steps.teacher_states(&ready)?;
+        let (number, settings) = (self.next, self.steps.settings);
+        self.next += 1;
+        self.left -= 1;
+        *self.drawn = ready.drawn;
+        Ok(Some(Pass {
+            tasks: ready.tasks,
+            batch: ready.batch,
+            teacher,
+            distillation: self.steps.teachers.map(|_| settings.distillation()),
+            number,
+            passes: settings.passes(),
+        }))
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod runs;
+pub(crate) mod trajectory;
 
 use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
@@ -46,6 +47,11 @@ impl Tensors {
         self.bytes(name).chunks_exact(8).map(value).collect()
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let file = SafeTensors::deserialize(&self.0).expect("safetensors");
+        file.tensor(name).is_ok()
+    }
+
     fn bytes(&self, name: &str) -> Vec<u8> {
         SafeTensors::deserialize(&self.0)
             .expect("safetensors")
@@ -80,6 +86,8 @@ pub(crate) fn prompt(model: &Model, length: usize, seed: u32) -> Vec<f32> {
 /// Largest difference as a share of the largest reference value.
 pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f32 {
     assert_eq!(got.len(), want.len());
+    // The largest of numbers passes over a NaN.
+    assert!(got.iter().all(|g| g.is_finite()));
     let scale = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     got.iter()
         .zip(want)

@@ -3,8 +3,9 @@
 
 use crate::common::{example, prompt, tokens};
 use metaprompt_backbone::model::Model;
+use metaprompt_tuning::Method;
 use metaprompt_tuning::TaskData;
-use metaprompt_tuning::prompt::{Decomposed, PromptMethod, VectorInit};
+use metaprompt_tuning::prompt::{Decomposed, VectorInit};
 use metaprompt_tuning::train::{Event, Mixing, Settings, Teachers, Training};
 use std::path::Path;
 
@@ -73,7 +74,7 @@ pub(crate) fn student(model: &Model) -> Decomposed {
 }
 
 /// Stops a run after `stop` steps by an error from outside, as a kill would.
-pub(crate) fn interrupted(training: Training<'_>, method: &mut dyn PromptMethod, stop: u64) {
+pub(crate) fn interrupted(training: Training<'_>, method: &mut dyn Method, stop: u64) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         training.run(method, &mut |event| {
             if let Event::Step { step, .. } = event {

@@ -5,6 +5,7 @@ mod matrix;
 pub(crate) mod memory;
 mod mixture;
 mod profile;
+mod tune;
 
 use super::{
     Backend, Computed, Keep, Kind, Memory, Mixture, Mlp, Profile, Projections, Wanted, composed,

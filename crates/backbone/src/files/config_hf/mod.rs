@@ -10,6 +10,7 @@ mod family;
 mod fields;
 mod rope;
 mod sight;
+mod write;
 
 use std::path::Path;
 
@@ -18,11 +19,18 @@ use self::fields::Fields;
 use super::LoadError;
 use super::config::{Config, in_order};
 use super::read::{json_file, parent_name};
+use serde_json::Value;
+
+pub(super) use self::write::json;
 
 /// Reads and checks `path`; see [`Config::from_hf_json`].
 pub(super) fn read(path: &Path) -> Result<Config, LoadError> {
-    let json = json_file(path)?;
-    let fields = Fields::of(path, &json)?;
+    parse(path, &json_file(path)?)
+}
+
+/// Checks the content of a file at `path`.
+pub(super) fn parse(path: &Path, json: &Value) -> Result<Config, LoadError> {
+    let fields = Fields::of(path, json)?;
     let model_type = fields.text("model_type")?;
     let Some(family) = model_type.and_then(family::named) else {
         return Err(LoadError::UnsupportedArchitecture {

@@ -54,6 +54,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             m.tasks(),
             names.join(", ")
         ),
+        (Kind::Lora(_), _) => bail!(
+            "{}: a LoRA has no prompt; PEFT reads this directory as it is",
+            path.display()
+        ),
         _ => {
             let prompt = prompt_of(&adapter, path, asked, "")?;
             let index =

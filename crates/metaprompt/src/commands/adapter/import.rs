@@ -33,6 +33,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let backbone = context.backbone(Some(&args.backbone))?;
     adapter.check_backbone(path, &backbone)?;
     check_config(path, &adapter, &backbone)?;
+    // Says what of a LoRA doesn't fit.
+    adapter.model(&backbone.model)?;
     if Adapter::exists(out) {
         bail!(
             "{}: holds an adapter already; give another --out",
@@ -40,7 +42,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         );
     }
     let count = match &adapter.kind {
-        Kind::Prompt { .. } => 1,
+        Kind::Prompt { .. } | Kind::Lora(_) => 1,
         Kind::Multitask(prompt) => prompt.tasks(),
     };
     let notes = &mut adapter.notes;

@@ -3,6 +3,7 @@
 use super::SHARED;
 use crate::context::Context;
 use anyhow::Result;
+use metaprompt_tuning::Method;
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,6 +24,11 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
                 prompt.shared().len() + pairs,
             )
         }
+        Kind::Lora(lora) => (
+            "LORA",
+            Some(lora.options().rank),
+            lora.parameters().iter().map(|p| p.value.len()).sum(),
+        ),
     };
     // What training changed may be less than what is stored.
     let trained = notes.made["trainable_parameters"]

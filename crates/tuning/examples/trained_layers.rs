@@ -1,0 +1,120 @@
+//! Trains a LoRA and all weights of a backbone for a few steps on made-up
+//! tokens, saves both, and writes what they compute, so that PEFT and
+//! transformers can be held against it:
+//!
+//! ```sh
+//! cargo run --release -p metaprompt-tuning --example trained_layers BACKBONE_DIR OUT
+//! python tools/check_trained_layers.py BACKBONE_DIR OUT
+//! ```
+
+use metaprompt_backbone::Device;
+use metaprompt_backbone::files::Checkpoint;
+use metaprompt_backbone::model::Model;
+use metaprompt_backbone::probe::probe;
+use metaprompt_tuning::adapter::{Adapter, AdapterNotes, Kind};
+use metaprompt_tuning::full::Full;
+use metaprompt_tuning::lora::{Lora, LoraOptions};
+use metaprompt_tuning::train::{Mixing, Settings, Training};
+use metaprompt_tuning::{Example, Method, TaskData};
+use safetensors::tensor::{Dtype, TensorView};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+const STEPS: u64 = 6;
+/// How many of the probed tokens are predicted.
+const LABELS: usize = 8;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [backbone, out] = arguments.as_slice() else {
+        return Err("give BACKBONE_DIR and OUT".into());
+    };
+    let checkpoint = Checkpoint::open(backbone)?;
+    let model = Model::load(&checkpoint, Device::Cpu)?;
+    std::fs::create_dir_all(out)?;
+    let tokens: Vec<u32> = (0..20).map(|i| token(&model, 7 * i + i * i)).collect();
+    std::fs::write(out.join("tokens.json"), serde_json::to_string(&tokens)?)?;
+
+    let options = LoraOptions {
+        rank: 4,
+        alpha: 8.0,
+        ..LoraOptions::default()
+    };
+    let mut lora = Lora::new(&model, options, 1, 0.01)?;
+    train(&model, &mut lora, &out.join("lora-run"))?;
+    let adapted = lora.apply(&model)?;
+    let adapter = Adapter {
+        kind: Kind::Lora(Box::new(lora)),
+        notes: AdapterNotes::default(),
+    };
+    adapter.save(&out.join("lora"))?;
+    write_logits(&adapted, &tokens, &out.join("lora.safetensors"))?;
+
+    let mut full = Full::new(&model, 0.001)?;
+    train(&model, &mut full, &out.join("full-run"))?;
+    checkpoint.save(full.trained(), &out.join("full"))?;
+    write_logits(full.trained(), &tokens, &out.join("full.safetensors"))?;
+    // What was saved is what was trained.
+    let saved = Model::load(&Checkpoint::open(&out.join("full"))?, Device::Cpu)?;
+    let logits = |model: &Model| probe(model, &tokens, LABELS, None).map(|p| p.logits);
+    if logits(&saved)? != logits(full.trained())? {
+        return Err("the saved model computes something else".into());
+    }
+    Ok(())
+}
+
+/// A made-up token, of the ordinary ones.
+fn token(model: &Model, number: usize) -> u32 {
+    let ordinary = model.config().vocab_size.min(1000) - 3;
+    (3 + number * 37 % ordinary) as u32
+}
+
+fn train(model: &Model, method: &mut dyn Method, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let example = |number: usize| Example {
+        context: (0..9).map(|i| token(model, number * 11 + i)).collect(),
+        target: (0..3).map(|i| token(model, number % 3 + i)).collect(),
+    };
+    let data = TaskData {
+        name: "made up".into(),
+        train: (0..16).map(example).collect(),
+        dev: Vec::new(),
+    };
+    let settings = Settings {
+        steps: STEPS,
+        batch: 4,
+        batch_tokens: None,
+        accumulation: 1,
+        weight_decay: 1e-5,
+        clip: 1.0,
+        warmup: 0.1,
+        evaluate_every: 0,
+        evaluate_examples: 0,
+        patience: 0,
+        checkpoint_every: 0,
+        seed: 1,
+        logits_weight: 0.0,
+        hidden_weight: 0.0,
+        temperature: 1.0,
+        teacher_memory: Settings::TEACHER_MEMORY,
+    };
+    let training = Training {
+        model,
+        tasks: &[data],
+        mixing: Mixing::Equal,
+        teachers: None,
+        settings: &settings,
+        folder,
+        identity: serde_json::json!({}),
+    };
+    training.run(method, &mut |_| {})?;
+    Ok(())
+}
+
+fn write_logits(model: &Model, tokens: &[u32], path: &Path) -> Result<(), Box<dyn Error>> {
+    let logits = probe(model, tokens, LABELS, None)?.logits;
+    let bytes: Vec<u8> = logits.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let shape = vec![LABELS, model.config().vocab_size];
+    let view = TensorView::new(Dtype::F32, shape, &bytes)?;
+    let file = safetensors::serialize([("logits", view)], None)?;
+    Ok(std::fs::write(path, file)?)
+}
