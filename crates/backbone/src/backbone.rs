@@ -5,7 +5,7 @@ use crate::compute::Device;
 use crate::files::{Checkpoint, LoadError, Weights};
 use crate::model::Model;
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One frozen language model with everything that belongs to it. A clone shares
 /// all that is large, and may have another [`Backbone::model`]: an adapted or a
@@ -20,6 +20,8 @@ pub struct Backbone {
     pub chat: Option<ChatTemplate>,
     /// Identity of its weights (see [`Checkpoint::fingerprint`]).
     pub fingerprint: String,
+    /// Where its files lie.
+    pub path: PathBuf,
 }
 
 /// Why a backbone can't be used.
@@ -59,6 +61,7 @@ impl Backbone {
             tokenizer,
             chat,
             fingerprint: checkpoint.fingerprint,
+            path: path.to_owned(),
         })
     }
 

@@ -3,11 +3,14 @@
 use metaprompt_backbone::BackboneError;
 use metaprompt_backbone::ComputeError;
 use metaprompt_backbone::chat::ChatError;
+use metaprompt_backbone::files::{LoadError, SaveError};
 use metaprompt_backbone::generation::GenerationError;
+use metaprompt_backbone::model::ChangeError;
 use metaprompt_backbone::tokenizer::TokenizerError;
 use metaprompt_corpus::CorpusError;
 use metaprompt_scoring::ScoringError;
 use metaprompt_tuning::adapter::AdapterError;
+use metaprompt_tuning::lora::LoraError;
 use metaprompt_tuning::train::TrainError;
 use std::path::PathBuf;
 
@@ -46,9 +49,10 @@ pub enum StudyError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
-    /// A method that this version can't run.
-    #[error("method {method} is not in this version; take it out of the study's methods")]
-    NotYet {
+    /// A method that trains nothing, or lacks what it begins with, was to be
+    /// trained.
+    #[error("method {method} can't be trained so; methods that adapt a metaprompt need one")]
+    Untrained {
         /// The method.
         method: &'static str,
     },
@@ -180,6 +184,18 @@ pub enum StudyError {
     /// An adapter.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// A LoRA.
+    #[error(transparent)]
+    Lora(#[from] LoraError),
+    /// Weights or changes of weights.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A trained model's directory.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// The backbone's files.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// Scoring.
     #[error(transparent)]
     Scoring(#[from] ScoringError),

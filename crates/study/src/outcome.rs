@@ -112,7 +112,7 @@ impl Outcome {
     /// Takes a damaged cell's results away, so that they are made again: they
     /// are kept beside under another name. Checkpoint and metrics stay.
     pub(crate) fn set_aside(folder: &Path) -> Result<(), StudyError> {
-        for name in [FILE, "adapter", "predictions.jsonl"] {
+        for name in [FILE, "adapter", "model", "predictions.jsonl"] {
             let (from, to) = (folder.join(name), folder.join(format!("{name}.damaged")));
             if !from.exists() {
                 continue;

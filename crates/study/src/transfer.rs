@@ -3,7 +3,7 @@
 
 use crate::outcome::TransferRow;
 use crate::prepare::Prepared;
-use crate::stages::Stages;
+use crate::stages::{Stages, loss};
 use crate::{Observer, StudyError};
 use metaprompt_tuning::Example;
 use metaprompt_tuning::prompt::{Decomposed, PromptMethod};
@@ -22,14 +22,15 @@ pub(crate) fn row(
             task: target.name().to_owned(),
         });
     }
+    let model = &stages.backbone.model;
     let dev: Vec<Example> = target.dev.iter().map(|e| e.tokens.clone()).collect();
-    let shared = stages.loss(metaprompt.shared(), &dev)?;
+    let shared = loss(model, Some(metaprompt.shared()), &dev)?;
     observer.advance(1);
     let own = scale(adapted, 0);
     let (mut cosines, mut gains) = (Vec::new(), Vec::new());
     for source in 0..metaprompt.tasks() {
         cosines.push(cosine(&own, &scale(metaprompt, source)));
-        gains.push(shared - stages.loss(&metaprompt.prompt(source), &dev)?);
+        gains.push(shared - loss(model, Some(&metaprompt.prompt(source)), &dev)?);
         observer.advance(source as u64 + 2);
     }
     Ok(TransferRow {

@@ -96,11 +96,12 @@ fn variant(graph: &Graph, placed: &Placed) -> usize {
 fn comparisons(study: &Study, entries: &[Entry]) -> Result<Vec<Comparison>, StudyError> {
     let mut all = Vec::new();
     for (first, second) in PAIRS {
-        for &shots in std::iter::once(&Shots::NONE).chain(&study.shots) {
-            let zero = |m: Method| !m.trains();
-            if zero(second) != (shots == Shots::NONE) {
-                continue;
-            }
+        let few = study.shots.iter().filter(|s| **s != Shots::NONE);
+        let shots: Vec<Shots> = match second.trains() {
+            true => few.copied().collect(),
+            false => vec![Shots::NONE],
+        };
+        for shots in shots {
             let of = |task: &str, method: Method| {
                 let fits = |e: &&Entry| {
                     let p = &e.place;

@@ -111,7 +111,8 @@ impl Stages<'_> {
             Method::Metaprompt | Method::MetapromptVectors => Ok(json!({
                 "source_vectors": self.study.metaprompt.source_vectors,
             })),
-            other => Err(StudyError::NotYet { method: other.id() }),
+            Method::Lora => Ok(json!({ "lora": plain(&self.study.lora.options()) })),
+            _ => Ok(json!({})),
         }
     }
 

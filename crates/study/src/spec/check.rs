@@ -1,7 +1,8 @@
 //! What the fields of a study must satisfy, alone and together.
 
 use super::stage::Common;
-use super::{Search, Shots, Study};
+use super::{Lora, Search, Shots, Study};
+use metaprompt_backbone::model::Module;
 
 /// The most that a count may be: far above every use, far below what would
 /// overflow or exhaust memory before the first step.
@@ -192,16 +193,11 @@ fn rates(study: &Study) -> Result<(), String> {
     for (field, rate) in rates {
         in_range(field, rate)?;
     }
-    if !(0.0..1.0).contains(&study.lora.dropout) {
+    lora(&study.lora)?;
+    if study.full.accumulation > 1 {
         return Err(format!(
-            "[lora] dropout is {}; give a share from 0 to below 1",
-            study.lora.dropout
-        ));
-    }
-    if !(study.lora.alpha.is_finite() && study.lora.alpha > 0.0) {
-        return Err(format!(
-            "[lora] alpha is {}; it must be above 0",
-            study.lora.alpha
+            "[full] accumulation is {}; full fine-tuning keeps no gradients of several passes, so give 1 and a larger batch",
+            study.full.accumulation
         ));
     }
     let trained = [
@@ -227,6 +223,21 @@ fn rates(study: &Study) -> Result<(), String> {
     ];
     match trained.iter().find(|(_, sum)| *sum == 0.0) {
         Some((field, _)) => Err(format!("{field} is 0: nothing would be trained")),
+        None => Ok(()),
+    }
+}
+
+fn lora(lora: &Lora) -> Result<(), String> {
+    let unknown = |name: &&String| Module::named(name).is_none();
+    if let Some(unknown) = lora.target_modules.iter().find(unknown) {
+        let known: Vec<&str> = Module::ALL.iter().map(|m| m.name()).collect();
+        return Err(format!(
+            "[lora] target_modules: {unknown} is no linear layer; give some of {}, or none for all",
+            known.join(", ")
+        ));
+    }
+    match lora.options().contradiction() {
+        Some((field, problem)) => Err(format!("[lora] {field} {problem}")),
         None => Ok(()),
     }
 }

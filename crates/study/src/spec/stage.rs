@@ -1,6 +1,8 @@
 //! Sections of the stages that train something.
 
 use super::{Mixing, SharedInit, SourceVectors, Vectors};
+use metaprompt_backbone::model::Module;
+use metaprompt_tuning::lora::LoraOptions;
 use metaprompt_tuning::train::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -233,9 +235,9 @@ stage! {
         /// Peak learning rate.
         learning_rate: f32 = 2e-4,
         /// Rank of the adapters.
-        rank: usize = 8,
+        rank: usize = 16,
         /// Their scale is `alpha / rank`.
-        alpha: f32 = 16.0,
+        alpha: f32 = 32.0,
         /// Share of a layer's inputs that training drops.
         dropout: f32 = 0.0,
         /// Layers that get one, as PEFT names them; empty means all linear
@@ -253,5 +255,20 @@ stage! {
         learning_rate: f32 = 2e-5,
         /// Steps for a number of examples, in place of `steps` or `tokens`.
         few_shot_steps: Option<u64> = None,
+    }
+}
+
+impl Lora {
+    /// The adapter's options. Names of modules that there aren't are left out;
+    /// a study that was checked has none.
+    #[must_use]
+    pub fn options(&self) -> LoraOptions {
+        let targets = self.target_modules.iter();
+        LoraOptions {
+            rank: self.rank,
+            alpha: self.alpha,
+            dropout: self.dropout,
+            targets: targets.filter_map(|name| Module::named(name)).collect(),
+        }
     }
 }

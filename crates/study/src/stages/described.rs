@@ -96,7 +96,21 @@ impl Stages<'_> {
                 vec![0.0, adapt.vectors_only_learning_rate],
                 study.prompt.length,
             ),
-            other => return Err(StudyError::NotYet { method: other.id() }),
+            Method::Lora => (
+                study.lora.settings(0, seed),
+                vec![study.lora.learning_rate],
+                0,
+            ),
+            Method::Full => (
+                study.full.settings(0, seed),
+                vec![study.full.learning_rate],
+                0,
+            ),
+            Method::Instruction | Method::Demonstrations | Method::MetapromptZero => {
+                return Err(StudyError::Untrained {
+                    method: method.id(),
+                });
+            }
         };
         let described = Described {
             stage: method.id(),

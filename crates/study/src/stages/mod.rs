@@ -5,6 +5,7 @@ mod described;
 mod initial;
 mod nearest;
 mod run;
+mod weights;
 
 use crate::encode::Encoding;
 use crate::prepare::Prepared;
@@ -12,11 +13,14 @@ use crate::spec::{Method, SharedInit, Shots, SourceVectors, Study, Vectors};
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
 use metaprompt_tuning::adapter::{Adapter, Kind};
+use metaprompt_tuning::lora::Lora;
 use metaprompt_tuning::prompt::{Decomposed, PromptMethod, SinglePrompt, VectorInit};
 use metaprompt_tuning::train::{Finished, Teachers};
 use std::path::{Path, PathBuf};
 
 pub(crate) use described::Described;
+pub(crate) use nearest::loss;
+pub(crate) use weights::{MODEL, Trained};
 
 /// A finished stage.
 #[derive(Clone, Debug)]
@@ -132,8 +136,8 @@ impl Stages<'_> {
         }
     }
 
-    /// Trains a method on a target in `folder`; `metaprompt` is what the
-    /// methods that adapt one begin with.
+    /// Trains a method that leaves an adapter on a target in `folder`;
+    /// `metaprompt` is what the methods that adapt one begin with.
     ///
     /// # Errors
     /// When the method trains nothing here, training fails or files can't be
@@ -166,7 +170,14 @@ impl Stages<'_> {
                     Kind::Multitask(Box::new(m.clone()))
                 })
             }
-            _ => Err(StudyError::NotYet {
+            (Method::Lora, _) => {
+                let (model, rate) = (&self.backbone.model, described.rates[0]);
+                let lora = Lora::new(model, self.study.lora.options(), self.seed, rate)?;
+                self.run(&described, lora, None, folder, observer, |m| {
+                    Kind::Lora(Box::new(m.clone()))
+                })
+            }
+            _ => Err(StudyError::Untrained {
                 method: method.id(),
             }),
         }

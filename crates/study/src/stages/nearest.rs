@@ -2,6 +2,7 @@
 
 use super::Stages;
 use crate::StudyError;
+use metaprompt_backbone::model::Model;
 use metaprompt_tuning::prompt::{Decomposed, PromptMethod};
 use metaprompt_tuning::{Example, Item, evaluate};
 
@@ -20,29 +21,36 @@ impl Stages<'_> {
     ) -> Result<usize, StudyError> {
         let examples = &train[..train.len().min(NEAREST_EXAMPLES)];
         let losses: Vec<f64> = (0..metaprompt.tasks())
-            .map(|task| self.loss(&metaprompt.prompt(task), examples))
+            .map(|task| {
+                let prompt = metaprompt.prompt(task);
+                loss(&self.backbone.model, Some(&prompt), examples)
+            })
             .collect::<Result<_, _>>()?;
         Ok((0..losses.len())
             .min_by(|&a, &b| losses[a].total_cmp(&losses[b]))
             .unwrap_or(0))
     }
+}
 
-    /// Mean loss per target token behind a soft prompt.
-    pub(crate) fn loss(&self, prompt: &[f32], examples: &[Example]) -> Result<f64, StudyError> {
-        let (mut sum, mut targets) = (0.0, 0);
-        for examples in examples.chunks(BATCH) {
-            let items: Vec<Item<'_>> = examples
-                .iter()
-                .map(|e| Item {
-                    prompt: Some(0),
-                    example: e,
-                    teacher: None,
-                })
-                .collect();
-            let losses = evaluate(&self.backbone.model, &[prompt], &items, None)?;
-            sum += losses.task * losses.targets as f64;
-            targets += losses.targets;
-        }
-        Ok(sum / targets.max(1) as f64)
+/// Mean loss per target token behind a soft prompt, if there is one.
+pub(crate) fn loss(
+    model: &Model,
+    prompt: Option<&[f32]>,
+    examples: &[Example],
+) -> Result<f64, StudyError> {
+    let (mut sum, mut targets) = (0.0, 0);
+    for examples in examples.chunks(BATCH) {
+        let items: Vec<Item<'_>> = examples
+            .iter()
+            .map(|e| Item {
+                prompt: prompt.map(|_| 0),
+                example: e,
+                teacher: None,
+            })
+            .collect();
+        let losses = evaluate(model, prompt.as_slice(), &items, None)?;
+        sum += losses.task * losses.targets as f64;
+        targets += losses.targets;
     }
+    Ok(sum / targets.max(1) as f64)
 }

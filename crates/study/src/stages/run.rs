@@ -3,15 +3,14 @@
 use super::{Described, Stage, Stages};
 use crate::json::difference;
 use crate::{Observer, StudyError};
-use metaprompt_tuning::Digest;
 use metaprompt_tuning::adapter::{Adapter, AdapterNotes, BackboneNote, Kind};
-use metaprompt_tuning::prompt::PromptMethod;
 use metaprompt_tuning::train::{Teachers, Training};
+use metaprompt_tuning::{Digest, Method};
 use serde_json::json;
 use std::path::Path;
 
 impl Stages<'_> {
-    pub(super) fn run<M: PromptMethod>(
+    pub(super) fn run<M: Method>(
         &self,
         described: &Described,
         mut method: M,

@@ -1,0 +1,151 @@
+//! Cells that train something.
+
+use super::Execution;
+use crate::graph::Role;
+use crate::outcome::Outcome;
+use crate::prepare::Prepared;
+use crate::spec::{Method, Shots, Study};
+use crate::stages::{Stage, Stages, Trained, loss};
+use crate::{StudyError, memory, metrics};
+use metaprompt_backbone::model::Model;
+use metaprompt_tuning::adapter::Adapter;
+
+impl Execution<'_, '_> {
+    pub(super) fn teach(&mut self, task: &str) -> Result<Outcome, StudyError> {
+        let source = self.prepared(task)?;
+        let stages = self.lab.stages(self.recipe.variant, self.recipe.seed);
+        let stage = stages.teach(&source, self.folder, self.observer)?;
+        self.trained(&stage, None)
+    }
+
+    pub(super) fn distill(&mut self) -> Result<Outcome, StudyError> {
+        let names = self.lab.study(self.recipe.variant).sources.clone();
+        let sources: Vec<_> = names
+            .iter()
+            .map(|name| self.prepared(name))
+            .collect::<Result<_, _>>()?;
+        let views: Vec<&Prepared> = sources.iter().map(|s| &**s).collect();
+        let teachers = self.adapters(Role::Teacher)?.into_iter();
+        let teachers: Vec<Adapter> = teachers.map(|(_, adapter)| adapter).collect();
+        let stages = self.lab.stages(self.recipe.variant, self.recipe.seed);
+        let stage = stages.distill(&views, &teachers, self.folder, self.observer)?;
+        self.trained(&stage, None)
+    }
+
+    pub(super) fn train(
+        &mut self,
+        method: Method,
+        task: &str,
+        shots: Shots,
+        candidate: Option<f32>,
+    ) -> Result<Outcome, StudyError> {
+        let target = self.prepared(task)?;
+        let mut study: Study = self.lab.study(self.recipe.variant).clone();
+        let chosen = self.outcomes(Role::Rate)?.pop().and_then(|o| o.rate);
+        if let Some(rate) = candidate.or(chosen) {
+            method.set_rate(&mut study, rate);
+        }
+        let metaprompt = self.metaprompt()?;
+        let stages = Stages {
+            study: &study,
+            backbone: self.lab.backbone,
+            seed: self.recipe.seed,
+        };
+        let (folder, observer) = (self.folder, &mut *self.observer);
+        if method == Method::Full {
+            let trained = stages.train_weights(&target, shots, folder, observer)?;
+            let dev_loss = candidate.map(|_| dev_loss(&target, &trained.model, None));
+            return self.weights(&trained, dev_loss.transpose()?);
+        }
+        let metaprompt = metaprompt.as_ref();
+        let stage = stages.train(method, &target, metaprompt, shots, folder, observer)?;
+        let dev_loss = match candidate {
+            None => None,
+            Some(_) => {
+                let model = stage.adapter.model(&self.lab.backbone.model)?;
+                let prompt = stage.adapter.prompt(0);
+                Some(dev_loss(&target, &model, prompt.as_deref())?)
+            }
+        };
+        let mut outcome = self.trained(&stage, dev_loss)?;
+        if method == Method::MetapromptVectors {
+            // The shared prompt is there for all tasks.
+            outcome.bytes = outcome.trainable * size_of::<f32>() as u64;
+        }
+        Ok(outcome)
+    }
+
+    /// What a training of all weights left.
+    fn weights(&self, trained: &Trained, dev_loss: Option<f64>) -> Result<Outcome, StudyError> {
+        const FILE: &str = "model/model.safetensors";
+        let weights = self.folder.join(FILE);
+        let bytes = std::fs::metadata(&weights).map_err(StudyError::file(&weights))?;
+        let outcome = Outcome {
+            steps: trained.finished.steps,
+            seconds: metrics::seconds(self.folder)?,
+            trainable: trained.trainable as u64,
+            bytes: bytes.len(),
+            peak_memory: memory::most(),
+            dev_loss: dev_loss.or(trained.finished.best.map(|(_, loss)| loss)),
+            ..Outcome::default()
+        };
+        outcome.with_files(self.folder, &[FILE])
+    }
+
+    /// What a finished training stage left.
+    fn trained(&self, stage: &Stage, dev_loss: Option<f64>) -> Result<Outcome, StudyError> {
+        const FILES: [&str; 2] = [
+            "adapter/adapter_config.json",
+            "adapter/adapter_model.safetensors",
+        ];
+        let made = &stage.adapter.notes.made;
+        let weights = self.folder.join(FILES[1]);
+        let bytes = std::fs::metadata(&weights).map_err(StudyError::file(&weights))?;
+        let outcome = Outcome {
+            steps: made["steps"].as_u64().unwrap_or(0),
+            seconds: metrics::seconds(self.folder)?,
+            trainable: made["trainable_parameters"].as_u64().unwrap_or(0),
+            bytes: bytes.len(),
+            peak_memory: memory::most(),
+            dev_loss: dev_loss.or_else(|| made["best"]["dev_loss"].as_f64()),
+            ..Outcome::default()
+        };
+        outcome.with_files(self.folder, &FILES)
+    }
+
+    /// The rate with the lowest mean development loss. Of equal ones the
+    /// first.
+    pub(super) fn choose(&self, rates: &[f32]) -> Result<Outcome, StudyError> {
+        let losses: Vec<f64> = self
+            .outcomes(Role::Candidate)?
+            .iter()
+            .map(|o| o.dev_loss.unwrap_or(f64::INFINITY))
+            .collect();
+        let targets = losses.len() / rates.len().max(1);
+        let means: Vec<f64> = losses
+            .chunks(targets.max(1))
+            .map(|of_rate| of_rate.iter().sum::<f64>() / of_rate.len() as f64)
+            .collect();
+        let best = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b]));
+        let notes = rates.iter().zip(&means);
+        Ok(Outcome {
+            rate: best.map(|best| rates[best]),
+            dev_loss: best.map(|best| means[best]),
+            notes: notes
+                .map(|(rate, loss)| format!("rate {rate}: development loss {loss:.4}"))
+                .collect(),
+            ..Outcome::default()
+        })
+    }
+}
+
+/// Loss on a task's development examples.
+fn dev_loss(task: &Prepared, model: &Model, prompt: Option<&[f32]>) -> Result<f64, StudyError> {
+    if task.dev.is_empty() {
+        return Err(StudyError::NoDevelopment {
+            task: task.name().to_owned(),
+        });
+    }
+    let dev: Vec<_> = task.dev.iter().map(|e| e.tokens.clone()).collect();
+    loss(model, prompt, &dev)
+}
