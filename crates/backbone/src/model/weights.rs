@@ -74,8 +74,8 @@ impl Place {
 }
 
 impl<B: Tune> Decoder<B> {
-    /// Says whether the weights can be read, replaced and trained.
-    pub(super) fn check_weights(&self) -> Computed<()> {
+    /// Says whether the weights can be read or, more than that, replaced.
+    pub(super) fn check_weights(&self, replaced: bool) -> Computed<()> {
         self.backend.check_tuning()?;
         let refuse = |what, instead| {
             Err(ComputeError::Unsupported {
@@ -86,7 +86,7 @@ impl<B: Tune> Decoder<B> {
         };
         if self.config.experts.is_some() {
             return refuse(
-                "train or rewrite the weights of a model with experts",
+                "train, merge or save the weights of a model with experts",
                 "use LoRA or a method that trains soft prompts",
             );
         }
@@ -97,9 +97,12 @@ impl<B: Tune> Decoder<B> {
             };
             Module::ALL.into_iter().all(linear)
         };
+        if !replaced {
+            return Ok(());
+        }
         if !self.backend.is_plain(&self.output) || !self.layers.iter().all(plain) {
             return refuse(
-                "train or rewrite weights that stay packed",
+                "train weights that stay packed",
                 "load the backbone without --weights packed, or use LoRA",
             );
         }
