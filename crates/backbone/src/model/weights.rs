@@ -9,6 +9,7 @@ use super::forward::KvStore;
 use super::low_rank::{Tuned, Tuning};
 use super::module::Module;
 use super::tuned_backward::{LayerGradients, LayerPass};
+use crate::buffer::zeroed;
 use crate::compute::{ComputeError, Computed, Tune};
 use crate::files::Config;
 use crate::forest::Input;
@@ -222,7 +223,7 @@ impl<B: Tune> Decoder<B> {
         drop(d_hidden);
         if self.embedding.is_some() {
             self.give(trainer, "lm_head.weight", table)?;
-            table = vec![0.0; self.config.vocab_size * self.config.hidden_size];
+            table = zeroed(self.config.vocab_size * self.config.hidden_size);
         }
         self.give(trainer, "model.norm.weight", norm)?;
         let kept = store.layers.iter_mut().zip(tape.layers).enumerate().rev();
