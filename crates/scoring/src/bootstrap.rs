@@ -102,14 +102,16 @@ pub(crate) fn intervals(
             measures.iter().map(|m| (m.value)(&total)).collect()
         })
         .collect();
-    let tail = (1.0 - options.level) / 2.0;
     (0..measures.len())
-        .map(|m| {
-            let mut values: Vec<f64> = draws.iter().map(|draw| draw[m]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            (percentile(&values, tail), percentile(&values, 1.0 - tail))
-        })
+        .map(|m| ends(draws.iter().map(|draw| draw[m]).collect(), options.level))
         .collect()
+}
+
+/// The ends of what holds the middle `level` of the values.
+pub(crate) fn ends(mut values: Vec<f64>, level: f64) -> (f64, f64) {
+    let tail = (1.0 - level) / 2.0;
+    values.sort_unstable_by(f64::total_cmp);
+    (percentile(&values, tail), percentile(&values, 1.0 - tail))
 }
 
 /// The `q` quantile of ascending values, linear between neighbours (NumPy's

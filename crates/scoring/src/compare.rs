@@ -4,14 +4,11 @@
 use metaprompt_corpus::Prediction;
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{BootstrapOptions, by_document, intervals, total};
+use crate::bootstrap::BootstrapOptions;
 use crate::case::Case;
 use crate::error::ScoringError;
-use crate::measure::Measure;
-use crate::permutation::p_value;
-use crate::plan::Plan;
 use crate::rule::Rule;
-use crate::scores::check;
+use crate::seeds::{Trial, compare_seeds};
 
 /// By how much one list of answers is better than another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,30 +44,11 @@ pub fn compare(
     second: &[Prediction],
     options: &BootstrapOptions,
 ) -> Result<Difference, ScoringError> {
-    let lists = [("first answers", first), ("second answers", second)];
-    check(cases, &lists, options)?;
-    // One label set, so that both halves have one layout.
-    let plan = Plan::new(rule, cases, &[first, second])?;
-    let mut sums = plan.sums(cases, first)?;
-    let width = sums.first().map_or(0, Vec::len);
-    for (one, other) in sums.iter_mut().zip(plan.sums(cases, second)?) {
-        one.extend(other);
-    }
-    let Some(Measure { name, value }) = plan.measures().into_iter().next() else {
-        return Err(ScoringError::NoExamples);
+    let trial = Trial {
+        rule,
+        cases,
+        first: &[first.to_vec()],
+        second: &[second.to_vec()],
     };
-    let difference = [Measure::new(name, move |s| {
-        value(&s[width..]) - value(&s[..width])
-    })];
-    let clusters = by_document(&sums, cases);
-    let ends = intervals(&clusters, &difference, options);
-    let (low, high) = ends.first().copied().unwrap_or_default();
-    let [difference] = difference;
-    Ok(Difference {
-        name: name.to_owned(),
-        value: (difference.value)(&total(&clusters)),
-        low,
-        high,
-        p_value: p_value(&clusters, &difference, options),
-    })
+    compare_seeds(&trial, options)
 }

@@ -66,6 +66,24 @@ pub enum ScoringError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// Lists of seeds that belong together have different lengths.
+    #[error(
+        "{what}: answers of {found} seeds where there are {expected}; give each method on each task the same seeds, or one list of answers where a method has no seed"
+    )]
+    Seeds {
+        /// Whose answers.
+        what: String,
+        /// Their seeds.
+        found: usize,
+        /// The seeds that there should be.
+        expected: usize,
+    },
+    /// A p value is no probability.
+    #[error("p value {index} isn't between 0 and 1")]
+    PValue {
+        /// Its position, from 0.
+        index: usize,
+    },
     /// The ROUGE library refuses its own names.
     #[error("ROUGE: {0}")]
     Rouge(String),

@@ -5,7 +5,10 @@
 //! model's [`Prediction`](metaprompt_corpus::Prediction)s by a [`Rule`], which
 //! a manifest gives. [`compare`] says by how much one model's answers are
 //! better than another's on the same examples, and whether that could be
-//! chance. [`trivial`] is the answer that needs no model.
+//! chance. Where a method was run with several seeds, [`average`] gives the
+//! mean of its runs, [`compare_seeds`] the mean difference of two methods, and
+//! [`compare_tasks`] the mean of such differences over tasks; [`holm`] corrects
+//! p values for their number. [`trivial`] is the answer that needs no model.
 //!
 //! All values are between 0 and 1. A division by zero gives 0, as in
 //! scikit-learn with `zero_division=0`.
@@ -18,8 +21,10 @@ mod baseline;
 mod bootstrap;
 mod case;
 mod compare;
+mod crossed;
 mod entities;
 mod error;
+mod holm;
 mod labels;
 mod lists;
 mod matching;
@@ -33,6 +38,7 @@ mod rouge;
 mod rule;
 mod sari;
 mod scores;
+mod seeds;
 mod squad;
 mod texts;
 mod tokens;
@@ -43,5 +49,7 @@ pub use bootstrap::BootstrapOptions;
 pub use case::Case;
 pub use compare::{Difference, compare};
 pub use error::ScoringError;
+pub use holm::holm;
 pub use rule::Rule;
 pub use scores::{Counts, LabelScore, Score, Scores, score};
+pub use seeds::{Average, Trial, average, compare_seeds, compare_tasks};

@@ -11,7 +11,7 @@ mod folder;
 mod initial;
 mod observer;
 mod prepare;
-mod report;
+pub mod report;
 pub mod results;
 mod run;
 mod spec;
@@ -23,7 +23,7 @@ pub use error::StudyError;
 pub use folder::{Status, status};
 pub use observer::{Observer, Silent};
 pub use prepare::Prepared;
-pub use report::{Report, Row, markdown, table};
+pub use report::{Report, Row, single_markdown as markdown, table};
 pub use run::run;
 pub use spec::{
     Adapt, Distill, Evaluate, Full, Limits, PromptInit, PromptSpec, SharedInit, Shots, Study,

@@ -1,10 +1,12 @@
 //! `metaprompt study`: whole experiments from a file.
 
+mod report;
+
 use super::quickstart::run_study;
 use crate::context::Context;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
-use metaprompt_study::{Report, Study, markdown, status, table};
+use metaprompt_study::{Study, status};
 use std::path::PathBuf;
 
 /// Whole experiments.
@@ -18,15 +20,15 @@ pub(crate) enum Command {
     ///
     /// Example: metaprompt study status studies/first-light.toml
     Status(Args),
-    /// Print the table of a finished study.
+    /// Print the table of a finished study, and write its report: a page,
+    /// Markdown and CSV.
     ///
-    /// Example: metaprompt study report studies/first-light.toml --markdown
+    /// Example: metaprompt study report studies/first-light.toml --html report.html
     Report {
         #[command(flatten)]
         args: Args,
-        /// Print Markdown instead of a table for the terminal.
-        #[arg(long)]
-        markdown: bool,
+        #[command(flatten)]
+        options: report::Options,
     },
 }
 
@@ -79,26 +81,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             context.print(&serde_json::to_value(&status)?, &lines.collect::<String>());
             Ok(())
         }
-        Command::Report {
-            args,
-            markdown: as_markdown,
-        } => {
+        Command::Report { args, options } => {
             let (_, out) = args.load(context)?;
-            if !out.join("report.json").exists() {
-                bail!(
-                    "{}: holds no report.json; run `metaprompt study run {}` first",
-                    out.display(),
-                    args.file.display()
-                );
-            }
-            let report = Report::load(&out)?;
-            let text = if *as_markdown {
-                markdown(&report)
-            } else {
-                table(&report)
-            };
-            context.print(&serde_json::to_value(&report)?, &text);
-            Ok(())
+            report::run(&out, &args.file, options, context)
         }
     }
 }

@@ -6,6 +6,7 @@ mod labels;
 mod mistakes;
 mod ranking;
 mod relations;
+mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
 mod texts;
