@@ -87,7 +87,7 @@ fn results() -> Results {
 /// A study file and a run folder.
 fn lab() -> (TempDir, Vec<String>) {
     let lab = tempfile::tempdir().expect("folder");
-    let study = "name = \"written\"\ntasks = \".\"\nsources = [\"one\", \"two\"]\ntargets = [\"target-one\"]\n";
+    let study = "name = \"written\"\ntasks = \".\"\ndata = \".\"\nsources = [\"one\", \"two\"]\ntargets = [\"target-one\"]\n";
     std::fs::write(lab.path().join("study.toml"), study).expect("file");
     std::fs::create_dir(lab.path().join("run")).expect("folder");
     let text = |name: &str| lab.path().join(name).display().to_string();
@@ -127,7 +127,7 @@ fn the_report_of_several_seeds() {
     assert!(read(&written.join("cells.csv")).contains("target-one"));
     let markdown = succeed(&with(&args, &["--markdown"])).stdout;
     assert_eq!(markdown.trim(), read(&written.join("report.md")).trim());
-    assert!(markdown.contains("35.0** (25.1 – 44.9)") || markdown.contains("35.0 (25.1 – 44.9)"));
+    assert!(markdown.contains("| 35.0 (25.1 – 44.9) |"));
     assert_eq!(result(&args)["means"][0]["value"], 0.35);
 
     let page = lab.path().join("elsewhere/page.html");

@@ -8,7 +8,7 @@
 use super::linear::Linear;
 use super::outer::{Columns, outer_into};
 use super::vector::{exp, max, sum_map, vectorized};
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, Pool, zeroed};
 use crate::matmul::{Threads, Write};
 use rayon::prelude::*;
 
@@ -123,7 +123,7 @@ pub(crate) fn weight_gradient(
     labels: &[Label],
 ) -> Vec<f32> {
     let (d, vocabulary) = (output.inputs(), output.outputs());
-    let mut gradient = vec![0.0; vocabulary * d];
+    let mut gradient = zeroed(vocabulary * d);
     for labels in labels.chunks(CHUNK_ROWS) {
         let rows = gather(pool, hidden, labels.iter().map(|l| l.row), d);
         let mut logits = forward(pool, output, &rows);

@@ -1,7 +1,7 @@
 //! A model of its own, made of another one's weights and of changed ones.
 
+use super::Model;
 use super::low_rank::{ChangeError, LowRankChange};
-use super::{Model, Module};
 use crate::buffer::Pool;
 use crate::compute::Device;
 use crate::files::{LoadError, Packed, TensorInfo, TensorSource};
@@ -115,7 +115,7 @@ impl Model {
     /// # Errors
     /// When its processor can't give them.
     pub fn tensors(&self) -> Result<ModelTensors<'_>, ChangeError> {
-        self.engine.check_tuning()?;
+        self.engine.check_weights(false)?;
         ModelTensors::new(self, &[])
     }
 
@@ -125,17 +125,13 @@ impl Model {
     /// # Errors
     /// When the model has no such layers or has experts, or its processor can't.
     pub fn merged(&self, changes: &[LowRankChange<'_>]) -> Result<Self, ChangeError> {
-        self.engine.check_tuning()?;
+        self.engine.check_weights(false)?;
         let tensors = ModelTensors::new(self, changes)?;
         self.with_tensors(&tensors)
     }
 
     /// A model of the same kind with these tensors.
     fn with_tensors(&self, tensors: &ModelTensors<'_>) -> Result<Self, ChangeError> {
-        if self.config.experts.is_some() {
-            let module = Module::Gate;
-            return Err(ChangeError::Experts { layer: 0, module });
-        }
         let model = Model::from_tensors(&self.config, tensors, Device::Cpu);
         let model = model.map_err(|error| match error {
             LoadError::Compute(error) => ChangeError::Compute(error),

@@ -35,11 +35,9 @@ pub(crate) struct Gradients {
 pub(crate) trait Engine: Send + Sync {
     fn embeddings(&self, tokens: &[u32]) -> Computed<Vec<f32>>;
 
-    fn check_tuning(&self) -> Computed<()>;
-
     fn changes(&self, given: &[LowRankChange<'_>]) -> Result<Changes, ChangeError>;
 
-    fn check_weights(&self) -> Computed<()>;
+    fn check_weights(&self, replaced: bool) -> Computed<()>;
 
     fn tensor(&self, name: &str) -> Computed<Option<Vec<f32>>>;
 
@@ -224,12 +222,8 @@ impl<B: Tune> Engine for Decoder<B> {
         self.backend.weight_rows(self.table(), tokens)
     }
 
-    fn check_tuning(&self) -> Computed<()> {
-        self.backend.check_tuning()
-    }
-
-    fn check_weights(&self) -> Computed<()> {
-        Decoder::check_weights(self)
+    fn check_weights(&self, replaced: bool) -> Computed<()> {
+        Decoder::check_weights(self, replaced)
     }
 
     fn tensor(&self, name: &str) -> Computed<Option<Vec<f32>>> {

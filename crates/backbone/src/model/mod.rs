@@ -284,7 +284,7 @@ impl Model {
     /// When its weights can't be trained: those of experts, those that stay
     /// packed, and any on a processor without these operations.
     pub fn trainable_copy(&self) -> Result<Self, ChangeError> {
-        self.engine.check_weights()?;
+        self.engine.check_weights(true)?;
         self.merged(&[])
     }
 

@@ -9,6 +9,7 @@ use super::forward::KvStore;
 use super::low_rank::{Tuned, Tuning};
 use super::module::Module;
 use super::tuned_backward::{LayerGradients, LayerPass};
+use crate::buffer::zeroed;
 use crate::compute::{ComputeError, Computed, Tune};
 use crate::files::Config;
 use crate::forest::Input;
@@ -74,8 +75,8 @@ impl Place {
 }
 
 impl<B: Tune> Decoder<B> {
-    /// Says whether the weights can be read, replaced and trained.
-    pub(super) fn check_weights(&self) -> Computed<()> {
+    /// Says whether the weights can be read or, more than that, replaced.
+    pub(super) fn check_weights(&self, replaced: bool) -> Computed<()> {
         self.backend.check_tuning()?;
         let refuse = |what, instead| {
             Err(ComputeError::Unsupported {
@@ -86,7 +87,7 @@ impl<B: Tune> Decoder<B> {
         };
         if self.config.experts.is_some() {
             return refuse(
-                "train or rewrite the weights of a model with experts",
+                "train, merge or save the weights of a model with experts",
                 "use LoRA or a method that trains soft prompts",
             );
         }
@@ -97,9 +98,12 @@ impl<B: Tune> Decoder<B> {
             };
             Module::ALL.into_iter().all(linear)
         };
+        if !replaced {
+            return Ok(());
+        }
         if !self.backend.is_plain(&self.output) || !self.layers.iter().all(plain) {
             return refuse(
-                "train or rewrite weights that stay packed",
+                "train weights that stay packed",
                 "load the backbone without --weights packed, or use LoRA",
             );
         }
@@ -219,7 +223,7 @@ impl<B: Tune> Decoder<B> {
         drop(d_hidden);
         if self.embedding.is_some() {
             self.give(trainer, "lm_head.weight", table)?;
-            table = vec![0.0; self.config.vocab_size * self.config.hidden_size];
+            table = zeroed(self.config.vocab_size * self.config.hidden_size);
         }
         self.give(trainer, "model.norm.weight", norm)?;
         let kept = store.layers.iter_mut().zip(tape.layers).enumerate().rev();

@@ -106,13 +106,11 @@ fn every_mean_stands_in_its_place() {
                 .find(|m| m.id == *method)
                 .expect("known")
                 .words;
-            let rows = below(table, "tr").into_iter();
-            let row = rows.filter(|r| {
-                below(*r, "th")
-                    .iter()
-                    .any(|h| words(*h).ends_with(method.as_str()))
-            });
-            let row = row.last().expect("a row");
+            let named = |row: &roxmltree::Node<'_, '_>| {
+                let head = below(*row, "th").into_iter().map(words).next_back();
+                head.is_some_and(|h| h.ends_with(method.as_str()))
+            };
+            let row = below(table, "tr").into_iter().find(named).expect("a row");
             let column = heads
                 .iter()
                 .position(|h| *h == head(*shots))

@@ -92,7 +92,9 @@ impl Full {
     ) -> Result<Losses, TrainError> {
         let batch = &pass.batch;
         let losses = step(&mut self.model, batch.work(&[]), batch.labels())?;
-        Ok(mean(batch, &losses, None))
+        let mut sum = Losses::default();
+        sum.add(&mean(batch, &losses, None), 1.0);
+        Ok(sum)
     }
 
     /// The model, without what only training needs.

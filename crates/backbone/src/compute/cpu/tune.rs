@@ -2,6 +2,7 @@
 
 use super::matrix::Matrix;
 use super::{Cpu, linear_cost};
+use crate::buffer::zeroed;
 use crate::compute::{Backend, Computed, Tune};
 use crate::layers::attention::Shape;
 use crate::layers::head::{self, Label};
@@ -53,7 +54,8 @@ impl Tune for Cpu {
     }
 
     fn weight_gradient(&self, dy: &Matrix, x: &Matrix) -> Computed<Vec<f32>> {
-        let mut gradient = vec![0.0; dy.columns * x.columns];
+        // In large pages: a pass makes one for every weight of the model.
+        let mut gradient = zeroed(dy.columns * x.columns);
         let columns = Columns::all(&dy.values, dy.columns);
         let cost = || {
             let flops = 2.0 * (x.rows() * dy.columns * x.columns) as f64;

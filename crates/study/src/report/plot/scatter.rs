@@ -120,9 +120,14 @@ fn place_labels(points: &[(f64, f64)], words: &[&str], area: Area) -> Vec<(f64, 
     let mut placed = Vec::new();
     for (i, (&(x, y), words)) in points.iter().zip(words).enumerate() {
         let width = text_width(words);
-        let heights = [0.0, -12.0, 12.0, -18.0, 18.0, -26.0, 26.0, -38.0, 38.0];
-        let sides = [x + 9.0, x - 9.0 - width, x - width / 2.0];
-        let places = heights.iter().flat_map(|dy| sides.map(|at| (at, y + dy)));
+        let heights = [0.0, -13.0, 13.0, -19.0, 19.0, -27.0, 27.0, -39.0, 39.0];
+        // Beside the point; above or below it rather over it than beside it.
+        let beside = [x + 9.0, x - 9.0 - width];
+        let over = [x - width / 2.0, x + 6.0 - width, x + 9.0, x - 9.0 - width];
+        let places = heights.iter().flat_map(|dy| {
+            let sides = if *dy == 0.0 { &beside[..] } else { &over[..] };
+            sides.iter().map(|at| (*at, y + *dy)).collect::<Vec<_>>()
+        });
         let cost = |place: &(f64, f64)| {
             let own = boxed(*place, width);
             let others = marks.iter().chain(&taken);
