@@ -30,6 +30,16 @@ impl Plan {
         }
     }
 
+    /// With all weights trained: the optimizer's values and two moments, the
+    /// layers' own copy and the best so far.
+    pub(crate) fn with_weights(self, backbone: &Backbone) -> Self {
+        let parameters = backbone.model.config().parameters();
+        Plan {
+            memory: self.memory + 5 * size_of::<f32>() as u64 * parameters,
+            ..self
+        }
+    }
+
     /// Of answers to examples behind `before` rows.
     pub(crate) fn answers(
         backbone: &Backbone,

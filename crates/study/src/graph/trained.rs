@@ -83,6 +83,10 @@ impl Builder<'_, '_, '_> {
         let searched = chosen.is_some();
         let config = stages.training_config("train", &described, &needs, searched, more);
         let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
+        let plan = match method {
+            Method::Full => plan.with_weights(self.lab.backbone),
+            _ => plan,
+        };
         let words = format!("{}-{name}-{}", method.id(), shots.name());
         let task = name.to_owned();
         let work = Work::Train {
