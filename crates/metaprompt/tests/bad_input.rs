@@ -271,6 +271,7 @@ fn flags_that_contradict_an_adapter_or_do_nothing() {
         &["--vector-learning-rate", "0.1"],
         &["--metaprompt", &adapter, "--prompt-length", "4"],
         &["--metaprompt", &adapter, "--init", "random"],
+        &["--metaprompt", &adapter, "--lora"],
     ] {
         let run = adapt(flags);
         assert_eq!(run.code, Some(2), "{flags:?}: {}", run.stderr);

@@ -149,6 +149,8 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     let metaprompt = metaprompt.display().to_string();
     let adapt = ["adapt", "qs-allergy-re", "--metaprompt", &metaprompt];
     lab.kill_and_compare("adapt", &adapt);
+    let lora = ["adapt", "qs-allergy-re", "--lora", "4"];
+    lab.kill_and_compare("lora", &lora);
     // Started again when it is done, a stage does nothing.
     let adapter = lab.path("adapt-whole/adapter/adapter_model.safetensors");
     let modified = || {

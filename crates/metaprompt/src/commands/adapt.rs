@@ -1,4 +1,4 @@
-//! `metaprompt adapt`: a metaprompt on a new task.
+//! `metaprompt adapt`: a metaprompt on a new task, or what it is compared with.
 
 use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Adapt a metaprompt to a new task.
 ///
-/// Without `--metaprompt`, trains a prompt from scratch with the same budget.
+/// Without `--metaprompt`, trains a prompt from scratch with the same budget, or
+/// with `--lora` a LoRA.
 ///
 /// Example: metaprompt adapt healthver --metaprompt runs/distill/adapter
 /// --shots 16 --out runs/healthver-16
@@ -23,6 +24,16 @@ pub(crate) struct Args {
     /// Adapter directory of the metaprompt.
     #[arg(long, value_name = "ADAPTER", conflicts_with_all = ["prompt_length", "init"])]
     metaprompt: Option<PathBuf>,
+    /// Train a LoRA of all linear layers in place of a prompt, of this rank
+    /// and twice as much for α [default: the study's, else 16].
+    #[arg(
+        long,
+        value_name = "RANK",
+        num_args = 0..=1,
+        conflicts_with_all = ["metaprompt", "prompt_length", "init"],
+        value_parser = clap::value_parser!(u32).range(1..=1024)
+    )]
+    lora: Option<Option<u32>>,
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     shots: Option<u32>,
@@ -64,6 +75,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         Some(From::Mean) => SourceVectors::Mean,
         Some(From::Nearest) => SourceVectors::Nearest,
     };
+    if let Some(Some(rank)) = args.lora {
+        study.lora.rank = rank as usize;
+        study.lora.alpha = 2.0 * rank as f32;
+    }
     args.setup.check(&study)?;
     let task = find_task(&study, &args.task)?;
     let metaprompt = match &args.metaprompt {
@@ -81,6 +96,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let task = prepare(&study, &backbone, &task, context)?;
     let shots = args.shots.map_or(Shots::FULL, |k| Shots::Count(k as usize));
     let method = match &metaprompt {
+        None if args.lora.is_some() => Method::Lora,
         None => Method::PromptTuning,
         Some(_) if args.vectors_only => Method::MetapromptVectors,
         Some(_) => Method::Metaprompt,

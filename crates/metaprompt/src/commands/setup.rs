@@ -114,10 +114,11 @@ impl Setup {
                     training.checkpoint_every.unwrap_or(study.$stage.checkpoint_every);
             )* };
         }
-        set!(teach, distill, prompt_tuning, metaprompt);
+        set!(teach, distill, prompt_tuning, metaprompt, lora);
         if training.steps.is_some() {
             study.prompt_tuning.few_shot_steps = None;
             study.metaprompt.few_shot_steps = None;
+            study.lora.few_shot_steps = None;
         }
         if let Some(rate) = training.learning_rate {
             study.distill.vector_learning_rate = rate;
