@@ -2,6 +2,7 @@
 
 use metaprompt_corpus::{Role, Task};
 use metaprompt_study::{Length, Method, Shots, Study, StudyError};
+use metaprompt_tuning::OptimizerState;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -176,6 +177,20 @@ fn wrong_studies_say_what_is_wrong() {
 }
 
 /// An ablation of the study with two sources.
+#[test]
+fn the_optimizers_state_is_one_of_two_and_f32_unless_given() {
+    let parse = |more: &str| Study::parse(&format!("{GOOD}{more}"), Path::new("some.toml"));
+    let state = |more: &str| parse(more).expect("a good study").full.optimizer;
+    assert_eq!(state(""), OptimizerState::F32);
+    assert_eq!(state("[full]\noptimizer = \"f32\"\n"), OptimizerState::F32);
+    let eight = "[full]\noptimizer = \"8-bit\"\n";
+    assert_eq!(state(eight), OptimizerState::EightBit);
+    let error = problem(&format!("{GOOD}[full]\noptimizer = \"4-bit\"\n"));
+    for part in ["4-bit", "f32", "8-bit"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 fn ablation(fields: &str) -> String {
     format!("{GOOD}[[ablation]]\nname = \"one\"\n{fields}\n")
 }

@@ -15,7 +15,7 @@ use metaprompt_tuning::adapter::{Adapter, AdapterNotes, Kind};
 use metaprompt_tuning::full::Full;
 use metaprompt_tuning::lora::{Lora, LoraOptions};
 use metaprompt_tuning::train::{Mixing, Settings, Training};
-use metaprompt_tuning::{Example, Method, TaskData};
+use metaprompt_tuning::{Example, Method, OptimizerState, TaskData};
 use safetensors::tensor::{Dtype, TensorView};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     adapter.save(&out.join("lora"))?;
     write_logits(&adapted, &tokens, &out.join("lora.safetensors"))?;
 
-    let mut full = Full::new(&model, 0.001)?;
+    let mut full = Full::new(&model, 0.001, OptimizerState::F32)?;
     train(&model, &mut full, &out.join("full-run"))?;
     checkpoint.save(full.trained(), &out.join("full"))?;
     write_logits(full.trained(), &tokens, &out.join("full.safetensors"))?;

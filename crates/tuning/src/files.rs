@@ -1,6 +1,7 @@
 //! Files that are whole or not there, and values as their bytes.
 
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -28,8 +29,15 @@ fn replace(
     std::fs::rename(temporary, path)
 }
 
+/// A tensor's values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Values<'a> {
+    F32(&'a [f32]),
+    U8(&'a [u8]),
+}
+
 /// A named tensor: its shape and its values.
-pub(crate) type Named<'a> = (String, &'a [usize], &'a [f32]);
+pub(crate) type Named<'a> = (String, Cow<'a, [usize]>, Values<'a>);
 
 /// Replaces a safetensors file, tensor by tensor: a checkpoint of a whole model
 /// is not held in memory once more, and a killed run leaves no other file than
@@ -44,8 +52,12 @@ pub(crate) fn write_tensors(
     let mut end = 0;
     for (name, shape, values) in tensors {
         let start = end;
-        end += size_of_val(*values);
-        let tensor = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+        let (dtype, bytes) = match values {
+            Values::F32(values) => ("F32", size_of_val(*values)),
+            Values::U8(values) => ("U8", values.len()),
+        };
+        end += bytes;
+        let tensor = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
         header.insert(name.clone(), tensor);
     }
     let mut header = Value::Object(header).to_string();
@@ -57,8 +69,13 @@ pub(crate) fn write_tensors(
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         for (_, _, values) in tensors {
-            for values in values.chunks(1 << 18) {
-                file.write_all(&to_bytes(values))?;
+            match values {
+                Values::F32(values) => {
+                    for values in values.chunks(1 << 18) {
+                        file.write_all(&to_bytes(values))?;
+                    }
+                }
+                Values::U8(values) => file.write_all(values)?,
             }
         }
         Ok(())
@@ -88,10 +105,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("some.safetensors");
         let many: Vec<f32> = (0..600_000).map(|i| i as f32).collect();
-        let tensors: [Named<'_>; 3] = [
-            ("b".into(), &[2, 300_000], &many),
-            ("a".into(), &[0, 3], &[]),
-            ("ä \"c".into(), &[1], &[-0.5]),
+        let bytes: Vec<u8> = (0..=255).collect();
+        let tensors: [Named<'_>; 4] = [
+            ("b".into(), Cow::Borrowed(&[2, 300_000]), Values::F32(&many)),
+            ("a".into(), Cow::Borrowed(&[0, 3]), Values::F32(&[])),
+            ("ä \"c".into(), Cow::Borrowed(&[1]), Values::F32(&[-0.5])),
+            ("codes".into(), Cow::Borrowed(&[4, 64]), Values::U8(&bytes)),
         ];
         write_tensors(&path, json!({ "progress": "{}" }), &tensors).expect("it is written");
         let bytes = std::fs::read(&path).expect("it is there");
@@ -101,8 +120,11 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).expect("valid");
         for (name, shape, values) in tensors {
             let tensor = file.tensor(&name).expect(&name);
-            assert_eq!(tensor.shape(), shape);
-            assert_eq!(from_bytes(tensor.data()), values);
+            assert_eq!(tensor.shape(), &*shape);
+            match values {
+                Values::F32(values) => assert_eq!(from_bytes(tensor.data()), values),
+                Values::U8(values) => assert_eq!(tensor.data(), values),
+            }
         }
         assert_eq!(
             std::fs::read_dir(folder.path()).expect("a folder").count(),

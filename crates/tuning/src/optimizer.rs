@@ -39,17 +39,10 @@ impl AdamW {
         let (c1, c2) = (correction(self.beta1), correction(self.beta2));
         for p in parameters.iter_mut().filter(|p| p.learning_rate > 0.0) {
             let rate = p.learning_rate * factor;
-            let moments = p
-                .mean
-                .par_chunks_mut(TASK)
-                .zip(p.square.par_chunks_mut(TASK));
-            let values = p
-                .value
-                .par_chunks_mut(TASK)
-                .zip(p.gradient.par_chunks(TASK));
-            values
-                .zip(moments)
-                .for_each(|((value, gradient), (mean, square))| {
+            p.moments.update(
+                &mut p.value,
+                &p.gradient,
+                |value, gradient, mean, square| {
                     let moments = mean.iter_mut().zip(square);
                     for ((value, &g), (mean, square)) in value.iter_mut().zip(gradient).zip(moments)
                     {
@@ -58,7 +51,8 @@ impl AdamW {
                         *square = self.beta2 * *square + (1.0 - self.beta2) * g * g;
                         *value -= rate / c1 * *mean / ((*square / c2).sqrt() + self.eps);
                     }
-                });
+                },
+            );
         }
     }
 }

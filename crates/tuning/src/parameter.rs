@@ -1,5 +1,6 @@
 //! A trained tensor with its gradient and its optimizer state.
 
+use crate::moments::{Moments, OptimizerState};
 use std::borrow::Cow;
 
 /// One tensor of a method, always f32.
@@ -15,10 +16,8 @@ pub struct Parameter {
     pub gradient: Vec<f32>,
     /// Peak learning rate; 0 leaves the tensor as it is.
     pub learning_rate: f32,
-    /// First moment of AdamW.
-    pub(crate) mean: Vec<f32>,
-    /// Second moment of AdamW.
-    pub(crate) square: Vec<f32>,
+    /// The optimizer's state.
+    pub(crate) moments: Moments,
 }
 
 impl Parameter {
@@ -34,14 +33,16 @@ impl Parameter {
         learning_rate: f32,
     ) -> Self {
         let gradient = vec![0.0; value.len()];
-        let parameter = Self::without_gradient(name, shape, value, learning_rate);
+        let state = OptimizerState::F32;
+        let parameter = Self::without_gradient(name, shape, value, learning_rate, state);
         Parameter {
             gradient,
             ..parameter
         }
     }
 
-    /// A parameter whose gradient is there only while it is used.
+    /// A parameter whose gradient is there only while it is used, with zero
+    /// moments held as `state`.
     ///
     /// # Panics
     /// As [`Parameter::new`].
@@ -50,6 +51,7 @@ impl Parameter {
         shape: Vec<usize>,
         value: Vec<f32>,
         learning_rate: f32,
+        state: OptimizerState,
     ) -> Self {
         let name = name.into();
         assert_eq!(
@@ -57,16 +59,20 @@ impl Parameter {
             value.len(),
             "shape of {name}"
         );
-        let zero = vec![0.0; value.len()];
         Parameter {
             name,
             shape,
             gradient: Vec::new(),
-            mean: zero.clone(),
-            square: zero,
+            moments: Moments::zeros(value.len(), state),
             value,
             learning_rate,
         }
+    }
+
+    /// Bytes of the optimizer's state.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.moments.bytes()
     }
 
     /// Numbers that training changes.

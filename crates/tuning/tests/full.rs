@@ -10,7 +10,7 @@ use metaprompt_backbone::model::{Model, Recompute};
 use metaprompt_backbone::probe::probe;
 use metaprompt_tuning::full::Full;
 use metaprompt_tuning::train::{Settings, Teachers, TrainError};
-use metaprompt_tuning::{Method, Parameter};
+use metaprompt_tuning::{Method, OptimizerState, Parameter};
 
 fn norms(parameters: &[Parameter], of: impl Fn(&Parameter) -> &[f32]) -> Vec<f32> {
     let mut sorted: Vec<&Parameter> = parameters.iter().collect();
@@ -24,7 +24,7 @@ fn ten_steps_follow_transformers() {
     for backbone in ["llama-gqa", "llama-untied", "llama-biases", "qwen3"] {
         let model = model_of(backbone);
         let run = Trajectory::read(&format!("full-trajectory/{backbone}.safetensors"));
-        let mut full = Full::new(&model, 0.001).expect("it can be trained");
+        let mut full = Full::new(&model, 0.001, OptimizerState::F32).expect("it can be trained");
         assert_eq!(full.trainable() as u64, model.config().parameters());
         run.first_gradients(&mut full, &model);
         let mut whole = 0;
@@ -68,7 +68,7 @@ fn every_level_of_recomputing_gives_the_same_weights() {
     let run = Trajectory::read("full-trajectory/llama-gqa.safetensors");
     let trained = |level| {
         let model = tiny_model().with_recompute(level);
-        let mut full = Full::new(&model, 0.001).expect("it can be trained");
+        let mut full = Full::new(&model, 0.001, OptimizerState::F32).expect("it can be trained");
         run.follow(&mut full, &model);
         let values = |p: &Parameter| p.value.clone();
         full.parameters()
@@ -99,7 +99,7 @@ fn a_stopped_run_ends_like_an_unbroken_one_and_the_frozen_model_stays() {
             clip,
             ..one_pass(13)
         };
-        let fresh = || Full::new(&model, 0.003).expect("it can be trained");
+        let fresh = || Full::new(&model, 0.003, OptimizerState::F32).expect("it can be trained");
         let run = |name: &str| {
             let mut full = fresh();
             let finished = training(&model, &data, None, &settings, &folder.path().join(name))
@@ -131,7 +131,7 @@ fn a_stopped_run_ends_like_an_unbroken_one_and_the_frozen_model_stays() {
 fn what_it_can_not_be_trained_with_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (model, data) = (tiny_model(), tasks());
-    let mut full = Full::new(&model, 0.001).expect("it can be trained");
+    let mut full = Full::new(&model, 0.001, OptimizerState::F32).expect("it can be trained");
     let twice = settings(3);
     let error = training(&model, &data, None, &twice, folder.path())
         .run(&mut full, &mut |_| {})
@@ -146,7 +146,7 @@ fn what_it_can_not_be_trained_with_is_named() {
         .run(&mut full, &mut |_| {})
         .expect_err("teachers");
     assert_eq!(field(&error), "teachers", "{error}");
-    let error = Full::new(&model_of("gpt-oss"), 0.001)
+    let error = Full::new(&model_of("gpt-oss"), 0.001, OptimizerState::F32)
         .err()
         .expect("experts");
     assert!(error.to_string().contains("experts"), "{error}");

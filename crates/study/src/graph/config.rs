@@ -8,7 +8,7 @@ use crate::prepare::Prepared;
 use crate::spec::{Method, PromptInit, Study, plain};
 use crate::stages::{Described, Stages};
 use metaprompt_scoring::Rule;
-use metaprompt_tuning::{Digest, Example};
+use metaprompt_tuning::{Digest, Example, OptimizerState};
 use serde_json::{Value, json};
 
 /// Grows when a cell of the same settings would have another result or other
@@ -112,6 +112,11 @@ impl Stages<'_> {
                 "source_vectors": self.study.metaprompt.source_vectors,
             })),
             Method::Lora => Ok(json!({ "lora": plain(&self.study.lora.options()) })),
+            // The default is left out: cells of earlier studies keep their
+            // addresses.
+            Method::Full if self.study.full.optimizer != OptimizerState::F32 => {
+                Ok(json!({ "optimizer": self.study.full.optimizer }))
+            }
             _ => Ok(json!({})),
         }
     }

@@ -4,6 +4,7 @@ use crate::encode::EncodedExample;
 use crate::spec::Evaluate;
 use metaprompt_backbone::Backbone;
 use metaprompt_backbone::model::{Recompute, TrainingMemory};
+use metaprompt_tuning::OptimizerState;
 use metaprompt_tuning::train::{Planned, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +33,12 @@ impl Plan {
 
     /// With all weights trained: the optimizer's values and two moments, the
     /// layers' own copy and the best so far.
-    pub(crate) fn with_weights(self, backbone: &Backbone) -> Self {
-        let parameters = backbone.model.config().parameters();
+    pub(crate) fn with_weights(self, backbone: &Backbone, state: OptimizerState) -> Self {
+        let tensors = backbone.model.config().tensors().into_iter();
+        let values = tensors.map(|(_, shape)| shape.iter().product::<usize>());
+        let bytes = values.map(|values| 3 * size_of::<f32>() * values + state.bytes(values));
         Plan {
-            memory: self.memory + 5 * size_of::<f32>() as u64 * parameters,
+            memory: self.memory + bytes.sum::<usize>() as u64,
             ..self
         }
     }

@@ -84,7 +84,7 @@ impl Builder<'_, '_, '_> {
         let config = stages.training_config("train", &described, &needs, searched, more);
         let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
         let plan = match method {
-            Method::Full => plan.with_weights(self.lab.backbone),
+            Method::Full => plan.with_weights(self.lab.backbone, study.full.optimizer),
             _ => plan,
         };
         let words = format!("{}-{name}-{}", method.id(), shots.name());

@@ -2,6 +2,7 @@
 
 use super::{Mixing, SharedInit, SourceVectors, Vectors};
 use metaprompt_backbone::model::Module;
+use metaprompt_tuning::OptimizerState;
 use metaprompt_tuning::lora::LoraOptions;
 use metaprompt_tuning::train::Settings;
 use serde::{Deserialize, Serialize};
@@ -253,6 +254,9 @@ stage! {
     FullTuning "[full]" {
         /// Peak learning rate.
         learning_rate: f32 = 2e-5,
+        /// In what the optimizer's two moments are held: `f32`, or `8-bit`,
+        /// which takes a quarter of their memory.
+        optimizer: OptimizerState = OptimizerState::F32,
         /// Steps for a number of examples, in place of `steps` or `tokens`.
         few_shot_steps: Option<u64> = None,
     }

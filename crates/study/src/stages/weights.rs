@@ -35,7 +35,11 @@ impl Stages<'_> {
     ) -> Result<Trained, StudyError> {
         let described = self.describe_training(Method::Full, target, shots)?;
         observer.begin(&described.label, described.settings.steps);
-        let mut full = Full::new(&self.backbone.model, described.rates[0])?;
+        let mut full = Full::new(
+            &self.backbone.model,
+            described.rates[0],
+            self.study.full.optimizer,
+        )?;
         let training = Training {
             model: &self.backbone.model,
             tasks: &described.tasks,

@@ -8,15 +8,16 @@
 //! applies. Both give the same gradients, since nothing has changed between them.
 //!
 //! Memory beside the frozen model's: the trained weights twice (as the optimizer
-//! sees them and as the products read them) and AdamW's two moments, all f32.
+//! sees them and as the products read them) and AdamW's two moments, f32 or in
+//! 8 bits.
 //!
 //! ```no_run
 //! # use metaprompt_backbone::{Backbone, Device};
 //! # use metaprompt_tuning::full::Full;
-//! # use metaprompt_tuning::{TaskData, train::{Mixing, Settings, Training}};
+//! # use metaprompt_tuning::{OptimizerState, TaskData, train::{Mixing, Settings, Training}};
 //! # fn example(data: TaskData, settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
 //! let backbone = Backbone::open("target/backbones/model.gguf".as_ref(), Device::Cpu)?;
-//! let mut full = Full::new(&backbone.model, 1e-5)?;
+//! let mut full = Full::new(&backbone.model, 1e-5, OptimizerState::F32)?;
 //! let training = Training {
 //!     model: &backbone.model,
 //!     tasks: &[data],
@@ -36,7 +37,7 @@ mod trainer;
 
 use crate::objective::{Losses, mean};
 use crate::train::{Settings, TrainError};
-use crate::{Method, NextPass, Parameter, Pass, Update};
+use crate::{Method, NextPass, OptimizerState, Parameter, Pass, Update};
 use metaprompt_backbone::ComputeError;
 use metaprompt_backbone::layers::head::{Label, LabelLosses};
 use metaprompt_backbone::model::{ChangeError, Model, Work};
@@ -56,19 +57,24 @@ pub struct Full {
 const NAME: &str = "full fine-tuning";
 
 impl Full {
-    /// A copy of `model` to be trained at a peak rate of `learning_rate`.
+    /// A copy of `model` to be trained at a peak rate of `learning_rate`, the
+    /// optimizer's moments held as `state`.
     ///
     /// # Errors
     /// When its weights can't be trained: those of experts, those that stay
     /// packed, and any on a GPU.
-    pub fn new(model: &Model, learning_rate: f32) -> Result<Self, ChangeError> {
+    pub fn new(
+        model: &Model,
+        learning_rate: f32,
+        state: OptimizerState,
+    ) -> Result<Self, ChangeError> {
         let copy = model.trainable_copy()?;
         let mut parameters = Vec::new();
         let mut places = HashMap::new();
         for (name, shape) in copy.config().tensors() {
             let values = copy.tensor(&name)?.unwrap_or_default();
             places.insert(name.clone(), parameters.len());
-            let parameter = Parameter::without_gradient(name, shape, values, learning_rate);
+            let parameter = Parameter::without_gradient(name, shape, values, learning_rate, state);
             parameters.push(parameter);
         }
         Ok(Full {

@@ -3,10 +3,12 @@
 
 use super::TrainError;
 use crate::Parameter;
-use crate::files::{Named, from_bytes, write_tensors};
+use crate::files::{Named, Values, from_bytes, write_tensors};
+use crate::moments::Moments;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Position of a run beside its tensors.
@@ -43,14 +45,29 @@ pub(crate) fn save(
     let path = folder.join(FILE);
     let mut tensors: Vec<Named<'_>> = Vec::new();
     for (i, p) in parameters.iter().enumerate() {
-        let mut add = |kind: &str, values| {
-            tensors.push((format!("{kind}.{}", p.name), &p.shape, values));
+        let mut add = |kind: &str, shape, values| {
+            tensors.push((format!("{kind}.{}", p.name), shape, values));
         };
-        add("value", &p.value);
-        add("mean", &p.mean);
-        add("square", &p.square);
+        let shape = || Cow::Borrowed(p.shape.as_slice());
+        add("value", shape(), Values::F32(&p.value));
+        match &p.moments {
+            Moments::F32 { mean, square } => {
+                add("mean", shape(), Values::F32(mean));
+                add("square", shape(), Values::F32(square));
+            }
+            Moments::EightBit { mean, square } => {
+                for (kind, scales, moment) in [
+                    ("mean", "mean_scales", mean),
+                    ("square", "square_scales", square),
+                ] {
+                    add(kind, shape(), Values::U8(&moment.codes));
+                    let blocks = Cow::Owned(vec![moment.scales.len()]);
+                    add(scales, blocks, Values::F32(&moment.scales));
+                }
+            }
+        }
         if let Some(best) = best.get(i) {
-            add("best", best);
+            add("best", shape(), Values::F32(best));
         }
     }
     let progress = serde_json::to_string(progress).map_err(|e| TrainError::Damaged {
@@ -93,22 +110,37 @@ pub(crate) fn load(
     let progress: Progress =
         serde_json::from_str(field(PROGRESS)?).map_err(|e| damaged(e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let read = |name: String, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
+    let data = |name: &str, shape: &[usize], of: Dtype| -> Result<&[u8], TrainError> {
         let tensor = file
-            .tensor(&name)
+            .tensor(name)
             .map_err(|e| damaged(format!("tensor {name}: {e}")))?;
-        if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
+        if tensor.shape() != shape || tensor.dtype() != of {
             return Err(damaged(format!(
-                "tensor {name} is not f32 of shape {shape:?}"
+                "tensor {name} is not {of} of shape {shape:?}"
             )));
         }
-        Ok(from_bytes(tensor.data()))
+        Ok(tensor.data())
+    };
+    let read = |name: String, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
+        Ok(from_bytes(data(&name, shape, Dtype::F32)?))
     };
     best.clear();
     for p in parameters {
         p.value = read(format!("value.{}", p.name), &p.shape)?;
-        p.mean = read(format!("mean.{}", p.name), &p.shape)?;
-        p.square = read(format!("square.{}", p.name), &p.shape)?;
+        match &mut p.moments {
+            Moments::F32 { mean, square } => {
+                *mean = read(format!("mean.{}", p.name), &p.shape)?;
+                *square = read(format!("square.{}", p.name), &p.shape)?;
+            }
+            Moments::EightBit { mean, square } => {
+                for (kind, moment) in [("mean", mean), ("square", square)] {
+                    let codes = format!("{kind}.{}", p.name);
+                    moment.codes = data(&codes, &p.shape, Dtype::U8)?.to_vec();
+                    let scales = format!("{kind}_scales.{}", p.name);
+                    moment.scales = read(scales, &[moment.scales.len()])?;
+                }
+            }
+        }
         if progress.best.is_some() {
             best.push(read(format!("best.{}", p.name), &p.shape)?);
         }

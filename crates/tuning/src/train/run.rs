@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use super::step::Steps;
 use super::{Mixing, Sampler, Settings, Teachers, TrainError};
 use crate::objective::Losses;
-use crate::{Digest, Example, Method, TaskData, Update};
+use crate::{Digest, Example, Method, OptimizerState, Parameter, TaskData, Update};
 use metaprompt_backbone::model::Model;
 use serde_json::json;
 use std::path::Path;
@@ -251,6 +251,13 @@ impl Training<'_> {
             "settings": self.settings, "mixing": self.mixing, "parameters": parameters,
             "tasks": tasks, "distilled": self.teachers.is_some(),
         });
+        // Left out where all is f32, so that older checkpoints stay valid.
+        let eight = |p: &Parameter| p.moments.state() == OptimizerState::EightBit;
+        if let Some(all) = identity.as_object_mut()
+            && method.parameters().iter().any(eight)
+        {
+            all.insert("optimizer".into(), json!(OptimizerState::EightBit));
+        }
         if let (Some(all), Some(more)) = (identity.as_object_mut(), self.identity.as_object()) {
             all.extend(more.clone());
         }

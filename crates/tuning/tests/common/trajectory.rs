@@ -73,12 +73,22 @@ impl Trajectory {
 
     /// All steps, whose losses and norms must be the stored ones.
     pub(crate) fn follow(&self, method: &mut dyn Method, model: &Model) {
+        let steps = self.steps(method, model);
+        for (step, (losses, norm)) in steps.into_iter().enumerate() {
+            self.check("loss", step, losses.task as f32);
+            self.check("grad_norm", step, norm);
+        }
+    }
+
+    /// All steps; their losses and the gradients' norms.
+    pub(crate) fn steps(&self, method: &mut dyn Method, model: &Model) -> Vec<(Losses, f32)> {
         let total = self.batches.len() as u64;
         let schedule = Schedule {
             warmup: WARMUP,
             total,
         };
-        for (step, pass) in self.passes_of(method, model).into_iter().enumerate() {
+        let passes = self.passes_of(method, model);
+        let of = |(step, pass): (usize, Pass)| {
             let update = Update {
                 optimizer: AdamW::default(),
                 step: step as u64 + 1,
@@ -87,10 +97,9 @@ impl Trajectory {
             };
             let mut pass = Some(pass);
             let stepped = method.step(model, &mut || Ok(pass.take()), &update);
-            let (losses, norm) = stepped.expect("the CPU can");
-            self.check("loss", step, losses.task as f32);
-            self.check("grad_norm", step, norm);
-        }
+            stepped.expect("the CPU can")
+        };
+        passes.into_iter().enumerate().map(of).collect()
     }
 
     fn check(&self, name: &str, step: usize, got: f32) {
