@@ -215,6 +215,16 @@ fn damaged_cells_are_made_again_and_a_lost_database_too() {
     assert_eq!(values(&folder), before);
     assert!(std::fs::read(&adapter).expect("an adapter") == good);
 
+    // As if a run had been killed before its last cell.
+    let report = succeed(&lab.study("report", "run", &[]));
+    assert!(!report.stderr.contains("not done"), "{}", report.stderr);
+    database(&folder)
+        .execute_batch("UPDATE cell SET state = 'waiting' WHERE kind = 'distill'")
+        .expect("an update");
+    let report = succeed(&lab.study("report", "run", &[]));
+    let remark = "1 of 9 cells of the last `study run` are not done";
+    assert!(report.stderr.contains(remark), "{}", report.stderr);
+
     std::fs::remove_file(folder.join("results.sqlite")).expect("remove");
     let again = succeed(&lab.study("run", "run", &[]));
     assert!(
@@ -288,6 +298,40 @@ fn every_kind_of_cell_runs() {
     let width = config["hidden_size"].as_u64().expect("a width");
     assert_eq!(made["trainable"], 4 + width);
     assert_eq!(made["bytes"], 4 * (4 + width));
+}
+
+#[test]
+fn a_rate_that_diverges_is_not_chosen_and_loses_no_method() {
+    // At a rate of 100 this decay multiplies the prompt by 1e4 a step.
+    let search = |rates: &str| {
+        format!(
+            "[search.prompt-tuning]\nlearning_rates = {rates}\nshots = 4\n\
+             [evaluate]\nmax_new_tokens = 5\n"
+        )
+    };
+    let top = "methods = [\"prompt-tuning\"]\nshots = [4]\n";
+    let lab = Lab::with(top, &search("[100.0, 0.03]"));
+    let file = lab.path("study.toml");
+    let decays = |lab: &Lab| {
+        let text = std::fs::read_to_string(&file).expect("a study");
+        let section = "[prompt_tuning]\n";
+        let text = text.replace(section, &format!("{section}weight_decay = 100.0\n"));
+        std::fs::write(lab.path("study.toml"), text).expect("a study");
+    };
+    decays(&lab);
+    succeed(&lab.study("run", "run", &[]));
+    let database = database(&lab.path("run"));
+    let rate = "SELECT rate BETWEEN 0.02 AND 0.04 FROM cell WHERE kind = 'choose'";
+    assert_eq!(number(&database, rate), 1);
+    let notes = "SELECT count(*) FROM cell WHERE notes LIKE '%the loss is not finite%'";
+    assert_eq!(number(&database, notes), 1);
+
+    lab.write("study.toml", top, &search("[100.0]"));
+    decays(&lab);
+    refuse(
+        &lab.study("run", "run", &[]),
+        &["[search.prompt-tuning] learning_rates", "lower"],
+    );
 }
 
 #[test]

@@ -157,4 +157,9 @@ fn what_cannot_be_reported_is_said() {
     );
     std::fs::write(lab.path().join("run/results.json"), "{\"study\": 3}").expect("file");
     refuse(&args, &["results.json", "delete it"]);
+    let mut other = results();
+    other.study = "another".into();
+    let json = serde_json::to_vec(&other).expect("JSON");
+    std::fs::write(lab.path().join("run/results.json"), json).expect("file");
+    refuse(&args, &["of the study another, not of written", "--out"]);
 }

@@ -64,6 +64,14 @@ pub enum StudyError {
         /// The task.
         task: String,
     },
+    /// No candidate of a search has a finite development loss.
+    #[error(
+        "[search.{method}] learning_rates: the loss is not finite at any of them; give lower ones"
+    )]
+    NoRate {
+        /// The method.
+        method: &'static str,
+    },
     /// A stage's folder belongs to another run.
     #[error("{}: this folder holds a run with other settings, data or task ({field} differs); give another --out, or delete it", path.display())]
     OtherStudy {

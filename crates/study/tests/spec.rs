@@ -244,6 +244,16 @@ fn contradictions_of_ablations_name_the_field() {
             "field = \"distill.lambda\"\nvalues = [0.5]\nwith = { \"teach.step\" = 5 }",
             "step",
         ),
+        (
+            // TOML reads this as a table that would replace the section.
+            "field = \"distill.lambda\"\nvalues = [0.5]\nwith = { teach.steps = 5 }",
+            "in quotes: \"teach.steps\"",
+        ),
+        (
+            "field = \"distill.lambda\"\nvalues = [0.5]\n\
+             [[ablation]]\nname = \"one\"\nfield = \"distill.rank\"\nvalues = [2]",
+            "two have this name",
+        ),
     ] {
         let problem = problem(&ablation(fields));
         assert!(
@@ -251,4 +261,17 @@ fn contradictions_of_ablations_name_the_field() {
             "{words}: {problem}"
         );
     }
+}
+
+#[test]
+fn what_is_no_number_of_examples_is_told_what_is() {
+    let text = format!("shots = [4, \"ful\"]\n{GOOD}");
+    let problem = problem(&text);
+    assert!(
+        problem.contains("give a number of examples or \"full\""),
+        "{problem}"
+    );
+    let nameless =
+        GOOD.to_owned() + "[[ablation]]\nname = \"\"\nfield = \"distill.rank\"\nvalues = [2]\n";
+    assert!(self::problem(&nameless).contains("name is empty"));
 }

@@ -96,8 +96,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
             status::print(&study, &out, context)
         }
         Command::Report { args, options } => {
-            let (_, out) = args.load(context)?;
-            report::run(&out, &args.file, options, context)
+            let (study, out) = args.load(context)?;
+            report::run(&out, &args.file, &study, options, context)
         }
     }
 }

@@ -40,7 +40,7 @@ impl Execution<'_, '_> {
                 shots,
                 rate,
             } => self.train(*method, task, *shots, *rate),
-            Work::Choose { rates, .. } => self.choose(rates),
+            Work::Choose { method, rates } => self.choose(*method, rates),
             Work::Evaluate { task, subject } => self.evaluate(task, *subject),
             Work::Transfer { task } => self.transfer(task),
         }

@@ -9,6 +9,7 @@ use crate::stages::{Stage, Stages, Trained, loss};
 use crate::{StudyError, memory, metrics};
 use metaprompt_backbone::model::Model;
 use metaprompt_tuning::adapter::Adapter;
+use metaprompt_tuning::train::TrainError;
 
 impl Execution<'_, '_> {
     pub(super) fn teach(&mut self, task: &str) -> Result<Outcome, StudyError> {
@@ -53,12 +54,18 @@ impl Execution<'_, '_> {
         };
         let (folder, observer) = (self.folder, &mut *self.observer);
         if method == Method::Full {
-            let trained = stages.train_weights(&target, shots, folder, observer)?;
+            let trained = match stages.train_weights(&target, shots, folder, observer) {
+                Err(error) if candidate.is_some() => return too_high(error),
+                other => other?,
+            };
             let dev_loss = candidate.map(|_| dev_loss(&target, &trained.model, None));
             return self.weights(&trained, dev_loss.transpose()?);
         }
         let metaprompt = metaprompt.as_ref();
-        let stage = stages.train(method, &target, metaprompt, shots, folder, observer)?;
+        let stage = match stages.train(method, &target, metaprompt, shots, folder, observer) {
+            Err(error) if candidate.is_some() => return too_high(error),
+            other => other?,
+        };
         let dev_loss = match candidate {
             None => None,
             Some(_) => {
@@ -115,7 +122,7 @@ impl Execution<'_, '_> {
 
     /// The rate with the lowest mean development loss. Of equal ones the
     /// first.
-    pub(super) fn choose(&self, rates: &[f32]) -> Result<Outcome, StudyError> {
+    pub(super) fn choose(&self, method: Method, rates: &[f32]) -> Result<Outcome, StudyError> {
         let losses: Vec<f64> = self
             .outcomes(Role::Candidate)?
             .iter()
@@ -126,7 +133,14 @@ impl Execution<'_, '_> {
             .chunks(targets.max(1))
             .map(|of_rate| of_rate.iter().sum::<f64>() / of_rate.len() as f64)
             .collect();
-        let best = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b]));
+        let best = (0..means.len())
+            .filter(|&i| means[i].is_finite())
+            .min_by(|&a, &b| means[a].total_cmp(&means[b]));
+        if best.is_none() {
+            return Err(StudyError::NoRate {
+                method: method.id(),
+            });
+        }
         let notes = rates.iter().zip(&means);
         Ok(Outcome {
             rate: best.map(|best| rates[best]),
@@ -136,6 +150,19 @@ impl Execution<'_, '_> {
                 .collect(),
             ..Outcome::default()
         })
+    }
+}
+
+/// What a candidate found whose loss left the numbers: that its rate is not the
+/// one. Other errors stay errors.
+fn too_high(error: StudyError) -> Result<Outcome, StudyError> {
+    match error {
+        StudyError::Train(TrainError::Diverged { step }) => Ok(Outcome {
+            steps: step,
+            notes: vec![format!("the loss is not finite at step {step}")],
+            ..Outcome::default()
+        }),
+        other => Err(other),
     }
 }
 

@@ -61,7 +61,8 @@ pub(crate) fn variants(study: &Study) -> Result<Vec<Variant>, String> {
         seeds: study.seeds.clone(),
         searched: study.search.keys().copied().collect(),
     }];
-    for ablation in &study.ablation {
+    for (index, ablation) in study.ablation.iter().enumerate() {
+        named(ablation, &study.ablation[..index])?;
         if ablation.values.is_empty() {
             return Err(format!(
                 "[[ablation]] {}: values is empty; give the values of {}",
@@ -69,7 +70,11 @@ pub(crate) fn variants(study: &Study) -> Result<Vec<Variant>, String> {
             ));
         }
         let fields = || ablation.with.keys().chain([&ablation.field]);
-        let own_rate = fields().any(|field| field.ends_with("learning_rate"));
+        // A rate that the ablation gives itself isn't searched for; those of
+        // other stages leave the methods' rates alone.
+        let own_rate = |method: &Method| fields().any(|field| method.has_rate(field));
+        let mut searched = all[0].searched.clone();
+        searched.retain(|method| !own_rate(method));
         for value in &ablation.values {
             let at = format!(
                 "[[ablation]] {}: {} = {value}",
@@ -85,17 +90,30 @@ pub(crate) fn variants(study: &Study) -> Result<Vec<Variant>, String> {
             super::check::contradiction(&study).map_err(|p| format!("{at}: {p}"))?;
             all.push(Variant {
                 label: Some((ablation.name.clone(), spelt(value))),
-                searched: if own_rate {
-                    Vec::new()
-                } else {
-                    all[0].searched.clone()
-                },
+                searched: searched.clone(),
                 study,
                 seeds,
             });
         }
     }
     Ok(all)
+}
+
+/// An ablation is known by its name: without one its rows would be the study's
+/// own, and with another's its values would be that one's further seeds.
+fn named(ablation: &Ablation, before: &[Ablation]) -> Result<(), String> {
+    let Ablation { name, field, .. } = ablation;
+    if name.is_empty() {
+        return Err(format!(
+            "[[ablation]] of {field}: name is empty; give it one for the tables"
+        ));
+    }
+    if before.iter().any(|other| other.name == *name) {
+        return Err(format!(
+            "[[ablation]] {name}: two have this name; give each its own"
+        ));
+    }
+    Ok(())
 }
 
 /// As tables spell a value.
@@ -142,6 +160,13 @@ fn set(study: &Study, field: &str, value: &toml::Value) -> Result<Study, String>
     let value = plain(value);
     let mut at = &mut fields;
     let parts: Vec<&str> = field.split('.').collect();
+    if let ([section], Some(inner)) = (&*parts, value.as_object()) {
+        // Its other fields would silently take their defaults.
+        let inner = inner.keys().next().map_or("steps", String::as_str);
+        return Err(format!(
+            "{section} is a whole section; name its fields, in quotes: \"{section}.{inner}\""
+        ));
+    }
     for (depth, part) in parts.iter().enumerate() {
         let Some(table) = at.as_object_mut() else {
             return Err(format!("{} is no section", parts[..depth].join(".")));
@@ -172,4 +197,33 @@ fn replace(table: &mut Map<String, Value>, field: &str, value: Value) {
 pub(crate) fn plain<T: Serialize>(value: &T) -> Value {
     let text = serde_json::to_string(value).expect("settings are plain data");
     serde_json::from_str(&text).expect("it was JSON just now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Methods of the ablation that still take the searched rate.
+    fn searched(field: &str, value: f64) -> Vec<Method> {
+        let text = format!(
+            "name = \"s\"\ntasks = \"t\"\ndata = \"d\"\nsources = [\"a\"]\ntargets = [\"b\"]\n\
+             [search.prompt-tuning]\nlearning_rates = [0.1]\nshots = 4\n\
+             [search.metaprompt]\nlearning_rates = [0.1]\nshots = 4\n\
+             [[ablation]]\nname = \"one\"\nfield = \"{field}\"\nvalues = [{value}]\n"
+        );
+        let study = Study::parse(&text, std::path::Path::new("s.toml")).expect("a study");
+        let mut all = variants(&study).expect("variants");
+        all.remove(1).searched
+    }
+
+    #[test]
+    fn only_a_methods_own_rate_takes_the_searched_ones_place() {
+        let both = [Method::PromptTuning, Method::Metaprompt];
+        assert_eq!(searched("distill.learning_rate", 0.5), both);
+        assert_eq!(searched("teach.learning_rate", 0.5), both);
+        for field in ["learning_rate", "vector_learning_rate"] {
+            let field = format!("metaprompt.{field}");
+            assert_eq!(searched(&field, 0.5), [Method::PromptTuning]);
+        }
+    }
 }

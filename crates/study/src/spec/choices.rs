@@ -71,7 +71,7 @@ pub enum MetapromptSeeds {
 
 /// How many examples of a target are trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "give a number of examples or \"full\"")]
 pub enum Shots {
     /// So many; 0 stands for the methods that train on none.
     Count(usize),

@@ -100,6 +100,22 @@ impl Method {
         }
     }
 
+    /// Whether a field, by its path, is one that [`Self::set_rate`] sets.
+    pub(super) fn has_rate(self, field: &str) -> bool {
+        match self {
+            Method::PromptTuning => field == "prompt_tuning.learning_rate",
+            Method::Lora => field == "lora.learning_rate",
+            Method::Full => field == "full.learning_rate",
+            Method::MetapromptVectors => field == "metaprompt.vectors_only_learning_rate",
+            Method::Metaprompt => [
+                "metaprompt.learning_rate",
+                "metaprompt.vector_learning_rate",
+            ]
+            .contains(&field),
+            Method::Instruction | Method::Demonstrations | Method::MetapromptZero => false,
+        }
+    }
+
     /// Sets this method's learning rate, which for the adapted metaprompt is
     /// that of the shared prompt and of the vectors.
     pub(crate) fn set_rate(self, study: &mut Study, rate: f32) {

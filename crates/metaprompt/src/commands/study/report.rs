@@ -4,7 +4,7 @@ use crate::context::Context;
 use anyhow::{Result, bail};
 use metaprompt_study::report::{self, terminal, write, write_csv, write_html};
 use metaprompt_study::results::Results;
-use metaprompt_study::{Report, markdown, table};
+use metaprompt_study::{Observer, Report, Study, markdown, status, table};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,13 @@ pub(crate) struct Options {
     no_text: bool,
 }
 
-pub(crate) fn run(out: &Path, file: &Path, options: &Options, context: &Context) -> Result<()> {
+pub(crate) fn run(
+    out: &Path,
+    file: &Path,
+    study: &Study,
+    options: &Options,
+    context: &Context,
+) -> Result<()> {
     let results = match out.join("results.json").exists() {
         true => Some(report::load(out)?),
         false => None,
@@ -36,6 +42,18 @@ pub(crate) fn run(out: &Path, file: &Path, options: &Options, context: &Context)
             out.display(),
             file.display()
         );
+    }
+    if let Some(other) = results.as_ref().filter(|r| r.study != study.name) {
+        bail!(
+            "{}: its results are of the study {}, not of {}; run `metaprompt study run {}` first, or give its own --out",
+            out.display(),
+            other.study,
+            study.name,
+            file.display()
+        );
+    }
+    if results.is_some() {
+        say_if_unfinished(out, study, context);
     }
     let written = match &results {
         Some(results) => written(results, out, options)?,
@@ -58,6 +76,22 @@ pub(crate) fn run(out: &Path, file: &Path, options: &Options, context: &Context)
     }
     context.print(&value, &text);
     Ok(())
+}
+
+/// The results are those of the last run that came to its end. Where a newer one
+/// is under way, or its database can't be read, the report is still worth having.
+fn say_if_unfinished(out: &Path, study: &Study, context: &Context) {
+    let Ok(status) = status(study, out) else {
+        return;
+    };
+    let cells = status.cells;
+    let left = cells.waiting + cells.running;
+    if left > 0 {
+        context.progress().note(&format!(
+            "{left} of {} cells of the last `study run` are not done; this is the report of the run before it",
+            cells.all()
+        ));
+    }
 }
 
 fn written(results: &Results, out: &Path, options: &Options) -> Result<Vec<PathBuf>> {
