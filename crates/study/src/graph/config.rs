@@ -7,7 +7,7 @@ use crate::encode::EncodedExample;
 use crate::prepare::Prepared;
 use crate::spec::{Method, PromptInit, Study, plain};
 use crate::stages::{Described, Stages};
-use metaprompt_scoring::Rule;
+use metaprompt_scoring::{Case, Rule};
 use metaprompt_tuning::{Digest, Example, OptimizerState};
 use serde_json::{Value, json};
 
@@ -155,6 +155,7 @@ impl Stages<'_> {
                 "batch": evaluate.batch, "max_new_tokens": evaluate.max_new_tokens,
                 "normalise": evaluate.normalise, "chat_template": self.study.chat_template,
                 "test": { "examples": task.test.len(), "digest": of_examples(test) },
+                "gold": of_cases(task), "stop": task.task.stop(),
             }),
         );
         if subject == Subject::Demonstrations {
@@ -197,6 +198,19 @@ fn extend(config: &mut Value, more: Value) {
     if let (Some(all), Value::Object(more)) = (config.as_object_mut(), more) {
         all.extend(more);
     }
+}
+
+/// Tells apart what answers are scored against: a reader or a manifest may
+/// change it without changing a token.
+fn of_cases(task: &Prepared) -> String {
+    let end: &[u8] = &[0xff];
+    let add = |all: Digest, case: &Case<'_>| {
+        let known = json!([case.gold, case.document, case.source, case.alternatives]);
+        all.bytes(known.to_string().into_bytes())
+            .bytes(end.iter().copied())
+    };
+    let cases = task.cases();
+    cases.iter().fold(Digest::default(), add).hex()
 }
 
 /// Tells sets of examples apart.
