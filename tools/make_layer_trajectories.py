@@ -37,7 +37,7 @@ from peft import LoraConfig, TaskType, get_peft_model, get_peft_model_state_dict
 from transformers import get_linear_schedule_with_warmup
 from transformers.utils.logging import disable_progress_bar
 
-from make_peft_trajectory import BETA1, BETA2, CLIP, DECAY, EPS, backbone, make_batches
+from make_peft_trajectory import BETA1, BETA2, CLIP, DECAY, EPS, backbone, make_batches, padded
 from reference import TUNING_FIXTURES, relative_error, save
 
 LORA_BACKBONES = ("llama-gqa", "qwen3", "gpt-oss")
@@ -87,16 +87,8 @@ def loop(model, trained, lr, batches):
     log = {f"initial.{name}": p.detach().clone() for name, p in trained.items()}
     losses, norms = [], []
     for step, batch in enumerate(batches):
-        longest = max(len(ids) for ids, _ in batch)
-        input_ids = torch.zeros(len(batch), longest, dtype=torch.long)
-        attention_mask = torch.zeros_like(input_ids)
-        labels = torch.full_like(input_ids, -100)
-        for row, (ids, targets) in enumerate(batch):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
-            labels[row, len(ids) - targets : len(ids)] = ids[-targets:]
         optimizer.zero_grad()
-        loss = model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss
+        loss = model(**padded(batch)).loss
         loss.backward()
         losses.append(loss.detach())
         if step == 0:

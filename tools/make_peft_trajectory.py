@@ -75,6 +75,19 @@ def make_batches(generator):
     return batches
 
 
+def padded(batch):
+    """A batch as transformers' models take it: right padding, mask, labels with -100."""
+    longest = max(len(ids) for ids, _ in batch)
+    input_ids = torch.zeros(len(batch), longest, dtype=torch.long)
+    attention_mask = torch.zeros_like(input_ids)
+    labels = torch.full_like(input_ids, -100)
+    for row, (ids, targets) in enumerate(batch):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+        labels[row, len(ids) - targets : len(ids)] = ids[-targets:]
+    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+
+
 def peft_loop(name, dtype, initial, batches):
     """PEFT as its users run it: right padding, attention mask, labels with -100."""
     config = PromptTuningConfig(
@@ -94,16 +107,8 @@ def peft_loop(name, dtype, initial, batches):
 
     log = {"lr": [], "loss": [], "grad": [], "grad_norm": [], "prompts": [prompt.detach().clone()]}
     for batch in batches:
-        longest = max(len(ids) for ids, _ in batch)
-        input_ids = torch.zeros(len(batch), longest, dtype=torch.long)
-        attention_mask = torch.zeros_like(input_ids)
-        labels = torch.full_like(input_ids, -100)
-        for row, (ids, targets) in enumerate(batch):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
-            labels[row, len(ids) - targets : len(ids)] = ids[-targets:]
         optimizer.zero_grad()
-        loss = model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss
+        loss = model(**padded(batch)).loss
         loss.backward()
         log["lr"].append(torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64))
         log["loss"].append(loss.detach())
