@@ -22,6 +22,7 @@ pub mod layers;
 pub mod matmul;
 pub mod model;
 pub mod probe;
+mod split_mix;
 pub mod tokenizer;
 
 pub use backbone::{Backbone, BackboneError};

@@ -3,6 +3,7 @@
 
 use super::packed::{Bytes, noise};
 use super::{Config, LoadError, Packed, PackedKind, TensorInfo, TensorSource};
+use crate::split_mix::mix;
 use rayon::prelude::*;
 
 /// Weights with the shapes of a configuration, uniform with a standard
@@ -152,14 +153,6 @@ impl RandomTensors {
 /// Whether a tensor of a configuration holds bytes: packed values or scales.
 fn is_packed(name: &str) -> bool {
     name.ends_with("_blocks") || name.ends_with("_scales")
-}
-
-/// SplitMix64's mixing function (Steele, Lea & Flood 2014).
-fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A decoder without its processor's types: what the rest of the program uses.
 
 use super::decoder::Decoder;
-use super::forward::KvStore;
+use super::forward::{KvStore, Tape};
 use super::low_rank::{ChangeError, Changes, LowRankChange, Tuning};
 use super::memory;
 use super::weights::WeightTrainer;
 use super::{Pass, Recompute};
-use crate::compute::{ComputeError, Computed, Memory, Profile, Tune};
+use crate::compute::{Backend, ComputeError, Computed, Memory, Profile, Tune};
 use crate::forest::Input;
 use crate::layers::head::{Distillation, Label, LabelLosses};
 use crate::layers::low_rank::LowRankGradient;
@@ -171,11 +171,51 @@ impl<B: Tune> Runner for DecoderRunner<'_, B> {
     }
 }
 
+/// A forward pass that a backward pass follows.
+pub(super) struct Recorded<B: Backend> {
+    pub(super) store: KvStore<B>,
+    pub(super) tape: Tape<B>,
+    /// Final hidden states of the wanted rows, `[outputs, d]`.
+    pub(super) hidden: B::Tensor,
+    /// Not yet read: reading waits for the processor.
+    pub(super) losses: B::Losses,
+    /// The losses' gradient at the hidden states.
+    pub(super) d_hidden: B::Tensor,
+}
+
 impl<B: Tune> Decoder<B> {
     /// Says what the work needs as a whole, where memory was short.
     fn planned(&self, error: ComputeError, work: Work<'_>, recorded: bool) -> ComputeError {
         let rows = work.pass.forest.rows();
         error.planned(|| memory::plan(&self.config, self.weight_bytes, rows, recorded))
+    }
+
+    /// A forward pass to the losses, with all that its backward pass needs.
+    pub(super) fn record(
+        &self,
+        work: Work<'_>,
+        labels: &[Label],
+        distillation: Option<Distillation<'_>>,
+        recompute: Recompute,
+        tuning: Tuning<'_>,
+    ) -> Computed<Recorded<B>> {
+        let backend = &self.backend;
+        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
+        let mut store = KvStore::new();
+        let level = Some(recompute);
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, level, tuning)?;
+        let (losses, d_hidden) =
+            backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
+        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
+            unreachable!("a recorded pass has a tape, a loss with gradient has one");
+        };
+        Ok(Recorded {
+            store,
+            tape,
+            hidden,
+            losses,
+            d_hidden,
+        })
     }
 
     fn step(
@@ -188,15 +228,14 @@ impl<B: Tune> Decoder<B> {
         tuning: Tuning<'_>,
     ) -> Computed<Gradients> {
         let backend = &self.backend;
-        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-        let mut store = KvStore::new();
-        let recorded = Some(recompute);
-        let (hidden, tape) = self.forward(work.pass, x, &mut store, recorded, tuning)?;
-        let (losses, d_hidden) =
-            backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
-        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
-            unreachable!("a recorded pass has a tape, a loss with gradient has one");
-        };
+        let recorded = self.record(work, labels, distillation, recompute, tuning)?;
+        let Recorded {
+            mut store,
+            tape,
+            losses,
+            d_hidden,
+            ..
+        } = recorded;
         let (dx, changes) = match tuning {
             Tuning::Nothing => {
                 let dx = self.backward(work.pass, &mut store, tape, &d_hidden, wanted)?;

@@ -4,8 +4,7 @@
 use super::Pass;
 use super::Recompute;
 use super::decoder::{Decoder, Feed, Layer};
-use super::engine::Work;
-use super::forward::KvStore;
+use super::engine::{Recorded, Work};
 use super::low_rank::{Tuned, Tuning};
 use super::module::Module;
 use super::tuned_backward::{LayerGradients, LayerPass};
@@ -201,18 +200,17 @@ impl<B: Tune> Decoder<B> {
     ) -> Computed<LabelLosses> {
         let (backend, eps) = (&self.backend, self.config.rms_norm_eps);
         let pass: Pass<'_> = work.pass;
-        let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-        let mut store = KvStore::new();
-        let recorded = Some(recompute);
-        let (hidden, tape) = self.forward(pass, x, &mut store, recorded, Tuning::Weights)?;
-        let (losses, d_hidden) = backend.head_loss(&self.output, &hidden, labels, None, true)?;
+        let Recorded {
+            mut store,
+            tape,
+            hidden,
+            losses,
+            d_hidden,
+        } = self.record(work, labels, None, recompute, Tuning::Weights)?;
         let losses = backend.read_losses(losses)?;
         if !trainer.begin(&losses) {
             return Ok(losses);
         }
-        let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
-            unreachable!("a recorded pass has a tape, a loss with gradient has one");
-        };
         let mut table = backend.output_gradient(&self.output, &hidden, labels)?;
         drop(hidden);
         let norm = backend.norm_gradient(&d_hidden, &tape.last, eps)?;
