@@ -1,7 +1,9 @@
-//! Comparing JSON values.
+//! JSON values: where they differ, and one added to another.
+
+use serde_json::Value;
 
 /// Path of the first field in which two JSON values differ.
-pub(crate) fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str) -> Option<String> {
+pub(crate) fn difference(a: &Value, b: &Value, at: &str) -> Option<String> {
     match (a.as_object(), b.as_object()) {
         (Some(x), Some(y)) => x.keys().chain(y.keys()).find_map(|key| {
             let at = if at.is_empty() {
@@ -16,5 +18,12 @@ pub(crate) fn difference(a: &serde_json::Value, b: &serde_json::Value, at: &str)
             )
         }),
         _ => (a != b).then(|| at.to_owned()),
+    }
+}
+
+/// Adds the fields of an object to another.
+pub(crate) fn extend(to: &mut Value, more: Value) {
+    if let (Some(all), Value::Object(more)) = (to.as_object_mut(), more) {
+        all.extend(more);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Found;
 use crate::evaluation::bootstrap;
-use crate::graph::{Graph, Placed};
+use crate::graph::Graph;
 use crate::lab::Lab;
 use crate::prepare::Prepared;
 use crate::results::{Comparison, Mean, Place};
@@ -64,7 +64,8 @@ fn entries(
 ) -> Result<Vec<Entry>, StudyError> {
     let mut entries: Vec<Entry> = Vec::new();
     for placed in &graph.placed {
-        let variant = variant(graph, placed);
+        let cell = found.cell(graph, &placed.digest);
+        let variant = cell.map_or(0, |c| c.recipe.variant);
         let task = lab.prepared(variant, &placed.place.task, observer)?;
         let answers = found.answers(placed, &task)?;
         let at = match entries.iter().position(|e| e.place == placed.place) {
@@ -83,12 +84,6 @@ fn entries(
         entries[at].seeds.extend(answers);
     }
     Ok(entries)
-}
-
-/// The variant whose limits a cell's task is read under.
-fn variant(graph: &Graph, placed: &Placed) -> usize {
-    let cell = graph.cells.iter().find(|c| c.digest == placed.digest);
-    cell.map_or(0, |c| c.recipe.variant)
 }
 
 /// The differences task by task, and their means over the targets where all

@@ -8,7 +8,7 @@ mod rows;
 
 use crate::StudyError;
 use crate::evaluation::read_back;
-use crate::graph::{Graph, Placed, Role};
+use crate::graph::{Cell, Graph, Placed, Role};
 use crate::outcome::Outcome;
 use crate::prepare::Prepared;
 use crate::store::CellRow;
@@ -61,10 +61,19 @@ impl Found {
         self.cells.get(cell).map(|c| &*c.folder)
     }
 
+    /// A cell of the graph by its address.
+    fn cell<'g>(&self, graph: &'g Graph, digest: &str) -> Option<&'g Cell> {
+        Some(&graph.cells[*self.index.get(digest)?])
+    }
+
     /// The outcome of what was trained for an evaluation, if something was.
     fn trained(&self, graph: &Graph, evaluation: &str) -> Option<&Outcome> {
-        let cell = &graph.cells[*self.index.get(evaluation)?];
-        let adapter = cell.recipe.needs.iter().find(|(r, _)| *r == Role::Adapter);
+        let adapter = self
+            .cell(graph, evaluation)?
+            .recipe
+            .needs
+            .iter()
+            .find(|(r, _)| *r == Role::Adapter);
         self.outcome(&adapter?.1).ok()
     }
 

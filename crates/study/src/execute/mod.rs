@@ -98,16 +98,13 @@ impl Execution<'_, '_> {
     fn metaprompt(&self) -> Result<Option<Decomposed>, StudyError> {
         match self.adapters(Role::Metaprompt)?.pop() {
             None => Ok(None),
-            Some((_, adapter)) if matches!(adapter.kind, Kind::Multitask(_)) => {
-                let Kind::Multitask(metaprompt) = adapter.kind else {
-                    unreachable!("it is one")
-                };
-                Ok(Some(*metaprompt))
-            }
-            Some((path, _)) => Err(StudyError::AdapterTask {
-                path,
-                problem: "it is not a multitask prompt".into(),
-            }),
+            Some((path, adapter)) => match adapter.kind {
+                Kind::Multitask(metaprompt) => Ok(Some(*metaprompt)),
+                _ => Err(StudyError::AdapterTask {
+                    path,
+                    problem: "it is not a multitask prompt".into(),
+                }),
+            },
         }
     }
 }

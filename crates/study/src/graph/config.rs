@@ -4,6 +4,7 @@
 use super::{Role, Subject};
 use crate::StudyError;
 use crate::encode::EncodedExample;
+use crate::json::extend;
 use crate::prepare::Prepared;
 use crate::spec::{Method, PromptInit, Study, plain};
 use crate::stages::{Described, Stages};
@@ -192,12 +193,6 @@ pub(crate) fn without_places(study: &Study) -> Value {
         }
     }
     study
-}
-
-fn extend(config: &mut Value, more: Value) {
-    if let (Some(all), Value::Object(more)) = (config.as_object_mut(), more) {
-        all.extend(more);
-    }
 }
 
 /// Tells apart what answers are scored against: a reader or a manifest may

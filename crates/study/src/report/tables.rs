@@ -8,6 +8,20 @@ use crate::spec::Shots;
 use csv::{Terminator, WriterBuilder};
 use std::io;
 
+/// Columns that say which entry of the study's tables a row belongs to: those
+/// of [`place`].
+const PLACE: [&str; 9] = [
+    "study",
+    "backbone",
+    "task",
+    "type",
+    "role",
+    "method",
+    "shots",
+    "ablation",
+    "value_of_ablation",
+];
+
 /// Every cell, with a row for each of its metrics; a failed cell has one with
 /// its error.
 ///
@@ -15,15 +29,6 @@ use std::io;
 /// When the table can't be put together, which has no cause that is known.
 pub fn cells(results: &Results) -> io::Result<String> {
     let head = [
-        "study",
-        "backbone",
-        "task",
-        "type",
-        "role",
-        "method",
-        "shots",
-        "ablation",
-        "value_of_ablation",
         "seed",
         "metric",
         "is_task_metric",
@@ -42,7 +47,7 @@ pub fn cells(results: &Results) -> io::Result<String> {
     ];
     let view = View::new(results);
     let rows = results.cells.iter().flat_map(|cell| rows_of(&view, cell));
-    table(&head, rows)
+    table(&[&PLACE[..], &head].concat(), rows)
 }
 
 fn rows_of(view: &View<'_>, cell: &CellResult) -> Vec<Vec<String>> {
@@ -94,15 +99,6 @@ fn rows_of(view: &View<'_>, cell: &CellResult) -> Vec<Vec<String>> {
 /// When the table can't be put together, which has no cause that is known.
 pub fn means(results: &Results) -> io::Result<String> {
     let head = [
-        "study",
-        "backbone",
-        "task",
-        "type",
-        "role",
-        "method",
-        "shots",
-        "ablation",
-        "value_of_ablation",
         "metric",
         "value",
         "low",
@@ -121,7 +117,7 @@ pub fn means(results: &Results) -> io::Result<String> {
         row.extend([seeds.len().to_string(), seeds.join(" ")]);
         row
     });
-    table(&head, rows)
+    table(&[&PLACE[..], &head].concat(), rows)
 }
 
 /// Every comparison; those of the mean over targets have no task.

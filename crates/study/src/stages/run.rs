@@ -1,12 +1,12 @@
 //! The run of a described stage.
 
 use super::{Described, Stage, Stages};
-use crate::json::difference;
+use crate::json::{difference, extend};
 use crate::{Observer, StudyError};
 use metaprompt_tuning::adapter::{Adapter, AdapterNotes, BackboneNote, Kind};
-use metaprompt_tuning::train::{Teachers, Training};
+use metaprompt_tuning::train::{Finished, Teachers, Training};
 use metaprompt_tuning::{Digest, Method};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 impl Stages<'_> {
@@ -38,13 +38,7 @@ impl Stages<'_> {
             teachers,
             settings: &described.settings,
             folder,
-            identity: json!({
-                "backbone": self.backbone.fingerprint,
-                "numbers": self.backbone.model.numbers(),
-                "stage": described.stage,
-                "initial": initial,
-                "teachers": taught,
-            }),
+            identity: self.identity(described, json!({ "initial": initial, "teachers": taught })),
         };
         let identity = training.identity(&method);
         if Adapter::exists(&path) {
@@ -83,14 +77,31 @@ impl Stages<'_> {
             notes,
         };
         adapter.save(&path)?;
-        observer.end(&match finished.best {
-            Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
-            None => format!("{} steps", finished.steps),
-        });
+        observer.end(&ending(&finished));
         Ok(Stage {
             adapter,
             path,
             finished: Some(finished),
         })
+    }
+
+    /// What a stage's checkpoint must have been made with beside the trainer's
+    /// own settings: the backbone, the stage, and `more`.
+    pub(super) fn identity(&self, described: &Described, more: Value) -> Value {
+        let mut identity = json!({
+            "backbone": self.backbone.fingerprint,
+            "numbers": self.backbone.model.numbers(),
+            "stage": described.stage,
+        });
+        extend(&mut identity, more);
+        identity
+    }
+}
+
+/// How a stage ended, for people.
+pub(super) fn ending(finished: &Finished) -> String {
+    match finished.best {
+        Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
+        None => format!("{} steps", finished.steps),
     }
 }

@@ -1,6 +1,7 @@
 //! Training of all weights, which leaves a model in place of an adapter.
 
 use super::Stages;
+use super::run::ending;
 use crate::prepare::Prepared;
 use crate::spec::{Method, Shots};
 use crate::{Observer, StudyError};
@@ -47,11 +48,7 @@ impl Stages<'_> {
             teachers: None,
             settings: &described.settings,
             folder,
-            identity: json!({
-                "backbone": self.backbone.fingerprint,
-                "numbers": self.backbone.model.numbers(),
-                "stage": described.stage,
-            }),
+            identity: self.identity(&described, json!({})),
         };
         let finished = training.run(&mut full, &mut |event| observer.event(event))?;
         let trainable = full.trainable();
@@ -60,10 +57,7 @@ impl Stages<'_> {
         Checkpoint::open(&self.backbone.path)?.save(&model, &path)?;
         let checkpoint = folder.join("checkpoint.safetensors");
         std::fs::remove_file(&checkpoint).map_err(StudyError::file(&checkpoint))?;
-        observer.end(&match finished.best {
-            Some((step, loss)) => format!("dev loss {loss:.4} at step {step}"),
-            None => format!("{} steps", finished.steps),
-        });
+        observer.end(&ending(&finished));
         Ok(Trained {
             model,
             finished,
