@@ -80,6 +80,14 @@ pub enum StudyError {
         /// What differs.
         field: String,
     },
+    /// A run is looked at with another backbone than its own.
+    #[error("{}: its run was made with another backbone, {backbone}; give that one with --backbone", folder.display())]
+    OtherBackbone {
+        /// The run folder.
+        folder: PathBuf,
+        /// Name of the run's own.
+        backbone: String,
+    },
     /// A task has no usable examples in a split.
     #[error(
         "task {task}: no usable {split} examples ({skipped} skipped because they are longer than {limit} tokens); raise max_tokens, or set when_long in the manifest"

@@ -10,6 +10,7 @@ mod grid;
 mod html;
 mod markdown;
 mod plot;
+mod progress;
 mod published;
 mod single;
 mod tables;

@@ -2,6 +2,7 @@
 //! writes tables and pages. Nothing here knows a file or a model.
 
 use crate::spec::Shots;
+use crate::store::Counted;
 use metaprompt_corpus::TaskType;
 use metaprompt_scoring::Scores;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,13 @@ use serde::{Deserialize, Serialize};
 pub struct Results {
     /// The study's name.
     pub study: String,
+    /// Which run of the folder's database found this: the digest of its resolved
+    /// study and backbone.
+    #[serde(default)]
+    pub run: String,
+    /// How far the run had come, trainings and all.
+    #[serde(default)]
+    pub progress: Counted,
     /// The backbone's name.
     pub backbone: String,
     /// Its parameters.
@@ -25,10 +33,19 @@ pub struct Results {
     pub methods: Vec<MethodInfo>,
     /// Every evaluated or failed cell.
     pub cells: Vec<CellResult>,
-    /// Means over seeds, one per task, method, shots and variant.
+    /// Entries of the tables whose cells are not done yet.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
+    /// Means over seeds, one per task, method, shots and variant: over those
+    /// seeds that are there.
     pub means: Vec<Mean>,
-    /// Differences between methods on equal data.
+    /// Differences between methods on equal data, where all seeds of both are
+    /// there.
     pub comparisons: Vec<Comparison>,
+    /// Comparisons that the study asks for and that can't be made: a seed of one
+    /// of the methods is not done yet, or failed.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
     /// Losses of training runs.
     pub curves: Vec<Curve>,
     /// How near targets are to sources.
@@ -101,6 +118,15 @@ pub struct CellResult {
     pub peak_memory: Option<u64>,
 }
 
+/// An entry of the tables that is not there yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Which.
+    pub place: Place,
+    /// Its seed.
+    pub seed: u64,
+}
+
 /// Mean over seeds of a task's own metric, 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
@@ -137,6 +163,19 @@ pub struct Comparison {
     pub p_value: f64,
     /// The same, corrected for the number of comparisons of the report (Holm).
     pub corrected: f64,
+}
+
+/// A comparison that can't be made of what is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The task; none for the mean over all targets.
+    pub task: Option<String>,
+    /// Training examples.
+    pub shots: Shots,
+    /// The first method.
+    pub first: String,
+    /// The second method.
+    pub second: String,
 }
 
 /// The losses of one training run.

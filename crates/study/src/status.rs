@@ -1,8 +1,8 @@
 //! How far a run has come, and how long the rest may take.
 
-use crate::StudyError;
 use crate::spec::Study;
-use crate::store::{CellRow, Counted, FILE, Store, count};
+use crate::store::{CellRow, Counted, count};
+use crate::{Recorded, StudyError};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,20 +25,16 @@ pub struct Status {
     pub parts: Vec<(String, bool)>,
 }
 
-/// How far the last run of a study in `folder` has come. A folder without one
-/// has no cells.
+/// How far the run of a study in `folder` has come. A folder without one has no
+/// cells.
 ///
 /// # Errors
 /// When the folder's database can't be read.
 pub fn status(study: &Study, folder: &Path) -> Result<Status, StudyError> {
-    if !folder.join(FILE).is_file() {
-        return Ok(Status::default());
+    match Recorded::of(study, folder)? {
+        Some(run) => run.status(),
+        None => Ok(Status::default()),
     }
-    let store = Store::open(folder)?;
-    let Some(run) = store.last_run(&study.name)? else {
-        return Ok(Status::default());
-    };
-    Ok(of_cells(&store.cells(run)?))
 }
 
 pub(crate) fn of_cells(cells: &[CellRow]) -> Status {

@@ -1,21 +1,24 @@
 //! The cells as plain data for reports.
 
-use super::Found;
+use super::{Found, Lack};
 use super::curves::curves;
-use super::means::means;
+use super::means::{Means, means};
 use super::mistakes::mistakes;
 use super::rows::method_words;
-use crate::graph::{Graph, Work};
+use crate::graph::{Graph, Placed, Work};
 use crate::lab::Lab;
-use crate::results::{CellResult, MethodInfo, Results, TaskInfo, Transfer};
+use crate::results::{CellResult, MethodInfo, Missing, Results, TaskInfo, Transfer};
+use crate::store::{Counted, RunNote};
 use crate::{Observer, StudyError};
 use metaprompt_scoring::Rule;
+use serde_json::Value;
 
 /// Everything that a report shows of a run.
 pub(crate) fn results(
     lab: &mut Lab<'_>,
     graph: &Graph,
     found: &Found,
+    (note, progress): (&RunNote, Counted),
     observer: &mut dyn Observer,
 ) -> Result<Results, StudyError> {
     let study = lab.study(0).clone();
@@ -40,7 +43,7 @@ pub(crate) fn results(
     let cells = cells(graph, found);
     let ids = study.methods.iter().map(|m| m.id());
     let mut methods: Vec<MethodInfo> = Vec::new();
-    for id in ids.chain(cells.iter().map(|c| &*c.place.method)) {
+    for id in ids.chain(graph.placed.iter().map(|p| &*p.place.method)) {
         if methods.iter().all(|m| m.id != id) {
             methods.push(MethodInfo {
                 id: id.to_owned(),
@@ -48,27 +51,40 @@ pub(crate) fn results(
             });
         }
     }
-    let (means, comparisons) = means(lab, graph, found, observer)?;
+    let Means {
+        means,
+        comparisons,
+        pending,
+    } = means(lab, graph, found, observer)?;
     Ok(Results {
         study: study.name.clone(),
-        backbone: backbone.name().to_owned(),
+        run: note.digest.clone(),
+        progress,
+        backbone: note.backbone.clone(),
         backbone_parameters: backbone.model.config().parameters(),
-        environment: format!(
-            "metaprompt {}, {}, {} threads",
-            env!("CARGO_PKG_VERSION"),
-            backbone.model.device(),
-            metaprompt_backbone::matmul::threads()
-        ),
+        environment: environment(note),
         level: study.evaluate.bootstrap.level,
         tasks,
         methods,
         cells,
+        missing: missing(graph, found),
         means,
         comparisons,
+        pending,
         curves: curves(graph, found)?,
         transfer: transfer(graph, found),
         mistakes: mistakes(lab, graph, found, observer)?,
     })
+}
+
+/// What the run is made with, for people.
+fn environment(note: &RunNote) -> String {
+    let of = |name: &str| match &note.environment[name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let [version, device, threads] = ["metaprompt", "device", "threads"].map(of);
+    format!("metaprompt {version}, {device}, {threads} threads")
 }
 
 /// A metric as manifests spell it.
@@ -80,26 +96,38 @@ fn metric(rule: &Rule) -> String {
 
 /// The evaluations, those that failed with their reason.
 fn cells(graph: &Graph, found: &Found) -> Vec<CellResult> {
-    let of = |placed: &crate::graph::Placed| {
+    let of = |placed: &Placed| {
         let evaluated = found.outcome(&placed.digest);
         let trained = found.trained(graph, &placed.digest);
-        CellResult {
+        let outcome = match evaluated.map(|o| o.scores.clone()) {
+            Ok(Some(scores)) => Ok(scores),
+            Ok(None) => Err("it has no scores".into()),
+            Err(Lack::Failed(why)) => Err(why.clone()),
+            Err(Lack::NotYet) => return None,
+        };
+        Some(CellResult {
             place: placed.place.clone(),
             seed: placed.seed,
-            outcome: match evaluated.map(|o| o.scores.clone()) {
-                Ok(Some(scores)) => Ok(scores),
-                Ok(None) => Err("it has no scores".into()),
-                Err(why) => Err(why.to_owned()),
-            },
+            outcome,
             trainable: trained.map_or(0, |o| o.trainable),
             bytes: trained.map_or(0, |o| o.bytes),
             steps: trained.map_or(0, |o| o.steps),
             train_seconds: trained.map_or(0.0, |o| o.seconds),
             answer_seconds: evaluated.map_or(0.0, |o| o.seconds),
             peak_memory: trained.and_then(|o| o.peak_memory),
-        }
+        })
     };
-    graph.placed.iter().map(of).collect()
+    graph.placed.iter().filter_map(of).collect()
+}
+
+/// The evaluations that are still to be run.
+fn missing(graph: &Graph, found: &Found) -> Vec<Missing> {
+    let not_yet = |p: &&Placed| matches!(found.outcome(&p.digest), Err(Lack::NotYet));
+    let of = |placed: &Placed| Missing {
+        place: placed.place.clone(),
+        seed: placed.seed,
+    };
+    graph.placed.iter().filter(not_yet).map(of).collect()
 }
 
 /// The rows of the transfer matrices that are there, of the first seed.

@@ -8,6 +8,7 @@ use crate::lab::Lab;
 use crate::prepare::Prepared;
 use crate::report::{Report, Row};
 use crate::spec::{Method, Shots, Study};
+use crate::store::Counted;
 use crate::{Observer, StudyError};
 use metaprompt_corpus::Prediction;
 use metaprompt_scoring::{Rule, Scores, compare};
@@ -17,10 +18,11 @@ pub(crate) fn report(
     lab: &mut Lab<'_>,
     graph: &Graph,
     found: &Found,
+    progress: &Counted,
     observer: &mut dyn Observer,
 ) -> Result<Report, StudyError> {
     let study = lab.study(0).clone();
-    let mut report = Report::new(&study, lab.backbone);
+    let mut report = Report::new(&study, lab.backbone, progress);
     for name in study.sources.iter().chain(&study.targets) {
         let of_task = |p: &&Placed| p.place.variant.is_none() && p.place.task == *name;
         let placed: Vec<&Placed> = graph.placed.iter().filter(of_task).collect();

@@ -4,6 +4,7 @@ use super::ablations::{Ablation, ablations};
 use super::claims::{claims, too_few_draws};
 use super::costs::{self, costs};
 use super::grid::{Cell, Grid};
+use super::progress::warning;
 use super::published;
 use super::transfer::agreement;
 use super::view::{TYPES, View, letter, type_words};
@@ -16,12 +17,15 @@ use std::fmt::Write as _;
 pub fn markdown(results: &Results) -> String {
     let view = View::new(results);
     let mut text = head(&view);
+    if let Some(warning) = warning(results) {
+        let _ = writeln!(text, "\n**{}**", escape(&warning));
+    }
     findings(&mut text, &view);
     scores(&mut text, &view);
     cost_table(&mut text, &view);
     differences(&mut text, &view);
     for ablation in ablations(&view) {
-        ablation_table(&mut text, &ablation);
+        ablation_table(&mut text, &view, &ablation);
     }
     if let Some(transfer) = &results.transfer {
         let _ = writeln!(text, "\n## Transfer\n\n{}", escape(&agreement(transfer)));
@@ -114,6 +118,9 @@ fn cell(cell: &Cell) -> String {
     if let Some((low, high)) = &cell.interval {
         let _ = write!(text, " ({low} – {high})");
     }
+    if let Some(note) = &cell.note {
+        let _ = write!(text, ", {note}");
+    }
     for mark in &cell.marks {
         let _ = write!(text, " {}", mark.text());
     }
@@ -132,7 +139,7 @@ fn differences(text: &mut String, view: &View<'_>) {
     if view.results.comparisons.is_empty() {
         return;
     }
-    *text += "\n## Differences\n\nSecond method less first, in points, on equal data; p of the paired permutation test by documents, corrected for all comparisons here (Holm).\n\n";
+    *text += "\n## Differences\n\nSecond method less first, in points, on equal data; p of the paired permutation test by documents, corrected for all comparisons of the study (Holm).\n\n";
     if let Some(advice) = too_few_draws(view) {
         let _ = writeln!(text, "{}\n", escape(&advice));
     }
@@ -165,7 +172,7 @@ fn differences(text: &mut String, view: &View<'_>) {
     }
 }
 
-fn ablation_table(text: &mut String, ablation: &Ablation) {
+fn ablation_table(text: &mut String, view: &View<'_>, ablation: &Ablation) {
     let _ = writeln!(text, "\n## Ablation: {}\n", escape(&ablation.name));
     let heads = ablation.columns.iter().map(|c| escape(&c.title()));
     table(text, std::iter::once("value".to_owned()).chain(heads), 1);
@@ -173,7 +180,8 @@ fn ablation_table(text: &mut String, ablation: &Ablation) {
         let cells = ablation.columns.iter().map(|column| match column.means[i] {
             Some(m) => {
                 let [value, low, high] = [m.value, m.low, m.high].map(points);
-                format!("{value} ({low} – {high})")
+                let fewer = view.fewer(m).map_or_else(String::new, |f| format!(", {f}"));
+                format!("{value} ({low} – {high}){fewer}")
             }
             None => String::new(),
         });

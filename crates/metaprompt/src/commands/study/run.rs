@@ -180,7 +180,7 @@ fn supervise(children: Vec<Child>, run: &Run<'_>, progress: &mut Progress) -> Re
         }
     }
     let cells = run.status()?.cells;
-    let left = cells.waiting + cells.running;
+    let left = cells.left();
     if left > 0 {
         bail!("all workers ended, and {left} cells are left; run the study again to go on");
     }
