@@ -55,6 +55,8 @@ fn results() -> Results {
             train_examples: 100,
             test_examples: 20,
             test_documents: 20,
+            splits: Vec::new(),
+            remarks: 0,
         }],
         methods: vec![MethodInfo {
             id: "metaprompt".into(),

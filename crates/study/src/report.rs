@@ -8,6 +8,7 @@ mod claims;
 mod costs;
 mod grid;
 mod html;
+mod left_out;
 mod markdown;
 mod plot;
 mod progress;

@@ -71,6 +71,30 @@ pub struct TaskInfo {
     pub test_examples: usize,
     /// Documents that those come from, the units of resampling.
     pub test_documents: usize,
+    /// What of the corpus is used, split by split.
+    #[serde(default)]
+    pub splits: Vec<SplitUse>,
+    /// Records that the reader remarked on (`metaprompt corpus check`).
+    #[serde(default)]
+    pub remarks: usize,
+}
+
+/// What a study uses of a corpus's split, and what it leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitUse {
+    /// `train`, `dev` or `test`.
+    pub split: String,
+    /// Examples that the reader found.
+    pub read: usize,
+    /// Of these, the ones that the study's limits leave.
+    pub chosen: usize,
+    /// Left out because they are longer than the token limit and may not be cut.
+    /// Here and below, what is shown in several windows counts once for each.
+    pub skipped: usize,
+    /// Used.
+    pub used: usize,
+    /// Of these, the ones shortened to the token limit.
+    pub cut: usize,
 }
 
 /// A method of the study.

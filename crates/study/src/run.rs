@@ -1,7 +1,7 @@
 //! A whole study in a folder that can be left and taken up again at any moment:
 //! its cells are planned, run by one or more workers, and collected.
 
-use crate::collect::{Collected, collect};
+use crate::collect::{Collected, collect, tasks};
 use crate::graph::{Graph, build, without_places};
 use crate::lab::Lab;
 use crate::results::Results;
@@ -65,10 +65,11 @@ impl<'b> Run<'b> {
     ) -> Result<Self, StudyError> {
         let mut lab = Lab::new(study, backbone)?;
         let graph = build(&mut lab, observer)?;
+        let tasks = tasks(&mut lab, observer)?;
         let mut store = Store::open(folder)?;
         let note = note(study, backbone);
         leave_notes(study, &note, folder)?;
-        let (id, remarks) = store.enter(study, &note, &graph)?;
+        let (id, remarks) = store.enter(study, &note, &graph, &tasks)?;
         for remark in remarks {
             observer.note(&remark);
         }
@@ -124,8 +125,12 @@ impl<'b> Run<'b> {
     /// # Errors
     /// When files of cells can't be read or the report can't be written.
     pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Finished, StudyError> {
-        let Collected { finished } =
+        let Collected { finished, renewed } =
             collect(&mut self.lab, &self.graph, &self.store, self.id, observer)?;
+        for (folder, outcome) in renewed {
+            outcome.save(&folder)?;
+            self.store.done(&outcome.cell, &outcome)?;
+        }
         let folder = self.store.folder();
         finished.report.save(folder)?;
         let path = folder.join("results.json");

@@ -1,10 +1,12 @@
 //! From cells to what reports show.
 
 mod curves;
+mod intervals;
 mod means;
 mod mistakes;
 mod results;
 mod rows;
+mod tasks;
 
 use crate::evaluation::read_back;
 use crate::graph::{Cell, Graph, Placed, Role};
@@ -19,9 +21,14 @@ use metaprompt_corpus::Prediction;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use tasks::tasks;
+
 /// A run's cells, put together.
 pub(crate) struct Collected {
     pub(crate) finished: Finished,
+    /// Outcomes whose intervals were made otherwise than the study asks for, as
+    /// they are now, with the cells' folders.
+    pub(crate) renewed: Vec<(PathBuf, Outcome)>,
 }
 
 /// What the cells of a run found, as far as they are done.
@@ -34,7 +41,8 @@ pub(crate) fn collect(
 ) -> Result<Collected, StudyError> {
     let rows = store.cells(run)?;
     let status = of_cells(&rows);
-    let found = Found::read(graph, &rows, store.folder())?;
+    let mut found = Found::read(graph, &rows, store.folder())?;
+    let renewed = found.renew_intervals(lab, graph, observer)?;
     let note = store.note_of(run)?;
     let report = rows::report(lab, graph, &found, &status.cells, observer)?;
     let results = results::results(lab, graph, &found, (&note, status.cells), observer)?;
@@ -43,7 +51,7 @@ pub(crate) fn collect(
         results,
         failed: status.failed,
     };
-    Ok(Collected { finished })
+    Ok(Collected { finished, renewed })
 }
 
 /// What the cells of a run left in their folders.

@@ -5,12 +5,12 @@ use super::curves::curves;
 use super::means::{Means, means};
 use super::mistakes::mistakes;
 use super::rows::method_words;
+use super::tasks::tasks;
 use crate::graph::{Graph, Placed, Work};
 use crate::lab::Lab;
-use crate::results::{CellResult, MethodInfo, Missing, Results, TaskInfo, Transfer};
+use crate::results::{CellResult, MethodInfo, Missing, Results, Transfer};
 use crate::store::{Counted, RunNote};
 use crate::{Observer, StudyError};
-use metaprompt_scoring::Rule;
 use serde_json::Value;
 
 /// Everything that a report shows of a run.
@@ -23,23 +23,6 @@ pub(crate) fn results(
 ) -> Result<Results, StudyError> {
     let study = lab.study(0).clone();
     let backbone = lab.backbone;
-    let mut tasks = Vec::new();
-    for name in study.sources.iter().chain(&study.targets) {
-        let task = lab.prepared(0, name, observer)?;
-        let cases = task.cases();
-        let mut documents: Vec<&str> = cases.iter().map(|c| c.document).collect();
-        documents.sort_unstable();
-        documents.dedup();
-        tasks.push(TaskInfo {
-            name: name.clone(),
-            target: study.targets.contains(name),
-            task_type: task.task.manifest.task_type,
-            metric: metric(&Rule::of(&task.task.manifest)),
-            train_examples: task.train.len(),
-            test_examples: cases.len(),
-            test_documents: documents.len(),
-        });
-    }
     let cells = cells(graph, found);
     let ids = study.methods.iter().map(|m| m.id());
     let mut methods: Vec<MethodInfo> = Vec::new();
@@ -64,7 +47,7 @@ pub(crate) fn results(
         backbone_parameters: backbone.model.config().parameters(),
         environment: environment(note),
         level: study.evaluate.bootstrap.level,
-        tasks,
+        tasks: tasks(lab, observer)?,
         methods,
         cells,
         missing: missing(graph, found),
@@ -85,13 +68,6 @@ fn environment(note: &RunNote) -> String {
     };
     let [version, device, threads] = ["metaprompt", "device", "threads"].map(of);
     format!("metaprompt {version}, {device}, {threads} threads")
-}
-
-/// A metric as manifests spell it.
-fn metric(rule: &Rule) -> String {
-    let name = serde_json::to_value(rule.metric).ok();
-    let name = name.as_ref().and_then(|n| n.as_str());
-    name.unwrap_or_default().to_owned()
 }
 
 /// The evaluations, those that failed with their reason.

@@ -74,14 +74,16 @@ fn rows(
     let constant = scores(task, &answers, study)?;
     let mut rows = vec![row(name, &answers, constant, (0, 0.0))?];
     for placed in placed {
-        let Some(answers) = found.answers(placed, task)? else {
+        let Ok(outcome) = found.outcome(&placed.digest) else {
             continue;
         };
-        let seconds = found.outcome(&placed.digest).map_or(0.0, |o| o.seconds);
+        let (Some(scores), Some(answers)) = (&outcome.scores, found.answers(placed, task)?) else {
+            continue;
+        };
         let trained = found.trained(graph, &placed.digest);
-        let costs = (trained.map_or(0, |o| o.trainable), seconds);
+        let costs = (trained.map_or(0, |o| o.trainable), outcome.seconds);
         let words = words(study, task, placed);
-        rows.push(row(words, &answers, scores(task, &answers, study)?, costs)?);
+        rows.push(row(words, &answers, scores.clone(), costs)?);
     }
     Ok(rows)
 }

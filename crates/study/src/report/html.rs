@@ -4,6 +4,7 @@
 mod comparisons;
 mod costs;
 mod figures;
+mod left_out;
 mod mistakes;
 mod parts;
 mod record;
@@ -74,6 +75,7 @@ pub fn html(results: &Results, options: &Options) -> String {
         figures::training(&page),
         mistakes::mistakes(&page),
         record::beside_paper(&page),
+        left_out::left_out(&page),
         record::failures(&page),
         record::every_cell(&page),
         Some(record::how(&page)),

@@ -1,15 +1,19 @@
 //! The report as Markdown: all tables, no figures, nothing of a text.
 
+mod parts;
+
 use super::ablations::{Ablation, ablations};
 use super::claims::{claims, too_few_draws};
 use super::costs::{self, costs};
 use super::grid::{Cell, Grid};
+use super::left_out;
 use super::progress::warning;
 use super::published;
 use super::transfer::agreement;
 use super::view::{TYPES, View, letter, type_words};
 use super::words::{self, count, p_value, plural, points, signed};
 use crate::results::Results;
+use parts::{escape, row, table};
 use std::fmt::Write as _;
 
 /// The whole report.
@@ -31,6 +35,7 @@ pub fn markdown(results: &Results) -> String {
         let _ = writeln!(text, "\n## Transfer\n\n{}", escape(&agreement(transfer)));
     }
     beside_paper(&mut text, &view);
+    left_out(&mut text, results);
     failures(&mut text, &view);
     text
 }
@@ -227,6 +232,19 @@ fn beside_paper(text: &mut String, view: &View<'_>) {
     }
 }
 
+fn left_out(text: &mut String, results: &Results) {
+    let rows = left_out::rows(results);
+    if rows.is_empty() {
+        return;
+    }
+    let words = [&*left_out::summary(results), left_out::WORDS].map(escape);
+    let _ = writeln!(text, "\n## What was left out\n\n{}\n", words.join(" "));
+    table(text, left_out::HEAD.into_iter().map(str::to_owned), 2);
+    for of_split in rows {
+        row(text, of_split.iter().map(|c| escape(c)));
+    }
+}
+
 fn failures(text: &mut String, view: &View<'_>) {
     let failed: Vec<_> = view
         .results
@@ -258,33 +276,4 @@ fn failures(text: &mut String, view: &View<'_>) {
         ];
         row(text, cells.into_iter());
     }
-}
-
-/// Head and rule of a table whose first columns are words and the rest numbers.
-fn table(text: &mut String, heads: impl Iterator<Item = String>, words: usize) {
-    let heads: Vec<String> = heads.collect();
-    let rules = (0..heads.len()).map(|i| if i < words { "---" } else { "---:" }.to_owned());
-    let rules: Vec<String> = rules.collect();
-    row(text, heads.into_iter());
-    let _ = writeln!(text, "|{}|", rules.join("|"));
-}
-
-fn row(text: &mut String, cells: impl Iterator<Item = String>) {
-    let cells: Vec<String> = cells.collect();
-    let _ = writeln!(text, "| {} |", cells.join(" | "));
-}
-
-/// Names and errors can hold anything; here they are text of one line.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' => escaped.extend(['\\', c]),
-            '<' => escaped += "&lt;",
-            '&' => escaped += "&amp;",
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -37,6 +37,8 @@ fn study(comparisons: Vec<Comparison>) -> Results {
         train_examples: 100,
         test_examples: 50,
         test_documents: 1,
+        splits: Vec::new(),
+        remarks: 0,
     };
     let method = |id: &str, words: &str| MethodInfo {
         id: id.into(),
