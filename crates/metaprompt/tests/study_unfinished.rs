@@ -65,7 +65,10 @@ fn what_is_done_is_reported_before_the_end() {
     let top = format!("{METHODS}seeds = [1, 2]\nshots = [4]\n");
     let lab = Lab::with(&top, "[evaluate]\nmax_new_tokens = 5\n");
     let run = lab.path("run");
-    refuse(&lab.study("report", "run", &[]), &["no run of tiny", "study run"]);
+    refuse(
+        &lab.study("report", "run", &[]),
+        &["no run of tiny", "study run"],
+    );
     succeed(&lab.study("run", "run", &[]));
     let whole = read_json(&run.join("results.json"));
     assert_eq!((len(&whole["missing"]), len(&whole["pending"])), (0, 0));
@@ -74,7 +77,10 @@ fn what_is_done_is_reported_before_the_end() {
     unfinish(&run);
     let before = states(&run);
     let report = succeed(&lab.study("report", "run", &[]));
-    let head = format!("Not finished: {} of {CELLS} cells of the run are done", CELLS - 1);
+    let head = format!(
+        "Not finished: {} of {CELLS} cells of the run are done",
+        CELLS - 1
+    );
     assert!(report.stdout.starts_with(&head), "{}", report.stdout);
     assert!(report.stdout.contains("1 of 2 seeds"), "{}", report.stdout);
     let page = std::fs::read_to_string(run.join("report/report.html")).expect("a page");
@@ -100,6 +106,27 @@ fn what_is_done_is_reported_before_the_end() {
     assert!(!run.join("results.json").exists() && !run.join("report.json").exists());
     assert_eq!(states(&run), before, "reporting changes no cell");
 
+    // A cell is being run as long as its worker lives.
+    let changed = "UPDATE cell SET state = 'running', worker = '7-0', step = 3
+                   WHERE state = 'waiting'";
+    assert_eq!(database(&run).execute(changed, []), Ok(1));
+    let states = || {
+        let status = result(&lab.study("status", "run", &[]));
+        let of = |state: &str| status["cells"][state].as_u64().expect("a number");
+        (of("running"), of("interrupted"), of("waiting"))
+    };
+    assert_eq!(states(), (0, 1, 0));
+    let status = succeed(&lab.study("status", "run", &[])).stdout;
+    for part in ["1 interrupted", "stopped  evaluate-metaprompt", "train"] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+    let worker = run.join("workers/7-0.lock");
+    let lock = std::fs::File::create(&worker).expect("a file");
+    lock.lock().expect("a lock");
+    assert_eq!(states(), (1, 0, 0));
+    drop(lock);
+    assert_eq!(states(), (0, 1, 0));
+
     succeed(&lab.study("run", "run", &[]));
     assert_eq!(scores(&read_json(&run.join("results.json"))), all);
     let report = succeed(&lab.study("report", "run", &[]));
@@ -116,7 +143,10 @@ fn one_seeds_table_says_that_it_is_not_whole() {
     for more in [&[][..], &["--markdown"]] {
         let text = succeed(&lab.study("report", "run", more)).stdout;
         assert!(text.contains("Not finished: 7 of 8 cells"), "{text}");
-        assert!(text.contains("prompt tuning from scratch, 4-shot"), "{text}");
+        assert!(
+            text.contains("prompt tuning from scratch, 4-shot"),
+            "{text}"
+        );
         assert!(!text.contains("metaprompt, adapted"), "{text}");
     }
     // What another study of this name wrote down isn't this one's.
@@ -124,8 +154,16 @@ fn one_seeds_table_says_that_it_is_not_whole() {
     text = text.replace("test = 12", "test = 11");
     std::fs::write(lab.path("study.toml"), text).expect("a study");
     let report = succeed(&lab.study("report", "run", &[]));
-    assert!(report.stderr.contains("has changed since"), "{}", report.stderr);
-    assert!(report.stdout.contains("Not finished: 7 of 8"), "{}", report.stdout);
+    assert!(
+        report.stderr.contains("has changed since"),
+        "{}",
+        report.stderr
+    );
+    assert!(
+        report.stdout.contains("Not finished: 7 of 8"),
+        "{}",
+        report.stdout
+    );
 
     let other = lab.path("other");
     common::copy(&lab.path("backbone"), &other);
@@ -136,6 +174,12 @@ fn one_seeds_table_says_that_it_is_not_whole() {
         &lab.study("report", "run", &["--backbone", &lab.text("other")]),
         &["another backbone", "--backbone"],
     );
-    refuse(&["study", "report", &lab.text("backbone")], &["holds no run"]);
-    refuse(&["study", "run", &lab.text("run")], &["is a folder", "study file"]);
+    refuse(
+        &["study", "report", &lab.text("backbone")],
+        &["holds no run"],
+    );
+    refuse(
+        &["study", "run", &lab.text("run")],
+        &["is a folder", "study file"],
+    );
 }

@@ -16,9 +16,13 @@ pub(super) fn unfinished(progress: &Counted) -> Option<String> {
     );
     for (count, state) in [
         (progress.running, "are being run"),
+        (progress.interrupted, "were interrupted"),
         (progress.waiting, "wait"),
         (progress.failed, "failed"),
-        (progress.skipped, "were skipped because they need a failed one"),
+        (
+            progress.skipped,
+            "were skipped because they need a failed one",
+        ),
     ] {
         if count > 0 {
             text += &format!(", {count} {state}");

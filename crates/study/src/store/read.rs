@@ -1,5 +1,6 @@
 //! How far a study has come, for people and for whoever waits.
 
+use super::claim::is_dead;
 use super::{RunNote, Store};
 use crate::StudyError;
 use rusqlite::{Row, params};
@@ -13,6 +14,10 @@ pub struct Counted {
     pub done: usize,
     /// Being run.
     pub running: usize,
+    /// Begun by a process that has ended since; the next `study run` goes on
+    /// with them.
+    #[serde(default)]
+    pub interrupted: usize,
     /// Not begun.
     pub waiting: usize,
     /// Ended with an error.
@@ -31,7 +36,7 @@ impl Counted {
     /// Those that a run would still run.
     #[must_use]
     pub fn left(&self) -> usize {
-        self.running + self.waiting
+        self.running + self.interrupted + self.waiting
     }
 }
 
@@ -41,6 +46,7 @@ pub(crate) struct CellRow {
     pub(crate) digest: String,
     pub(crate) kind: String,
     pub(crate) folder: String,
+    /// As in the database, or `interrupted`: running, by a process that ended.
     pub(crate) state: String,
     pub(crate) error: Option<String>,
     pub(crate) step: u64,
@@ -53,9 +59,9 @@ impl Store {
     /// The runs of studies of a name, or of all, the last one first.
     pub(crate) fn runs(&self, name: Option<&str>) -> Result<Vec<i64>, StudyError> {
         let read = || -> rusqlite::Result<Vec<i64>> {
-            let mut query = self.connection.prepare(
-                "SELECT id FROM run WHERE name = coalesce(?1, name) ORDER BY id DESC",
-            )?;
+            let mut query = self
+                .connection
+                .prepare("SELECT id FROM run WHERE name = coalesce(?1, name) ORDER BY id DESC")?;
             query.query_map([name], |row| row.get(0))?.collect()
         };
         read().map_err(self.wrong())
@@ -103,17 +109,22 @@ impl Store {
     pub(crate) fn cells(&self, run: i64) -> Result<Vec<CellRow>, StudyError> {
         let read = || -> rusqlite::Result<Vec<CellRow>> {
             let mut query = self.connection.prepare(
-                "SELECT digest, kind, folder, state, error, step, steps, planned_rows, seconds
-                 FROM run_cell JOIN cell ON cell.digest = run_cell.cell
+                "SELECT digest, kind, folder, state, error, step, steps, planned_rows, seconds,
+                 worker FROM run_cell JOIN cell ON cell.digest = run_cell.cell
                  WHERE run = ?1 ORDER BY position",
             )?;
             let number = |n: i64| u64::try_from(n).unwrap_or(0);
             let rows = query.query_map(params![run], |row| {
+                let mut state: String = row.get(3)?;
+                let worker: Option<String> = row.get(9)?;
+                if state == "running" && worker.is_none_or(|w| is_dead(&self.folder, &w)) {
+                    state = "interrupted".into();
+                }
                 Ok(CellRow {
                     digest: row.get(0)?,
                     kind: row.get(1)?,
                     folder: row.get(2)?,
-                    state: row.get(3)?,
+                    state,
                     error: row.get(4)?,
                     step: number(row.get(5)?),
                     steps: number(row.get(6)?),
@@ -133,6 +144,7 @@ pub(crate) fn count(cells: &[CellRow]) -> Counted {
     Counted {
         done: of("done"),
         running: of("running"),
+        interrupted: of("interrupted"),
         waiting: of("waiting"),
         failed: of("failed"),
         skipped: of("skipped"),
