@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// Gigabytes that all of them may plan to take.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
-    /// Also write training metrics as TensorBoard event files, one in each
-    /// cell's folder (`tensorboard --logdir RUN/cells`).
+    /// Also write training metrics as TensorBoard event files into the cells'
+    /// folders, while training goes on (`tensorboard --logdir RUN/cells`).
     #[arg(long)]
     tensorboard: bool,
 }
