@@ -25,6 +25,14 @@ pub enum StudyError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A folder that the study names isn't there.
+    #[error("{}: there is no such folder, though the study's field {field} names it; set it right, relative to the study file{}", folder.display(), if *field == "data" { ", or give --data" } else { "" })]
+    NoFolder {
+        /// The field.
+        field: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file of the run can't be read or written.
     #[error("{}: can't be read or written", path.display())]
     File {

@@ -42,7 +42,7 @@ pub use spec::{
     Metaprompt, MetapromptSeeds, Method, PromptInit, PromptSpec, PromptTuning, Search, SharedInit,
     Shots, SourceVectors, Study, Teach, Vectors,
 };
-pub use stages::{Stage, Stages};
-pub use status::{Status, status};
+pub use stages::{FullStage, Stage, Stages};
+pub use status::{KindStatus, Status, status};
 pub use store::Counted;
 pub use worker::WorkOptions;

@@ -101,8 +101,7 @@ impl Recorded {
         }
         let mut lab = Lab::new(study, backbone)?;
         let graph = self.store.graph(self.id)?;
-        let Collected { finished, .. } =
-            collect(&mut lab, &graph, &self.store, self.id, observer)?;
+        let Collected { finished, .. } = collect(&mut lab, &graph, &self.store, self.id, observer)?;
         Ok(finished)
     }
 }

@@ -61,6 +61,9 @@ pub struct TaskInfo {
     pub name: String,
     /// Whether it is a target.
     pub target: bool,
+    /// Whether only ablations have it: it is in none of the study's own tables.
+    #[serde(default)]
+    pub only_ablations: bool,
     /// Its type.
     pub task_type: TaskType,
     /// Its own metric.

@@ -1,11 +1,11 @@
 //! The cells as plain data for reports.
 
-use super::{Found, Lack};
 use super::curves::curves;
 use super::means::{Means, means};
 use super::mistakes::mistakes;
 use super::rows::method_words;
 use super::tasks::tasks;
+use super::{Found, Lack};
 use crate::graph::{Graph, Placed, Work};
 use crate::lab::Lab;
 use crate::results::{CellResult, MethodInfo, Missing, Results, Transfer};

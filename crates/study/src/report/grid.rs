@@ -53,19 +53,19 @@ impl Grid {
     /// One task's table.
     pub(super) fn of_task(view: &View<'_>, task: &TaskInfo) -> Self {
         let name = task.name.as_str();
-        Grid::new(view, &[task], Some(Some(name)), |method, shots| {
-            match view.mean(name, method, shots) {
-                Some(mean) => Some(Cell {
-                    value: points(mean.value),
-                    interval: Some((points(mean.low), points(mean.high))),
-                    note: view.fewer(mean),
-                    ..Cell::default()
-                }),
-                None => view.lack(name, method, shots).map(|lack| Cell {
-                    note: Some(lack.to_owned()),
-                    ..Cell::default()
-                }),
-            }
+        Grid::new(view, &[task], Some(Some(name)), |method, shots| match view
+            .mean(name, method, shots)
+        {
+            Some(mean) => Some(Cell {
+                value: points(mean.value),
+                interval: Some((points(mean.low), points(mean.high))),
+                note: view.fewer(mean),
+                ..Cell::default()
+            }),
+            None => view.lack(name, method, shots).map(|lack| Cell {
+                note: Some(lack.to_owned()),
+                ..Cell::default()
+            }),
         })
     }
 

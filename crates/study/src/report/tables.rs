@@ -71,7 +71,12 @@ fn rows_of(view: &View<'_>, cell: &CellResult) -> Vec<Vec<String>> {
             cell.answer_seconds.to_string(),
             cell.peak_memory.map_or_else(String::new, |b| b.to_string()),
             error,
-            if cell.outcome.is_ok() { "done" } else { "failed" }.to_owned(),
+            if cell.outcome.is_ok() {
+                "done"
+            } else {
+                "failed"
+            }
+            .to_owned(),
         ]);
         row
     };

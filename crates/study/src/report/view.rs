@@ -94,10 +94,11 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The targets, or the sources, of a type, or of all.
+    /// The study's own targets, or sources, of a type, or of all.
     pub(super) fn tasks(&self, target: bool, task_type: Option<TaskType>) -> Vec<&'a TaskInfo> {
         let all = self.results.tasks.iter();
-        all.filter(|t| t.target == target && task_type.is_none_or(|y| y == t.task_type))
+        all.filter(|t| t.target == target && !t.only_ablations)
+            .filter(|t| task_type.is_none_or(|y| y == t.task_type))
             .collect()
     }
 

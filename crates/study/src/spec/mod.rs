@@ -4,6 +4,7 @@ mod ablation;
 mod check;
 mod choices;
 mod method;
+mod places;
 mod stage;
 
 use crate::StudyError;
@@ -265,20 +266,6 @@ impl Study {
         };
         check::contradiction(self).map_err(wrong)?;
         variants(self).map(|_| ()).map_err(wrong)
-    }
-
-    /// The study with its files where another one's are.
-    #[must_use]
-    pub fn at_the_places_of(mut self, other: &Study) -> Self {
-        self.tasks.clone_from(&other.tasks);
-        self.data.clone_from(&other.data);
-        self.backbone.clone_from(&other.backbone);
-        if let (PromptInit::Adapter(own), PromptInit::Adapter(other)) =
-            (&mut self.prompt.init, &other.prompt.init)
-        {
-            own.clone_from(other);
-        }
-        self
     }
 
     /// The seed that decides which examples are used at all, and the only one of

@@ -32,6 +32,7 @@ fn study(comparisons: Vec<Comparison>) -> Results {
     let task = |name: &str| TaskInfo {
         name: name.into(),
         target: true,
+        only_ablations: false,
         task_type: TaskType::Ner,
         metric: "entity-f1".into(),
         train_examples: 100,

@@ -68,7 +68,8 @@ fn every_form_says_at_its_top_what_is_missing() {
     let scored = results.cells.iter().filter(|c| c.outcome.is_ok()).count();
     let asked = results.cells.len() + 5;
     let parts = [
-        "Not finished: 40 of 50 cells of the run are done, 2 are being run, 7 wait, 1 failed.".into(),
+        "Not finished: 40 of 50 cells of the run are done, 2 are being run, 7 wait, 1 failed."
+            .into(),
         format!("{asked} scores {scored} are here"),
     ];
     let page = page(&results);
@@ -104,7 +105,9 @@ fn means_over_fewer_seeds_are_marked_and_never_the_best() {
     assert!(four("metaprompt, adapted").ends_with(", 1 of 3 seeds"));
     assert_eq!(four("LoRA"), "not yet");
     assert!(
-        of_task.lines().any(|l| l.split('|').nth(3).is_some_and(|c| c.contains("**"))),
+        of_task
+            .lines()
+            .any(|l| l.split('|').nth(3).is_some_and(|c| c.contains("**"))),
         "one of the others is the best: {of_task}"
     );
     let page = page(&results);
@@ -130,7 +133,9 @@ fn claims_of_incomplete_pairs_say_so_and_leave_the_paper_out() {
     let of = |first: &str| {
         let claims = heads.iter().filter(|h| h.contains("mean over targets"));
         let mut claims = claims.filter(|h| h.contains(first));
-        claims.next().unwrap_or_else(|| panic!("{first} in {heads:?}"))
+        claims
+            .next()
+            .unwrap_or_else(|| panic!("{first} in {heads:?}"))
     };
     let asked = results.comparisons.len() + results.pending.len();
     let lora = of("against LoRA");
@@ -158,13 +163,19 @@ fn tables_for_programs_list_what_is_missing() {
     assert_eq!((of("missing"), of("failed")), (5, 3));
     let missing = rows.iter().find(|r| &r[at("state")] == "missing");
     let missing = missing.expect("a row");
-    assert_eq!((&missing[at("value")], &missing[at("task")]), ("", "headqa-en"));
+    assert_eq!(
+        (&missing[at("value")], &missing[at("task")]),
+        ("", "headqa-en")
+    );
     let (head, rows) = read(means(&results).expect("a table"));
     let at = |name: &str| head.iter().position(|h| h == name).expect("a column");
     let fewer = |r: &&csv::StringRecord| r[at("seeds")] != r[at("seeds_asked")];
     let fewer: Vec<_> = rows.iter().filter(fewer).collect();
     assert_eq!(fewer.len(), 1);
-    assert_eq!((&fewer[0][at("seeds")], &fewer[0][at("seeds_asked")]), ("1", "3"));
+    assert_eq!(
+        (&fewer[0][at("seeds")], &fewer[0][at("seeds_asked")]),
+        ("1", "3")
+    );
 }
 
 #[test]
@@ -176,7 +187,11 @@ fn results_of_older_versions_are_read() {
     }
     for task in fields["tasks"].as_array_mut().expect("tasks") {
         let task = task.as_object_mut().expect("an object");
-        assert!(task.remove("splits").is_some() && task.remove("remarks").is_some());
+        assert!(
+            ["splits", "remarks", "only_ablations"]
+                .iter()
+                .all(|n| task.remove(*n).is_some())
+        );
     }
     let results: Results = serde_json::from_value(value).expect("results");
     let page = page(&results);

@@ -95,6 +95,7 @@ pub(crate) fn results() -> Results {
     let task = |name: String, target, task_type, metric: &str| TaskInfo {
         name,
         target,
+        only_ablations: false,
         task_type,
         metric: metric.to_owned(),
         train_examples: 4000,
