@@ -272,6 +272,7 @@ fn flags_that_contradict_an_adapter_or_do_nothing() {
         &["--metaprompt", &adapter, "--prompt-length", "4"],
         &["--metaprompt", &adapter, "--init", "random"],
         &["--metaprompt", &adapter, "--lora"],
+        &["--metaprompt", &adapter, "--full"],
     ] {
         let run = adapt(flags);
         assert_eq!(run.code, Some(2), "{flags:?}: {}", run.stderr);

@@ -151,6 +151,7 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     lab.kill_and_compare("adapt", &adapt);
     let lora = ["adapt", "qs-allergy-re", "--lora", "4"];
     lab.kill_and_compare("lora", &lora);
+    all_weights(&lab);
     // Started again when it is done, a stage does nothing.
     let adapter = lab.path("adapt-whole/adapter/adapter_model.safetensors");
     let modified = || {
@@ -162,6 +163,46 @@ fn every_stage_that_is_killed_ends_with_the_same_adapter() {
     let again = succeed(&lab.args(&adapt, &lab.path("adapt-whole")));
     assert!(again.stderr.contains("done before"), "{}", again.stderr);
     assert_eq!(before, modified());
+}
+
+/// Full fine-tuning, killed and taken up again, leaves the same model, which is
+/// a backbone.
+fn all_weights(lab: &Lab) {
+    let adapt = [
+        "adapt",
+        "qs-allergy-re",
+        "--full",
+        "--learning-rate",
+        "0.001",
+    ];
+    let (whole, broken) = (lab.path("full-whole"), lab.path("full-broken"));
+    // The study's section has its defaults; the flags' are taken.
+    let mut adapt = adapt.to_vec();
+    adapt.extend(["--steps", "60", "--batch", "4", "--checkpoint-every", "5"]);
+    let first = succeed(&lab.args(&adapt, &whole));
+    assert!(first.stdout.contains("--backbone"), "{}", first.stdout);
+    kill_after(7, &lab.args(&adapt, &broken), &broken);
+    succeed(&lab.args(&adapt, &broken));
+    let weights = |run: &Path| std::fs::read(run.join("model/model.safetensors")).expect("a model");
+    assert!(weights(&whole) == weights(&broken), "the models differ");
+    assert!(!broken.join("checkpoint.safetensors").exists());
+    let again = succeed(&lab.args(&adapt, &whole));
+    assert!(again.stderr.contains("done before"), "{}", again.stderr);
+    let mut other = adapt.clone();
+    other.extend(["--seed", "5"]);
+    common::refuse(&lab.args(&other, &whole), &["seed differs", "--out"]);
+    let model = whole.join("model").display().to_string();
+    let study = lab.path("study.toml").display().to_string();
+    let evaluate = [
+        "evaluate",
+        "qs-allergy-re",
+        "--study",
+        &study,
+        "--backbone",
+        &model,
+    ];
+    let scores = common::result(&evaluate);
+    assert_eq!(scores["scores"]["examples"], 4, "{scores}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn two_processes_find_what_one_does() {
     );
     assert_eq!(trained.len(), 2, "one for each seed");
     for cell in trained {
-        let events = std::fs::read(cell.join("events.out.tfevents.0.metaprompt"));
+        let events = std::fs::read(cell.join("events.out.tfevents.0000000000.metaprompt"));
         assert!(events.expect("a file").windows(6).any(|w| w == b"logits"));
     }
 }

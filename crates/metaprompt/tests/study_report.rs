@@ -50,11 +50,14 @@ fn results() -> Results {
         tasks: vec![TaskInfo {
             name: "target-one".into(),
             target: true,
+            only_ablations: false,
             task_type: metaprompt_corpus::TaskType::Ner,
             metric: "entity-f1".into(),
             train_examples: 100,
             test_examples: 20,
             test_documents: 20,
+            splits: Vec::new(),
+            remarks: 0,
         }],
         methods: vec![MethodInfo {
             id: "metaprompt".into(),
@@ -150,10 +153,10 @@ fn the_report_of_several_seeds() {
 #[test]
 fn what_cannot_be_reported_is_said() {
     let (lab, args) = lab();
-    refuse(&args, &["report.json", "study run"]);
+    refuse(&args, &["holds no run of written", "study run"]);
     refuse(
         &with(&args, &["--html", "x.html"]),
-        &["results.json", "study run"],
+        &["holds no run of written", "study run"],
     );
     std::fs::write(lab.path().join("run/results.json"), "{\"study\": 3}").expect("file");
     refuse(&args, &["results.json", "delete it"]);

@@ -35,18 +35,23 @@ impl Default for BootstrapOptions {
 }
 
 impl BootstrapOptions {
-    pub(crate) fn check(&self) -> Result<(), ScoringError> {
+    /// A field that can't be as it is, and what it must be.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         if self.draws == 0 || self.draws > 1_000_000 {
-            return Err(ScoringError::Bootstrap {
-                problem: "draws must be between 1 and 1,000,000",
-            });
+            Some(("draws", "must be between 1 and 1,000,000"))
+        } else if !(self.level > 0.0 && self.level < 1.0) {
+            Some(("level", "must be over 0 and under 1"))
+        } else {
+            None
         }
-        if !(self.level > 0.0 && self.level < 1.0) {
-            return Err(ScoringError::Bootstrap {
-                problem: "level must be over 0 and under 1",
-            });
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ScoringError> {
+        match self.contradiction() {
+            Some((field, problem)) => Err(ScoringError::Bootstrap { field, problem }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -61,8 +61,10 @@ pub enum ScoringError {
         index: usize,
     },
     /// The bootstrap can't be done as asked.
-    #[error("bootstrap: {problem}")]
+    #[error("bootstrap: {field} {problem}")]
     Bootstrap {
+        /// The field.
+        field: &'static str,
         /// What is wrong.
         problem: &'static str,
     },

@@ -25,6 +25,14 @@ pub enum StudyError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A folder that the study names isn't there.
+    #[error("{}: there is no such folder, though the study's field {field} names it; set it right, relative to the study file{}", folder.display(), if *field == "data" { ", or give --data" } else { "" })]
+    NoFolder {
+        /// The field.
+        field: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file of the run can't be read or written.
     #[error("{}: can't be read or written", path.display())]
     File {
@@ -79,6 +87,14 @@ pub enum StudyError {
         path: PathBuf,
         /// What differs.
         field: String,
+    },
+    /// A run is looked at with another backbone than its own.
+    #[error("{}: its run was made with another backbone, {backbone}; give that one with --backbone", folder.display())]
+    OtherBackbone {
+        /// The run folder.
+        folder: PathBuf,
+        /// Name of the run's own.
+        backbone: String,
     },
     /// A task has no usable examples in a split.
     #[error(

@@ -17,6 +17,7 @@ mod metrics;
 mod observer;
 mod outcome;
 mod prepare;
+mod recorded;
 pub mod report;
 pub mod results;
 mod run;
@@ -33,6 +34,7 @@ pub use encode::{Encoded, EncodedExample, Encoder, Encoding};
 pub use error::StudyError;
 pub use observer::{Observer, Silent};
 pub use prepare::Prepared;
+pub use recorded::Recorded;
 pub use report::{Report, Row, single_markdown as markdown, table};
 pub use run::{Finished, Run, resolved, run, work_on};
 pub use spec::{
@@ -40,7 +42,7 @@ pub use spec::{
     Metaprompt, MetapromptSeeds, Method, PromptInit, PromptSpec, PromptTuning, Search, SharedInit,
     Shots, SourceVectors, Study, Teach, Vectors,
 };
-pub use stages::{Stage, Stages};
-pub use status::{Status, status};
+pub use stages::{FullStage, Stage, Stages};
+pub use status::{KindStatus, Status, status};
 pub use store::Counted;
 pub use worker::WorkOptions;

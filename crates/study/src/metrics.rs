@@ -2,7 +2,8 @@
 
 use crate::StudyError;
 use serde_json::Value;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// One line.
@@ -21,15 +22,29 @@ pub(crate) enum Line {
 
 /// The lines of a cell's metrics; none where nothing was trained.
 pub(crate) fn read(folder: &Path) -> Result<Vec<Line>, StudyError> {
+    Ok(lines_from(folder, 0)?.0)
+}
+
+/// The whole lines of a cell's metrics after so many bytes, and where they end:
+/// a line may be half written while the run goes on.
+pub(crate) fn lines_from(folder: &Path, start: u64) -> Result<(Vec<Line>, u64), StudyError> {
     let path = folder.join("metrics.jsonl");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(StudyError::file(&path)(error)),
+    let mut text = String::new();
+    let read = |text: &mut String| {
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(start))?;
+        file.read_to_string(text)
     };
-    // A line may be half written while the run goes on.
-    let values = text.lines().filter_map(|l| serde_json::from_str(l).ok());
-    Ok(values.filter_map(|v: Value| line(&v)).collect())
+    match read(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(StudyError::file(&path)(error)),
+    }
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let values = text[..whole].lines();
+    let values = values.filter_map(|l| serde_json::from_str(l).ok());
+    let lines = values.filter_map(|v: Value| line(&v)).collect();
+    Ok((lines, start + whole as u64))
 }
 
 fn line(value: &Value) -> Option<Line> {

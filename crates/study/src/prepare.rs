@@ -2,6 +2,7 @@
 
 use crate::StudyError;
 use crate::encode::{EncodedExample, Encoder};
+use crate::results::SplitUse;
 use crate::spec::Study;
 use metaprompt_corpus::{Dataset, Example, Prediction, Split, Task, Wholes, few_shot};
 use metaprompt_scoring::Case;
@@ -21,12 +22,8 @@ pub struct Prepared {
     pub test: Vec<EncodedExample>,
     /// The test examples that are shown in windows, whole.
     pub wholes: Wholes,
-    /// Examples of the corpus per split (train, dev, test), before limits.
-    pub available: [usize; 3],
-    /// Examples cut and skipped for their length, in all splits.
-    pub cut: usize,
-    /// See `cut`.
-    pub skipped: usize,
+    /// What of train, dev and test is used and left out.
+    pub splits: Vec<SplitUse>,
     /// Records that the reader remarked on (see `metaprompt corpus check`).
     pub remarks: usize,
 }
@@ -41,7 +38,7 @@ impl Prepared {
         for warning in &data.warnings {
             tracing::info!(task = task.name(), "{warning}");
         }
-        let (mut cut, mut skipped) = (0, 0);
+        let mut splits = Vec::new();
         let mut wholes = Wholes::new();
         let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
             let chosen = sample(data.split(split), most, study.first_seed());
@@ -49,12 +46,19 @@ impl Prepared {
             if split == Split::Test {
                 wholes = whole_of(&data, &chosen, &encoded.examples);
             }
-            cut += encoded.cut;
-            skipped += encoded.skipped;
+            let name = format!("{split:?}").to_lowercase();
+            splits.push(SplitUse {
+                split: name.clone(),
+                read: data.split(split).len(),
+                chosen: chosen.len(),
+                skipped: encoded.skipped,
+                used: encoded.examples.len(),
+                cut: encoded.cut,
+            });
             if encoded.examples.is_empty() && split != Split::Dev {
                 return Err(StudyError::NoExamples {
                     task: task.name().to_owned(),
-                    split: format!("{split:?}").to_lowercase(),
+                    split: name,
                     skipped: encoded.skipped,
                     limit: encoder.encoding().max_tokens,
                 });
@@ -65,16 +69,13 @@ impl Prepared {
         let train = split(Split::Train, limits.train)?;
         let dev = split(Split::Dev, limits.dev)?;
         let test = split(Split::Test, limits.test)?;
-        let available = [data.train.len(), data.dev.len(), data.test.len()];
         Ok(Prepared {
             task: task.clone(),
             train,
             dev,
             test,
             wholes,
-            available,
-            cut,
-            skipped,
+            splits,
             remarks: data.warnings.iter().map(|w| w.count).sum(),
         })
     }
@@ -82,19 +83,13 @@ impl Prepared {
     /// Its sizes in one line, with what was cut, skipped and remarked on.
     #[must_use]
     pub fn describe(&self) -> String {
-        let [train, dev, test] = self.available;
-        let mut text = format!(
-            "{}: {} of {train} train, {} of {dev} dev, {} of {test} test examples",
-            self.name(),
-            self.train.len(),
-            self.dev.len(),
-            self.test.len()
-        );
-        if self.cut + self.skipped > 0 {
-            text += &format!(
-                "; {} cut, {} skipped for their length",
-                self.cut, self.skipped
-            );
+        let of = |s: &SplitUse| format!("{} of {} {}", s.used, s.read, s.split);
+        let splits: Vec<String> = self.splits.iter().map(of).collect();
+        let mut text = format!("{}: {} examples", self.name(), splits.join(", "));
+        let cut: usize = self.splits.iter().map(|s| s.cut).sum();
+        let skipped: usize = self.splits.iter().map(|s| s.skipped).sum();
+        if cut + skipped > 0 {
+            text += &format!("; {cut} cut, {skipped} skipped for their length");
         }
         if self.remarks > 0 {
             text += &format!(

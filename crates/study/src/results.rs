@@ -2,6 +2,7 @@
 //! writes tables and pages. Nothing here knows a file or a model.
 
 use crate::spec::Shots;
+use crate::store::Counted;
 use metaprompt_corpus::TaskType;
 use metaprompt_scoring::Scores;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,13 @@ use serde::{Deserialize, Serialize};
 pub struct Results {
     /// The study's name.
     pub study: String,
+    /// Which run of the folder's database found this: the digest of its resolved
+    /// study and backbone.
+    #[serde(default)]
+    pub run: String,
+    /// How far the run had come, trainings and all.
+    #[serde(default)]
+    pub progress: Counted,
     /// The backbone's name.
     pub backbone: String,
     /// Its parameters.
@@ -25,10 +33,19 @@ pub struct Results {
     pub methods: Vec<MethodInfo>,
     /// Every evaluated or failed cell.
     pub cells: Vec<CellResult>,
-    /// Means over seeds, one per task, method, shots and variant.
+    /// Entries of the tables whose cells are not done yet.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
+    /// Means over seeds, one per task, method, shots and variant: over those
+    /// seeds that are there.
     pub means: Vec<Mean>,
-    /// Differences between methods on equal data.
+    /// Differences between methods on equal data, where all seeds of both are
+    /// there.
     pub comparisons: Vec<Comparison>,
+    /// Comparisons that the study asks for and that can't be made: a seed of one
+    /// of the methods is not done yet, or failed.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
     /// Losses of training runs.
     pub curves: Vec<Curve>,
     /// How near targets are to sources.
@@ -44,6 +61,9 @@ pub struct TaskInfo {
     pub name: String,
     /// Whether it is a target.
     pub target: bool,
+    /// Whether only ablations have it: it is in none of the study's own tables.
+    #[serde(default)]
+    pub only_ablations: bool,
     /// Its type.
     pub task_type: TaskType,
     /// Its own metric.
@@ -54,6 +74,30 @@ pub struct TaskInfo {
     pub test_examples: usize,
     /// Documents that those come from, the units of resampling.
     pub test_documents: usize,
+    /// What of the corpus is used, split by split.
+    #[serde(default)]
+    pub splits: Vec<SplitUse>,
+    /// Records that the reader remarked on (`metaprompt corpus check`).
+    #[serde(default)]
+    pub remarks: usize,
+}
+
+/// What a study uses of a corpus's split, and what it leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitUse {
+    /// `train`, `dev` or `test`.
+    pub split: String,
+    /// Examples that the reader found.
+    pub read: usize,
+    /// Of these, the ones that the study's limits leave.
+    pub chosen: usize,
+    /// Left out because they are longer than the token limit and may not be cut.
+    /// Here and below, what is shown in several windows counts once for each.
+    pub skipped: usize,
+    /// Used.
+    pub used: usize,
+    /// Of these, the ones shortened to the token limit.
+    pub cut: usize,
 }
 
 /// A method of the study.
@@ -101,6 +145,15 @@ pub struct CellResult {
     pub peak_memory: Option<u64>,
 }
 
+/// An entry of the tables that is not there yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Which.
+    pub place: Place,
+    /// Its seed.
+    pub seed: u64,
+}
+
 /// Mean over seeds of a task's own metric, 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
@@ -137,6 +190,19 @@ pub struct Comparison {
     pub p_value: f64,
     /// The same, corrected for the number of comparisons of the report (Holm).
     pub corrected: f64,
+}
+
+/// A comparison that can't be made of what is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The task; none for the mean over all targets.
+    pub task: Option<String>,
+    /// Training examples.
+    pub shots: Shots,
+    /// The first method.
+    pub first: String,
+    /// The second method.
+    pub second: String,
 }
 
 /// The losses of one training run.

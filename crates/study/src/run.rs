@@ -1,6 +1,7 @@
 //! A whole study in a folder that can be left and taken up again at any moment:
 //! its cells are planned, run by one or more workers, and collected.
 
+use crate::collect::{Collected, collect, tasks};
 use crate::graph::{Graph, build, without_places};
 use crate::lab::Lab;
 use crate::results::Results;
@@ -8,7 +9,7 @@ use crate::spec::{Study, plain};
 use crate::status::of_cells;
 use crate::store::{RunNote, Store};
 use crate::worker::work;
-use crate::{Observer, Report, Status, StudyError, WorkOptions, collect};
+use crate::{Observer, Report, Status, StudyError, WorkOptions};
 use metaprompt_backbone::Backbone;
 use metaprompt_tuning::write_atomically;
 use serde_json::json;
@@ -23,7 +24,7 @@ pub struct Run<'b> {
     id: i64,
 }
 
-/// What a run that has nothing left to do found.
+/// What a run found, at its end or before.
 pub struct Finished {
     /// The table for the terminal and for programs.
     pub report: Report,
@@ -64,10 +65,11 @@ impl<'b> Run<'b> {
     ) -> Result<Self, StudyError> {
         let mut lab = Lab::new(study, backbone)?;
         let graph = build(&mut lab, observer)?;
+        let tasks = tasks(&mut lab, observer)?;
         let mut store = Store::open(folder)?;
         let note = note(study, backbone);
         leave_notes(study, &note, folder)?;
-        let (id, remarks) = store.enter(study, &note, &graph)?;
+        let (id, remarks) = store.enter(study, &note, &graph, &tasks)?;
         for remark in remarks {
             observer.note(&remark);
         }
@@ -123,21 +125,18 @@ impl<'b> Run<'b> {
     /// # Errors
     /// When files of cells can't be read or the report can't be written.
     pub fn finish(mut self, observer: &mut dyn Observer) -> Result<Finished, StudyError> {
-        let status = self.status()?;
-        let cells = self.store.cells(self.id)?;
-        let folder = self.store.folder().to_owned();
-        let found = collect::Found::read(&self.graph, &cells, &folder)?;
-        let report = collect::report(&mut self.lab, &self.graph, &found, observer)?;
-        let results = collect::results(&mut self.lab, &self.graph, &found, observer)?;
-        report.save(&folder)?;
+        let Collected { finished, renewed } =
+            collect(&mut self.lab, &self.graph, &self.store, self.id, observer)?;
+        for (folder, outcome) in renewed {
+            outcome.save(&folder)?;
+            self.store.done(&outcome.cell, &outcome)?;
+        }
+        let folder = self.store.folder();
+        finished.report.save(folder)?;
         let path = folder.join("results.json");
-        let text = format!("{:#}\n", json!(results));
+        let text = format!("{:#}\n", json!(finished.results));
         write_atomically(&path, text.as_bytes()).map_err(StudyError::file(&path))?;
-        Ok(Finished {
-            report,
-            results,
-            failed: status.failed,
-        })
+        Ok(finished)
     }
 }
 
@@ -153,7 +152,7 @@ pub fn work_on(
     observer: &mut dyn Observer,
 ) -> Result<(), StudyError> {
     let mut store = Store::open(folder)?;
-    let study = study_of(&store, id)?;
+    let study = store.study(&store.note_of(id)?)?;
     let mut lab = Lab::new(&study, backbone)?;
     work(&mut lab, &mut store, id, options, observer)
 }
@@ -163,15 +162,8 @@ pub fn work_on(
 /// # Errors
 /// As [`work_on`].
 pub fn resolved(folder: &Path, id: i64) -> Result<Study, StudyError> {
-    study_of(&Store::open(folder)?, id)
-}
-
-fn study_of(store: &Store, id: i64) -> Result<Study, StudyError> {
-    let text = store.study_of(id)?;
-    serde_json::from_str(&text).map_err(|e| StudyError::Damaged {
-        path: store.folder().join(crate::store::FILE),
-        problem: e.to_string(),
-    })
+    let store = Store::open(folder)?;
+    store.study(&store.note_of(id)?)
 }
 
 fn note(study: &Study, backbone: &Backbone) -> RunNote {

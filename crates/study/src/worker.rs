@@ -4,7 +4,8 @@ use crate::execute::Execution;
 use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::store::{Claimed, Store, Worker};
-use crate::{Observer, StudyError, tensorboard};
+use crate::tensorboard::EventFile;
+use crate::{Observer, StudyError};
 use metaprompt_tuning::train::Event;
 use metaprompt_tuning::write_atomically;
 use std::error::Error;
@@ -59,6 +60,7 @@ pub(crate) fn work(
             cell: &digest,
             total: 0,
             said: Instant::now(),
+            events: options.tensorboard.then(|| EventFile::new(&folder)),
         };
         let execution = Execution {
             lab,
@@ -68,14 +70,13 @@ pub(crate) fn work(
             observer: &mut watched,
         };
         let finished = describe(&folder, &config).and_then(|()| execution.run());
+        let events = watched.events.take().map_or(Ok(()), EventFile::finish);
         let finished = finished.and_then(|outcome| {
+            events?;
             let outcome = Outcome {
                 cell: digest.clone(),
                 ..outcome
             };
-            if options.tensorboard {
-                tensorboard::write(&folder)?;
-            }
             outcome.save(&folder)?;
             Ok(outcome)
         });
@@ -120,6 +121,8 @@ struct Watched<'w> {
     cell: &'w str,
     total: u64,
     said: Instant,
+    /// Where TensorBoard looks, if it does.
+    events: Option<EventFile>,
 }
 
 impl Watched<'_> {
@@ -144,6 +147,11 @@ impl Observer for Watched<'_> {
     fn event(&mut self, event: &Event) {
         if let Event::Step { step, .. } = event {
             self.say(*step);
+        }
+        match (&mut self.events, event) {
+            (Some(events), Event::Resumed(step)) => events.resumed(*step),
+            (Some(events), _) => events.measured(),
+            (None, _) => {}
         }
         self.inner.event(event);
     }

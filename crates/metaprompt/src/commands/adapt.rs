@@ -4,7 +4,8 @@ use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use metaprompt_study::{Method, Shots, SourceVectors};
+use metaprompt_backbone::Backbone;
+use metaprompt_study::{Method, Prepared, Shots, SourceVectors, Study};
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use metaprompt_tuning::prompt::Decomposed;
 use serde_json::json;
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// Adapt a metaprompt to a new task.
 ///
-/// Without `--metaprompt`, trains a prompt from scratch with the same budget, or
-/// with `--lora` a LoRA.
+/// Without `--metaprompt`, trains a prompt from scratch with the same budget,
+/// with `--lora` a LoRA, or with `--full` all weights.
 ///
 /// Example: metaprompt adapt healthver --metaprompt runs/distill/adapter
 /// --shots 16 --out runs/healthver-16
@@ -34,6 +35,10 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=1024)
     )]
     lora: Option<Option<u32>>,
+    /// Train all weights of the backbone: leaves a Hugging Face directory in the
+    /// run folder's `model`, to be used with --backbone.
+    #[arg(long, conflicts_with_all = ["metaprompt", "lora", "prompt_length", "init"])]
+    full: bool,
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     shots: Option<u32>,
@@ -47,7 +52,8 @@ pub(crate) struct Args {
     /// Train the task vectors only; the shared prompt stays.
     #[arg(long, requires = "metaprompt")]
     vectors_only: bool,
-    /// Run folder; the adapter is in its subfolder `adapter`.
+    /// Run folder; the adapter is in its subfolder `adapter`, with --full the
+    /// model in `model`.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -79,6 +85,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         study.lora.rank = rank as usize;
         study.lora.alpha = 2.0 * rank as f32;
     }
+    if args.full {
+        args.training.set_full(&mut study);
+    }
     args.setup.check(&study)?;
     let task = find_task(&study, &args.task)?;
     let metaprompt = match &args.metaprompt {
@@ -95,6 +104,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let task = prepare(&study, &backbone, &task, context)?;
     let shots = args.shots.map_or(Shots::FULL, |k| Shots::Count(k as usize));
+    if args.full {
+        return full(args, &study, &backbone, (&task, shots), context);
+    }
     let method = match &metaprompt {
         None if args.lora.is_some() => Method::Lora,
         None => Method::PromptTuning,
@@ -115,6 +127,25 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     context.print(
         &result,
         &format!("adapter written to {}", stage.path.display()),
+    );
+    Ok(())
+}
+
+/// Full fine-tuning.
+fn full(
+    args: &Args,
+    study: &Study,
+    backbone: &Backbone,
+    (task, shots): (&Prepared, Shots),
+    context: &Context,
+) -> Result<()> {
+    let mut progress = context.progress();
+    let stages = stages(study, backbone);
+    let stage = stages.train_full(task, shots, &args.out, &mut progress)?;
+    let path = stage.path.display();
+    context.print(
+        &json!({ "model": stage.path, "made": stage.made }),
+        &format!("model written to {path}; use it with --backbone {path}"),
     );
     Ok(())
 }

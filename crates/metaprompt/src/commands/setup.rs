@@ -65,6 +65,33 @@ pub(crate) struct TrainingOptions {
     pub(crate) checkpoint_every: Option<u64>,
 }
 
+/// The options in sections of a study.
+macro_rules! set {
+    ($training:ident, $study:ident: $($stage:ident),*) => { $(
+        let (training, stage) = ($training, &mut $study.$stage);
+        if training.steps.is_some() {
+            stage.steps = training.steps;
+            stage.tokens = None;
+        }
+        stage.batch = training.batch.or(stage.batch);
+        stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
+        stage.accumulation = training.accumulation.unwrap_or(stage.accumulation);
+        stage.learning_rate = training.learning_rate.unwrap_or(stage.learning_rate);
+        stage.checkpoint_every = training.checkpoint_every.unwrap_or(stage.checkpoint_every);
+    )* };
+}
+
+impl TrainingOptions {
+    /// The options of full fine-tuning, whose section other stages leave alone:
+    /// not all that they can be asked for is possible there.
+    pub(crate) fn set_full(&self, study: &mut Study) {
+        set!(self, study: full);
+        if self.steps.is_some() {
+            study.full.few_shot_steps = None;
+        }
+    }
+}
+
 impl Setup {
     /// The study that flags and file describe.
     pub(crate) fn study(&self, training: &TrainingOptions, context: &Context) -> Result<Study> {
@@ -97,24 +124,7 @@ impl Setup {
                 "--init {other}: give vocabulary, instruction, random, or the directory of an adapter"
             ),
         }
-        macro_rules! set {
-            ($($stage:ident),*) => { $(
-                if training.steps.is_some() {
-                    study.$stage.steps = training.steps;
-                    study.$stage.tokens = None;
-                }
-                study.$stage.batch = training.batch.or(study.$stage.batch);
-                study.$stage.batch_tokens =
-                    training.batch_tokens.or(study.$stage.batch_tokens);
-                study.$stage.accumulation =
-                    training.accumulation.unwrap_or(study.$stage.accumulation);
-                study.$stage.learning_rate =
-                    training.learning_rate.unwrap_or(study.$stage.learning_rate);
-                study.$stage.checkpoint_every =
-                    training.checkpoint_every.unwrap_or(study.$stage.checkpoint_every);
-            )* };
-        }
-        set!(teach, distill, prompt_tuning, metaprompt, lora);
+        set!(training, study: teach, distill, prompt_tuning, metaprompt, lora);
         if training.steps.is_some() {
             study.prompt_tuning.few_shot_steps = None;
             study.metaprompt.few_shot_steps = None;

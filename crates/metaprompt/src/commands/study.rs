@@ -6,9 +6,9 @@ mod status;
 
 use super::setup::set_seed;
 use crate::context::Context;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
-use metaprompt_study::Study;
+use metaprompt_study::{Recorded, Study};
 use std::path::PathBuf;
 
 /// Whole experiments.
@@ -37,10 +37,13 @@ pub(crate) enum Command {
     ///
     /// Example: metaprompt study status studies/first-light.toml
     Status(Args),
-    /// Print the table of a finished study, and write its report: a page,
-    /// Markdown and CSV.
+    /// Print the table of a study, and write its report: a page, Markdown and
+    /// CSV.
     ///
     /// Example: metaprompt study report studies/first-light.toml --html report.html
+    ///
+    /// Before a study's end, even while it runs, the report is of what is done
+    /// and says so.
     Report {
         #[command(flatten)]
         args: Args,
@@ -51,7 +54,8 @@ pub(crate) enum Command {
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Study file.
+    /// Study file; for status and report also a run folder, whose last run is
+    /// meant.
     file: PathBuf,
     /// Run folder [default: runs/<name of the study>].
     #[arg(long, value_name = "DIR")]
@@ -66,19 +70,46 @@ pub(crate) struct Args {
 
 impl Args {
     fn load(&self, context: &Context) -> Result<(Study, PathBuf)> {
+        if self.file.is_dir() {
+            bail!(
+                "{}: this is a folder; give the study file",
+                self.file.display()
+            );
+        }
         let mut study = Study::load(&self.file)?;
-        if let Some(data) = &self.data {
-            study.data.clone_from(data);
-        }
-        if let Some(backbone) = &self.backbone {
-            study.backbone.clone_from(backbone);
-        }
+        self.set_places(&mut study);
         set_seed(&mut study, context);
         let out = self
             .out
             .clone()
             .unwrap_or_else(|| PathBuf::from("runs").join(&study.name));
         Ok((study, out))
+    }
+
+    /// The study of a file, or of a run folder's last run.
+    fn load_or_recorded(&self, context: &Context) -> Result<(Study, PathBuf)> {
+        if !self.file.is_dir() {
+            return self.load(context);
+        }
+        let Some(run) = Recorded::last(&self.file)? else {
+            bail!(
+                "{}: holds no run of a study; give a study file, or the folder of its run",
+                self.file.display()
+            );
+        };
+        let mut study = run.study()?;
+        self.set_places(&mut study);
+        Ok((study, self.out.clone().unwrap_or(self.file.clone())))
+    }
+
+    /// Corpora and backbone in place of the study's.
+    fn set_places(&self, study: &mut Study) {
+        if let Some(data) = &self.data {
+            study.data.clone_from(data);
+        }
+        if let Some(backbone) = &self.backbone {
+            study.backbone.clone_from(backbone);
+        }
     }
 }
 
@@ -92,11 +123,11 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
         }
         Command::Work(args) => run::work(args, context),
         Command::Status(args) => {
-            let (study, out) = args.load(context)?;
+            let (study, out) = args.load_or_recorded(context)?;
             status::print(&study, &out, context)
         }
         Command::Report { args, options } => {
-            let (study, out) = args.load(context)?;
+            let (study, out) = args.load_or_recorded(context)?;
             report::run(&out, &args.file, &study, options, context)
         }
     }

@@ -5,7 +5,7 @@ use crate::evaluation::bootstrap;
 use crate::graph::Graph;
 use crate::lab::Lab;
 use crate::prepare::Prepared;
-use crate::results::{Comparison, Mean, Place};
+use crate::results::{Comparison, Mean, Pending, Place};
 use crate::spec::{Method, Shots, Study};
 use crate::{Observer, StudyError};
 use metaprompt_corpus::Prediction;
@@ -30,13 +30,20 @@ struct Entry {
     whole: bool,
 }
 
+/// What follows from the answers of several seeds and methods.
+pub(super) struct Means {
+    pub(super) means: Vec<Mean>,
+    pub(super) comparisons: Vec<Comparison>,
+    pub(super) pending: Vec<Pending>,
+}
+
 /// The means of all entries and the comparisons of the study's own.
 pub(super) fn means(
     lab: &mut Lab<'_>,
     graph: &Graph,
     found: &Found,
     observer: &mut dyn Observer,
-) -> Result<(Vec<Mean>, Vec<Comparison>), StudyError> {
+) -> Result<Means, StudyError> {
     let study = lab.study(0).clone();
     let entries = entries(lab, graph, found, observer)?;
     let options = bootstrap(&study);
@@ -52,7 +59,12 @@ pub(super) fn means(
             seeds: mean.seeds,
         });
     }
-    Ok((means, comparisons(&study, &entries)?))
+    let (comparisons, pending) = comparisons(&study, &entries)?;
+    Ok(Means {
+        means,
+        comparisons,
+        pending,
+    })
 }
 
 /// The entries in the order of their first cells.
@@ -87,9 +99,13 @@ fn entries(
 }
 
 /// The differences task by task, and their means over the targets where all
-/// targets have both methods.
-fn comparisons(study: &Study, entries: &[Entry]) -> Result<Vec<Comparison>, StudyError> {
-    let mut all = Vec::new();
+/// targets have both methods; and those that wait for a seed, or lack one that
+/// failed.
+fn comparisons(
+    study: &Study,
+    entries: &[Entry],
+) -> Result<(Vec<Comparison>, Vec<Pending>), StudyError> {
+    let (mut all, mut pending) = (Vec::new(), Vec::new());
     for (first, second) in PAIRS {
         let few = study.shots.iter().filter(|s| **s != Shots::NONE);
         let shots: Vec<Shots> = match second.trains() {
@@ -101,30 +117,46 @@ fn comparisons(study: &Study, entries: &[Entry]) -> Result<Vec<Comparison>, Stud
                 let fits = |e: &&Entry| {
                     let p = &e.place;
                     let here = (&*p.task, &*p.method, p.shots) == (task, method.id(), shots);
-                    here && p.variant.is_none() && e.whole && !e.seeds.is_empty()
+                    here && p.variant.is_none()
                 };
                 entries.iter().find(fits)
             };
-            let pairs: Vec<(&Entry, &Entry)> = study
+            let planned: Vec<(&Entry, &Entry)> = study
                 .targets
                 .iter()
                 .filter_map(|t| Some((of(t, first)?, of(t, second)?)))
                 .collect();
             let ids = (first.id(), second.id());
-            for pair in &pairs {
+            let lacks = |task: Option<String>| Pending {
+                task,
+                shots,
+                first: ids.0.to_owned(),
+                second: ids.1.to_owned(),
+            };
+            let whole = |(one, other): &(&Entry, &Entry)| one.whole && other.whole;
+            for pair in &planned {
                 let task = Some(pair.0.place.task.clone());
-                all.push(compared(study, &[*pair], task, shots, ids)?);
+                match whole(pair) {
+                    true => all.push(compared(study, &[*pair], task, shots, ids)?),
+                    false => pending.push(lacks(task)),
+                }
             }
-            if pairs.len() > 1 && pairs.len() == study.targets.len() {
-                all.push(compared(study, &pairs, None, shots, ids)?);
+            if planned.len() > 1 && planned.len() == study.targets.len() {
+                match planned.iter().all(whole) {
+                    true => all.push(compared(study, &planned, None, shots, ids)?),
+                    false => pending.push(lacks(None)),
+                }
             }
         }
     }
-    let p_values: Vec<f64> = all.iter().map(|c| c.p_value).collect();
+    // Those that aren't there yet count too, as if they said nothing: so what is
+    // settled before the end of a study stays so.
+    let mut p_values: Vec<f64> = all.iter().map(|c| c.p_value).collect();
+    p_values.resize(all.len() + pending.len(), 1.0);
     for (comparison, corrected) in all.iter_mut().zip(holm(&p_values)?) {
         comparison.corrected = corrected;
     }
-    Ok(all)
+    Ok((all, pending))
 }
 
 fn compared(

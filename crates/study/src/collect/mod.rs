@@ -1,23 +1,58 @@
 //! From cells to what reports show.
 
 mod curves;
+mod intervals;
 mod means;
 mod mistakes;
 mod results;
 mod rows;
+mod tasks;
 
-use crate::StudyError;
 use crate::evaluation::read_back;
 use crate::graph::{Cell, Graph, Placed, Role};
+use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::prepare::Prepared;
-use crate::store::CellRow;
+use crate::run::Finished;
+use crate::status::of_cells;
+use crate::store::{CellRow, Store};
+use crate::{Observer, StudyError};
 use metaprompt_corpus::Prediction;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-pub(crate) use results::results;
-pub(crate) use rows::report;
+pub(crate) use tasks::tasks;
+
+/// A run's cells, put together.
+pub(crate) struct Collected {
+    pub(crate) finished: Finished,
+    /// Outcomes whose intervals were made otherwise than the study asks for, as
+    /// they are now, with the cells' folders.
+    pub(crate) renewed: Vec<(PathBuf, Outcome)>,
+}
+
+/// What the cells of a run found, as far as they are done.
+pub(crate) fn collect(
+    lab: &mut Lab<'_>,
+    graph: &Graph,
+    store: &Store,
+    run: i64,
+    observer: &mut dyn Observer,
+) -> Result<Collected, StudyError> {
+    let rows = store.cells(run)?;
+    let status = of_cells(&rows);
+    let mut found = Found::read(graph, &rows, store.folder())?;
+    let renewed = found.renew_intervals(lab, graph, observer)?;
+    let note = store.note_of(run)?;
+    let report = rows::report(lab, graph, &found, &status.cells, observer)?;
+    let results = results::results(lab, graph, &found, (&note, status.cells), observer)?;
+    let finished = Finished {
+        report,
+        results,
+        failed: status.failed,
+    };
+    Ok(Collected { finished, renewed })
+}
 
 /// What the cells of a run left in their folders.
 pub(crate) struct Found {
@@ -28,8 +63,16 @@ pub(crate) struct Found {
 
 struct FoundCell {
     folder: PathBuf,
-    /// What it found, or why it found nothing.
-    outcome: Result<Outcome, String>,
+    outcome: Result<Outcome, Lack>,
+}
+
+/// Why a cell has no outcome.
+#[derive(Clone, Debug, PartialEq)]
+enum Lack {
+    /// It is still to be run.
+    NotYet,
+    /// It failed or was skipped, for this reason.
+    Failed(String),
 }
 
 impl Found {
@@ -37,10 +80,10 @@ impl Found {
         let mut cells = HashMap::new();
         for row in rows {
             let folder = folder.join("cells").join(&row.folder);
-            let why = row.error.clone();
-            let outcome = match Outcome::load(&folder, &row.digest)? {
-                Some(outcome) => Ok(outcome),
-                None => Err(why.unwrap_or_else(|| "it was not run".into())),
+            let outcome = match (Outcome::load(&folder, &row.digest)?, &row.error) {
+                (Some(outcome), _) => Ok(outcome),
+                (None, Some(why)) => Err(Lack::Failed(why.clone())),
+                (None, None) => Err(Lack::NotYet),
             };
             cells.insert(row.digest.clone(), FoundCell { folder, outcome });
         }
@@ -49,11 +92,10 @@ impl Found {
         Ok(Found { cells, index })
     }
 
-    fn outcome(&self, cell: &str) -> Result<&Outcome, &str> {
-        match self.cells.get(cell).map(|c| &c.outcome) {
-            Some(Ok(outcome)) => Ok(outcome),
-            Some(Err(why)) => Err(why),
-            None => Err("it isn't a cell of this run"),
+    fn outcome(&self, cell: &str) -> Result<&Outcome, &Lack> {
+        match self.cells.get(cell) {
+            Some(cell) => cell.outcome.as_ref(),
+            None => Err(&Lack::NotYet),
         }
     }
 
@@ -77,8 +119,8 @@ impl Found {
         self.outcome(&adapter?.1).ok()
     }
 
-    /// The answers of an evaluation to the cases of its task; none when it
-    /// failed.
+    /// The answers of an evaluation to the cases of its task; none where it has
+    /// none yet, or failed.
     fn answers(
         &self,
         placed: &Placed,

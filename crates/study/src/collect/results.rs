@@ -1,46 +1,32 @@
 //! The cells as plain data for reports.
 
-use super::Found;
 use super::curves::curves;
-use super::means::means;
+use super::means::{Means, means};
 use super::mistakes::mistakes;
 use super::rows::method_words;
-use crate::graph::{Graph, Work};
+use super::tasks::tasks;
+use super::{Found, Lack};
+use crate::graph::{Graph, Placed, Work};
 use crate::lab::Lab;
-use crate::results::{CellResult, MethodInfo, Results, TaskInfo, Transfer};
+use crate::results::{CellResult, MethodInfo, Missing, Results, Transfer};
+use crate::store::{Counted, RunNote};
 use crate::{Observer, StudyError};
-use metaprompt_scoring::Rule;
+use serde_json::Value;
 
 /// Everything that a report shows of a run.
 pub(crate) fn results(
     lab: &mut Lab<'_>,
     graph: &Graph,
     found: &Found,
+    (note, progress): (&RunNote, Counted),
     observer: &mut dyn Observer,
 ) -> Result<Results, StudyError> {
     let study = lab.study(0).clone();
     let backbone = lab.backbone;
-    let mut tasks = Vec::new();
-    for name in study.sources.iter().chain(&study.targets) {
-        let task = lab.prepared(0, name, observer)?;
-        let cases = task.cases();
-        let mut documents: Vec<&str> = cases.iter().map(|c| c.document).collect();
-        documents.sort_unstable();
-        documents.dedup();
-        tasks.push(TaskInfo {
-            name: name.clone(),
-            target: study.targets.contains(name),
-            task_type: task.task.manifest.task_type,
-            metric: metric(&Rule::of(&task.task.manifest)),
-            train_examples: task.train.len(),
-            test_examples: cases.len(),
-            test_documents: documents.len(),
-        });
-    }
     let cells = cells(graph, found);
     let ids = study.methods.iter().map(|m| m.id());
     let mut methods: Vec<MethodInfo> = Vec::new();
-    for id in ids.chain(cells.iter().map(|c| &*c.place.method)) {
+    for id in ids.chain(graph.placed.iter().map(|p| &*p.place.method)) {
         if methods.iter().all(|m| m.id != id) {
             methods.push(MethodInfo {
                 id: id.to_owned(),
@@ -48,58 +34,76 @@ pub(crate) fn results(
             });
         }
     }
-    let (means, comparisons) = means(lab, graph, found, observer)?;
-    Ok(Results {
-        study: study.name.clone(),
-        backbone: backbone.name().to_owned(),
-        backbone_parameters: backbone.model.config().parameters(),
-        environment: format!(
-            "metaprompt {}, {}, {} threads",
-            env!("CARGO_PKG_VERSION"),
-            backbone.model.device(),
-            metaprompt_backbone::matmul::threads()
-        ),
-        level: study.evaluate.bootstrap.level,
-        tasks,
-        methods,
-        cells,
+    let Means {
         means,
         comparisons,
+        pending,
+    } = means(lab, graph, found, observer)?;
+    Ok(Results {
+        study: study.name.clone(),
+        run: note.digest.clone(),
+        progress,
+        backbone: note.backbone.clone(),
+        backbone_parameters: backbone.model.config().parameters(),
+        environment: environment(note),
+        level: study.evaluate.bootstrap.level,
+        tasks: tasks(lab, observer)?,
+        methods,
+        cells,
+        missing: missing(graph, found),
+        means,
+        comparisons,
+        pending,
         curves: curves(graph, found)?,
         transfer: transfer(graph, found),
         mistakes: mistakes(lab, graph, found, observer)?,
     })
 }
 
-/// A metric as manifests spell it.
-fn metric(rule: &Rule) -> String {
-    let name = serde_json::to_value(rule.metric).ok();
-    let name = name.as_ref().and_then(|n| n.as_str());
-    name.unwrap_or_default().to_owned()
+/// What the run is made with, for people.
+fn environment(note: &RunNote) -> String {
+    let of = |name: &str| match &note.environment[name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let [version, device, threads] = ["metaprompt", "device", "threads"].map(of);
+    format!("metaprompt {version}, {device}, {threads} threads")
 }
 
 /// The evaluations, those that failed with their reason.
 fn cells(graph: &Graph, found: &Found) -> Vec<CellResult> {
-    let of = |placed: &crate::graph::Placed| {
+    let of = |placed: &Placed| {
         let evaluated = found.outcome(&placed.digest);
         let trained = found.trained(graph, &placed.digest);
-        CellResult {
+        let outcome = match evaluated.map(|o| o.scores.clone()) {
+            Ok(Some(scores)) => Ok(scores),
+            Ok(None) => Err("it has no scores".into()),
+            Err(Lack::Failed(why)) => Err(why.clone()),
+            Err(Lack::NotYet) => return None,
+        };
+        Some(CellResult {
             place: placed.place.clone(),
             seed: placed.seed,
-            outcome: match evaluated.map(|o| o.scores.clone()) {
-                Ok(Some(scores)) => Ok(scores),
-                Ok(None) => Err("it has no scores".into()),
-                Err(why) => Err(why.to_owned()),
-            },
+            outcome,
             trainable: trained.map_or(0, |o| o.trainable),
             bytes: trained.map_or(0, |o| o.bytes),
             steps: trained.map_or(0, |o| o.steps),
             train_seconds: trained.map_or(0.0, |o| o.seconds),
             answer_seconds: evaluated.map_or(0.0, |o| o.seconds),
             peak_memory: trained.and_then(|o| o.peak_memory),
-        }
+        })
     };
-    graph.placed.iter().map(of).collect()
+    graph.placed.iter().filter_map(of).collect()
+}
+
+/// The evaluations that are still to be run.
+fn missing(graph: &Graph, found: &Found) -> Vec<Missing> {
+    let not_yet = |p: &&Placed| matches!(found.outcome(&p.digest), Err(Lack::NotYet));
+    let of = |placed: &Placed| Missing {
+        place: placed.place.clone(),
+        seed: placed.seed,
+    };
+    graph.placed.iter().filter(not_yet).map(of).collect()
 }
 
 /// The rows of the transfer matrices that are there, of the first seed.

@@ -8,6 +8,7 @@ use crate::lab::Lab;
 use crate::prepare::Prepared;
 use crate::report::{Report, Row};
 use crate::spec::{Method, Shots, Study};
+use crate::store::Counted;
 use crate::{Observer, StudyError};
 use metaprompt_corpus::Prediction;
 use metaprompt_scoring::{Rule, Scores, compare};
@@ -17,10 +18,11 @@ pub(crate) fn report(
     lab: &mut Lab<'_>,
     graph: &Graph,
     found: &Found,
+    progress: &Counted,
     observer: &mut dyn Observer,
 ) -> Result<Report, StudyError> {
     let study = lab.study(0).clone();
-    let mut report = Report::new(&study, lab.backbone);
+    let mut report = Report::new(&study, lab.backbone, progress);
     for name in study.sources.iter().chain(&study.targets) {
         let of_task = |p: &&Placed| p.place.variant.is_none() && p.place.task == *name;
         let placed: Vec<&Placed> = graph.placed.iter().filter(of_task).collect();
@@ -72,14 +74,16 @@ fn rows(
     let constant = scores(task, &answers, study)?;
     let mut rows = vec![row(name, &answers, constant, (0, 0.0))?];
     for placed in placed {
-        let Some(answers) = found.answers(placed, task)? else {
+        let Ok(outcome) = found.outcome(&placed.digest) else {
             continue;
         };
-        let seconds = found.outcome(&placed.digest).map_or(0.0, |o| o.seconds);
+        let (Some(scores), Some(answers)) = (&outcome.scores, found.answers(placed, task)?) else {
+            continue;
+        };
         let trained = found.trained(graph, &placed.digest);
-        let costs = (trained.map_or(0, |o| o.trainable), seconds);
+        let costs = (trained.map_or(0, |o| o.trainable), outcome.seconds);
         let words = words(study, task, placed);
-        rows.push(row(words, &answers, scores(task, &answers, study)?, costs)?);
+        rows.push(row(words, &answers, scores.clone(), costs)?);
     }
     Ok(rows)
 }

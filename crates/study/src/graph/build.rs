@@ -46,8 +46,11 @@ pub(super) struct At {
 impl Builder<'_, '_, '_> {
     fn all(&mut self) -> Result<(), StudyError> {
         // Everything that is wrong with a corpus is found before the first step.
-        for name in self.names() {
-            self.prepared(0, &name)?;
+        self.lab.study(0).can_be_run()?;
+        for variant in 0..self.lab.variants.len() {
+            for name in self.names(variant) {
+                self.prepared(variant, &name)?;
+            }
         }
         self.search()?;
         for variant in 0..self.lab.variants.len() {
@@ -59,8 +62,8 @@ impl Builder<'_, '_, '_> {
         Ok(())
     }
 
-    fn names(&self) -> Vec<String> {
-        let study = self.lab.study(0);
+    fn names(&self, variant: usize) -> Vec<String> {
+        let study = self.lab.study(variant);
         let sources = study.sources.iter();
         sources.chain(&study.targets).cloned().collect()
     }

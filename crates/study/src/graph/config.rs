@@ -58,7 +58,7 @@ impl Stages<'_> {
             &mut config,
             json!({
                 "stage": described.stage,
-                "settings": plain(&described.settings),
+                "settings": plain(&described.settings.deciding()),
                 "learning_rates": rates,
                 "mixing": described.mixing,
                 "data": data,
@@ -148,12 +148,15 @@ impl Stages<'_> {
         let mut config = self.begin("evaluate", needs);
         let evaluate = &self.study.evaluate;
         let test = task.test.iter().map(|e| &e.tokens);
+        // Where an answer is one of a closed set, nothing is generated.
+        let generated = !task.task.manifest.is_closed();
+        let max_new_tokens = generated.then_some(evaluate.max_new_tokens);
         extend(
             &mut config,
             json!({
                 "task": task.name(), "subject": subject,
                 "rule": Rule::of(&task.task.manifest), "words": task.task.label_words(),
-                "batch": evaluate.batch, "max_new_tokens": evaluate.max_new_tokens,
+                "batch": evaluate.batch, "max_new_tokens": max_new_tokens,
                 "normalise": evaluate.normalise, "chat_template": self.study.chat_template,
                 "test": { "examples": task.test.len(), "digest": of_examples(test) },
                 "gold": of_cases(task), "stop": task.task.stop(),

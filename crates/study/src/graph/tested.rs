@@ -28,7 +28,10 @@ impl Builder<'_, '_, '_> {
         };
         let before = match subject {
             Subject::Bare => 0,
-            Subject::Demonstrations => study.demonstrations.max_tokens,
+            Subject::Demonstrations => {
+                let context = self.lab.backbone.model.config().max_positions;
+                study.demonstrations.max_tokens.min(context)
+            }
             _ => study.prompt.length,
         };
         let generated = !task.task.manifest.is_closed();

@@ -55,16 +55,27 @@ fn claim(view: &View<'_>, pair: (&str, &str)) -> Claim {
         .iter()
         .filter_map(|(shots, all)| Some((*shots, *all.iter().find(|c| c.task.is_none())?)))
         .collect();
-    let head = if means.is_empty() {
+    let mut head = if means.is_empty() {
         by_tasks(view, &first, &second, &compared)
     } else {
         by_means(view, &first, &second, &means)
     };
-    let line = |(shots, all): &(Shots, Vec<&Comparison>)| line(view, *shots, all);
+    let pending = view.pending(pair).count();
+    if pending > 0 {
+        let made: usize = compared.iter().map(|(_, all)| all.len()).sum();
+        let asked = plural(made + pending, "comparison");
+        head = format!("Incomplete, {made} of {asked}: {head}");
+    }
+    let line = |(shots, all): &(Shots, Vec<&Comparison>)| {
+        let pending = view.pending(pair).filter(|p| p.shots == *shots).count();
+        line(view, *shots, all, pending)
+    };
+    // The paper's claim is about all targets and settings.
+    let paper = gap(pair.0, pair.1).filter(|_| pending == 0);
     Claim {
         head: capital(&head),
         lines: compared.iter().map(line).collect(),
-        paper: gap(pair.0, pair.1).map(|gap| beside_paper(view, gap, &means)),
+        paper: paper.map(|gap| beside_paper(view, gap, &means)),
     }
 }
 
@@ -142,10 +153,15 @@ fn tally(view: &View<'_>, all: &[&Comparison], noun: &str) -> String {
     )
 }
 
-/// One number of examples.
-fn line(view: &View<'_>, shots: Shots, all: &[&Comparison]) -> String {
+/// One number of examples; `pending` of its comparisons are not there.
+fn line(view: &View<'_>, shots: Shots, all: &[&Comparison], pending: usize) -> String {
     let tasks: Vec<&Comparison> = all.iter().copied().filter(|c| c.task.is_some()).collect();
-    let mut text = format!("With {}: ", examples(shots));
+    let mut text = format!("With {}", examples(shots));
+    if pending > 0 {
+        let asked = plural(all.len() + pending, "comparison");
+        text += &format!(" ({} of {asked})", all.len());
+    }
+    text += ": ";
     if let Some(mean) = all.iter().find(|c| c.task.is_none()) {
         text += &format!(
             "{} points on average ({})",
@@ -218,7 +234,7 @@ pub(super) fn too_few_draws(view: &View<'_>) -> Option<String> {
     let results = view.results;
     let scores = results.cells.iter().filter_map(|c| c.outcome.as_ref().ok());
     let draws = scores.map(|s| s.bootstrap.draws).max()?;
-    let (count, alpha) = (results.comparisons.len() as f64, 1.0 - results.level);
+    let (count, alpha) = (view.asked_comparisons() as f64, 1.0 - results.level);
     let least = 1.0 / (draws as f64 + 1.0);
     let under = results.comparisons.iter().any(|c| c.p_value < least);
     if under || count * least <= alpha {

@@ -53,21 +53,19 @@ impl Grid {
     /// One task's table.
     pub(super) fn of_task(view: &View<'_>, task: &TaskInfo) -> Self {
         let name = task.name.as_str();
-        Grid::new(view, &[task], Some(Some(name)), |method, shots| {
-            let failed = view.failed(name, method, shots);
-            let note = failed.then(|| "failed".to_owned());
-            let cell = view.mean(name, method, shots).map(|mean| Cell {
+        Grid::new(view, &[task], Some(Some(name)), |method, shots| match view
+            .mean(name, method, shots)
+        {
+            Some(mean) => Some(Cell {
                 value: points(mean.value),
                 interval: Some((points(mean.low), points(mean.high))),
+                note: view.fewer(mean),
                 ..Cell::default()
-            });
-            match (cell, note) {
-                (None, None) => None,
-                (cell, note) => Some(Cell {
-                    note,
-                    ..cell.unwrap_or_default()
-                }),
-            }
+            }),
+            None => view.lack(name, method, shots).map(|lack| Cell {
+                note: Some(lack.to_owned()),
+                ..Cell::default()
+            }),
         })
     }
 
@@ -81,6 +79,11 @@ impl Grid {
             |method, shots| match view.over(tasks, method, shots) {
                 OverTasks::All(value) => Some(Cell {
                     value: points(value),
+                    ..Cell::default()
+                }),
+                OverTasks::Fewer(value) => Some(Cell {
+                    value: points(value),
+                    note: Some("fewer seeds".into()),
                     ..Cell::default()
                 }),
                 OverTasks::Some { have, of } => Some(Cell {
@@ -113,11 +116,13 @@ impl Grid {
         }
         for column in 0..shots.len() {
             let cells = rows.iter().filter_map(|(_, cells)| cells[column].as_ref());
+            // What is over fewer seeds isn't set against the others.
+            let cells = cells.filter(|c| c.note.is_none());
             let values = cells.filter_map(|c| number(&c.value));
             let Some(best) = best(values) else { continue };
             for (_, cells) in &mut rows {
                 if let Some(cell) = &mut cells[column] {
-                    cell.best = cell.value == best;
+                    cell.best = cell.value == best && cell.note.is_none();
                 }
             }
         }

@@ -4,6 +4,7 @@
 mod comparisons;
 mod costs;
 mod figures;
+mod left_out;
 mod mistakes;
 mod parts;
 mod record;
@@ -11,6 +12,7 @@ mod scores;
 
 use super::Options;
 use super::plot::marker::{Slot, slots};
+use super::progress::warning;
 use super::view::View;
 use super::words::{count, plural, points};
 use crate::results::Results;
@@ -73,6 +75,7 @@ pub fn html(results: &Results, options: &Options) -> String {
         figures::training(&page),
         mistakes::mistakes(&page),
         record::beside_paper(&page),
+        left_out::left_out(&page),
         record::failures(&page),
         record::every_cell(&page),
         Some(record::how(&page)),
@@ -112,6 +115,7 @@ fn header(page: &Page<'_>) -> Markup {
     let view = &page.view;
     let results = view.results;
     let failed = results.cells.iter().filter(|c| c.outcome.is_err()).count();
+    let missing = results.missing.len();
     let seeds: Vec<String> = view.seeds().iter().map(u64::to_string).collect();
     html! {
         header {
@@ -124,8 +128,15 @@ fn header(page: &Page<'_>) -> Markup {
                 }
                 dt { "Methods" } dd { (view.methods.len()) }
                 dt { (if seeds.len() == 1 { "Seed" } else { "Seeds" }) } dd { (seeds.join(", ")) }
-                dt { "Cells" } dd { (results.cells.len() - failed) " scored" @if failed > 0 { ", " (failed) " failed" } }
+                dt { "Scores" } dd {
+                    (results.cells.len() - failed) " here"
+                    @if failed > 0 { ", " (failed) " failed" }
+                    @if missing > 0 { ", " (missing) " not yet" }
+                }
                 dt { "Made with" } dd { (results.environment) }
+            }
+            @if let Some(warning) = warning(results) {
+                p class="warning" id="unfinished" { (warning) }
             }
             @if failed > 0 {
                 p class="warning" {

@@ -1,14 +1,19 @@
 //! The report as Markdown: all tables, no figures, nothing of a text.
 
+mod parts;
+
 use super::ablations::{Ablation, ablations};
 use super::claims::{claims, too_few_draws};
 use super::costs::{self, costs};
 use super::grid::{Cell, Grid};
+use super::left_out;
+use super::progress::warning;
 use super::published;
 use super::transfer::agreement;
 use super::view::{TYPES, View, letter, type_words};
 use super::words::{self, count, p_value, plural, points, signed};
 use crate::results::Results;
+use parts::{escape, row, table};
 use std::fmt::Write as _;
 
 /// The whole report.
@@ -16,17 +21,21 @@ use std::fmt::Write as _;
 pub fn markdown(results: &Results) -> String {
     let view = View::new(results);
     let mut text = head(&view);
+    if let Some(warning) = warning(results) {
+        let _ = writeln!(text, "\n**{}**", escape(&warning));
+    }
     findings(&mut text, &view);
     scores(&mut text, &view);
     cost_table(&mut text, &view);
     differences(&mut text, &view);
     for ablation in ablations(&view) {
-        ablation_table(&mut text, &ablation);
+        ablation_table(&mut text, &view, &ablation);
     }
     if let Some(transfer) = &results.transfer {
         let _ = writeln!(text, "\n## Transfer\n\n{}", escape(&agreement(transfer)));
     }
     beside_paper(&mut text, &view);
+    left_out(&mut text, results);
     failures(&mut text, &view);
     text
 }
@@ -114,6 +123,9 @@ fn cell(cell: &Cell) -> String {
     if let Some((low, high)) = &cell.interval {
         let _ = write!(text, " ({low} – {high})");
     }
+    if let Some(note) = &cell.note {
+        let _ = write!(text, ", {note}");
+    }
     for mark in &cell.marks {
         let _ = write!(text, " {}", mark.text());
     }
@@ -132,7 +144,7 @@ fn differences(text: &mut String, view: &View<'_>) {
     if view.results.comparisons.is_empty() {
         return;
     }
-    *text += "\n## Differences\n\nSecond method less first, in points, on equal data; p of the paired permutation test by documents, corrected for all comparisons here (Holm).\n\n";
+    *text += "\n## Differences\n\nSecond method less first, in points, on equal data; p of the paired permutation test by documents, corrected for all comparisons of the study (Holm).\n\n";
     if let Some(advice) = too_few_draws(view) {
         let _ = writeln!(text, "{}\n", escape(&advice));
     }
@@ -165,7 +177,7 @@ fn differences(text: &mut String, view: &View<'_>) {
     }
 }
 
-fn ablation_table(text: &mut String, ablation: &Ablation) {
+fn ablation_table(text: &mut String, view: &View<'_>, ablation: &Ablation) {
     let _ = writeln!(text, "\n## Ablation: {}\n", escape(&ablation.name));
     let heads = ablation.columns.iter().map(|c| escape(&c.title()));
     table(text, std::iter::once("value".to_owned()).chain(heads), 1);
@@ -173,7 +185,8 @@ fn ablation_table(text: &mut String, ablation: &Ablation) {
         let cells = ablation.columns.iter().map(|column| match column.means[i] {
             Some(m) => {
                 let [value, low, high] = [m.value, m.low, m.high].map(points);
-                format!("{value} ({low} – {high})")
+                let fewer = view.fewer(m).map_or_else(String::new, |f| format!(", {f}"));
+                format!("{value} ({low} – {high}){fewer}")
             }
             None => String::new(),
         });
@@ -219,6 +232,19 @@ fn beside_paper(text: &mut String, view: &View<'_>) {
     }
 }
 
+fn left_out(text: &mut String, results: &Results) {
+    let rows = left_out::rows(results);
+    if rows.is_empty() {
+        return;
+    }
+    let words = [&*left_out::summary(results), left_out::WORDS].map(escape);
+    let _ = writeln!(text, "\n## What was left out\n\n{}\n", words.join(" "));
+    table(text, left_out::HEAD.into_iter().map(str::to_owned), 2);
+    for of_split in rows {
+        row(text, of_split.iter().map(|c| escape(c)));
+    }
+}
+
 fn failures(text: &mut String, view: &View<'_>) {
     let failed: Vec<_> = view
         .results
@@ -250,33 +276,4 @@ fn failures(text: &mut String, view: &View<'_>) {
         ];
         row(text, cells.into_iter());
     }
-}
-
-/// Head and rule of a table whose first columns are words and the rest numbers.
-fn table(text: &mut String, heads: impl Iterator<Item = String>, words: usize) {
-    let heads: Vec<String> = heads.collect();
-    let rules = (0..heads.len()).map(|i| if i < words { "---" } else { "---:" }.to_owned());
-    let rules: Vec<String> = rules.collect();
-    row(text, heads.into_iter());
-    let _ = writeln!(text, "|{}|", rules.join("|"));
-}
-
-fn row(text: &mut String, cells: impl Iterator<Item = String>) {
-    let cells: Vec<String> = cells.collect();
-    let _ = writeln!(text, "| {} |", cells.join(" | "));
-}
-
-/// Names and errors can hold anything; here they are text of one line.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' => escaped.extend(['\\', c]),
-            '<' => escaped += "&lt;",
-            '&' => escaped += "&amp;",
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

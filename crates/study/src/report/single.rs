@@ -1,7 +1,9 @@
 //! The table of a study, for people and for programs.
 
+use super::progress::unfinished;
 use crate::StudyError;
 use crate::spec::Study;
+use crate::store::Counted;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use metaprompt_backbone::Backbone;
@@ -22,6 +24,9 @@ pub struct Report {
     pub parameters: u64,
     /// Share of the bootstrap draws in the intervals.
     pub level: f64,
+    /// How far the run had come.
+    #[serde(default)]
+    pub progress: Counted,
     /// The rows, task by task.
     pub rows: Vec<Row>,
 }
@@ -52,12 +57,13 @@ pub struct Row {
 const FILE: &str = "report.json";
 
 impl Report {
-    pub(crate) fn new(study: &Study, backbone: &Backbone) -> Self {
+    pub(crate) fn new(study: &Study, backbone: &Backbone, progress: &Counted) -> Self {
         Report {
             study: study.name.clone(),
             backbone: backbone.name().to_owned(),
             parameters: backbone.model.config().parameters(),
             level: study.evaluate.bootstrap.level,
+            progress: *progress,
             rows: Vec::new(),
         }
     }
@@ -164,7 +170,10 @@ pub fn table(report: &Report) -> String {
     if let Some(column) = table.column_mut(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    match unfinished(&report.progress) {
+        Some(unfinished) => format!("{unfinished}\n\n{table}"),
+        None => table.to_string(),
+    }
 }
 
 /// The table as Markdown.
@@ -174,6 +183,9 @@ pub fn markdown(report: &Report) -> String {
         "# {}\n\nBackbone: {} ({} parameters, frozen). Intervals: percentile bootstrap over documents.\n\n",
         report.study, report.backbone, report.parameters
     );
+    if let Some(unfinished) = unfinished(&report.progress) {
+        text += &format!("**{unfinished}**\n\n");
+    }
     text += &format!(
         "| {} | trained parameters | test examples |\n",
         header(report).join(" | ")

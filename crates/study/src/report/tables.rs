@@ -23,7 +23,7 @@ const PLACE: [&str; 9] = [
 ];
 
 /// Every cell, with a row for each of its metrics; a failed cell has one with
-/// its error.
+/// its error, and one that is not done yet one without numbers.
 ///
 /// # Errors
 /// When the table can't be put together, which has no cause that is known.
@@ -44,10 +44,18 @@ pub fn cells(results: &Results) -> io::Result<String> {
         "answer_seconds",
         "peak_memory_bytes",
         "error",
+        "state",
     ];
     let view = View::new(results);
     let rows = results.cells.iter().flat_map(|cell| rows_of(&view, cell));
-    table(&[&PLACE[..], &head].concat(), rows)
+    let missing = results.missing.iter().map(|missing| {
+        let mut row = place(&view, &missing.place);
+        row.push(missing.seed.to_string());
+        row.resize(PLACE.len() + head.len() - 1, String::new());
+        row.push("missing".into());
+        row
+    });
+    table(&[&PLACE[..], &head].concat(), rows.chain(missing))
 }
 
 fn rows_of(view: &View<'_>, cell: &CellResult) -> Vec<Vec<String>> {
@@ -63,6 +71,12 @@ fn rows_of(view: &View<'_>, cell: &CellResult) -> Vec<Vec<String>> {
             cell.answer_seconds.to_string(),
             cell.peak_memory.map_or_else(String::new, |b| b.to_string()),
             error,
+            if cell.outcome.is_ok() {
+                "done"
+            } else {
+                "failed"
+            }
+            .to_owned(),
         ]);
         row
     };
@@ -105,6 +119,7 @@ pub fn means(results: &Results) -> io::Result<String> {
         "high",
         "level",
         "seeds",
+        "seeds_asked",
         "values_of_seeds",
     ];
     let view = View::new(results);
@@ -114,7 +129,8 @@ pub fn means(results: &Results) -> io::Result<String> {
         row.push(task.map_or_else(String::new, |t| t.metric.clone()));
         row.extend([mean.value, mean.low, mean.high, results.level].map(|x| x.to_string()));
         let seeds: Vec<String> = mean.seeds.iter().map(f64::to_string).collect();
-        row.extend([seeds.len().to_string(), seeds.join(" ")]);
+        let asked = view.asked(&mean.place).max(seeds.len());
+        row.extend([seeds.len().to_string(), asked.to_string(), seeds.join(" ")]);
         row
     });
     table(&[&PLACE[..], &head].concat(), rows)

@@ -1,6 +1,7 @@
 //! The main table for a terminal.
 
 use super::grid::{Cell, Grid, Mark};
+use super::progress::warning;
 use super::view::{View, letter};
 use super::words;
 use crate::results::Results;
@@ -39,7 +40,10 @@ pub fn terminal(results: &Results) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.to_string()
+    match warning(results) {
+        Some(warning) => format!("{warning}\n\n{table}"),
+        None => table.to_string(),
+    }
 }
 
 fn text(cell: &Cell) -> String {
@@ -50,7 +54,9 @@ fn text(cell: &Cell) -> String {
     let marks: String = cell.marks.iter().map(Mark::text).collect();
     let interval = cell.interval.as_ref();
     let interval = interval.map_or_else(String::new, |(low, high)| format!("\n{low} – {high}"));
-    format!("{marks} {best}{}{interval}", cell.value)
+    let note = cell.note.as_ref();
+    let note = note.map_or_else(String::new, |note| format!("\n{note}"));
+    format!("{marks} {best}{}{interval}{note}", cell.value)
         .trim_start()
         .to_owned()
 }

@@ -1,7 +1,7 @@
 //! Results as tables and figures ask for them.
 
 use super::words;
-use crate::results::{Comparison, Mean, MethodInfo, Place, Results, TaskInfo};
+use crate::results::{Comparison, Mean, MethodInfo, Pending, Place, Results, TaskInfo};
 use crate::spec::Shots;
 use metaprompt_corpus::TaskType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,6 +39,8 @@ pub(super) fn rank(shots: Shots) -> usize {
 pub(super) enum OverTasks {
     /// Of all of them.
     All(f64),
+    /// Of all of them, some over fewer seeds than the study asks for.
+    Fewer(f64),
     /// Some have no value, so that a mean would be of other tasks.
     Some {
         /// Tasks with a value.
@@ -59,6 +61,7 @@ pub(super) struct View<'a> {
     pub(super) methods: Vec<MethodInfo>,
     means: HashMap<Key<'a>, &'a Mean>,
     failed: BTreeSet<Key<'a>>,
+    missing: BTreeSet<Key<'a>>,
 }
 
 impl<'a> View<'a> {
@@ -70,6 +73,7 @@ impl<'a> View<'a> {
             .cells
             .iter()
             .filter(|c| own(&c.place) && c.outcome.is_err());
+        let missing = results.missing.iter().filter(|m| own(&m.place));
         let mut methods = results.methods.clone();
         let places = results.cells.iter().map(|c| &c.place);
         for place in places.chain(results.means.iter().map(|m| &m.place)) {
@@ -86,13 +90,15 @@ impl<'a> View<'a> {
             methods,
             means: means.map(|m| (key(&m.place), m)).collect(),
             failed: failed.map(|c| key(&c.place)).collect(),
+            missing: missing.map(|m| key(&m.place)).collect(),
         }
     }
 
-    /// The targets, or the sources, of a type, or of all.
+    /// The study's own targets, or sources, of a type, or of all.
     pub(super) fn tasks(&self, target: bool, task_type: Option<TaskType>) -> Vec<&'a TaskInfo> {
         let all = self.results.tasks.iter();
-        all.filter(|t| t.target == target && task_type.is_none_or(|y| y == t.task_type))
+        all.filter(|t| t.target == target && !t.only_ablations)
+            .filter(|t| task_type.is_none_or(|y| y == t.task_type))
             .collect()
     }
 
@@ -100,6 +106,7 @@ impl<'a> View<'a> {
     pub(super) fn shots(&self, tasks: &[&TaskInfo]) -> Vec<Shots> {
         let places = self.results.means.iter().map(|m| &m.place);
         let places = places.chain(self.results.cells.iter().map(|c| &c.place));
+        let places = places.chain(self.results.missing.iter().map(|m| &m.place));
         let ours = places.filter(|p| p.variant.is_none() && tasks.iter().any(|t| t.name == p.task));
         let sorted: BTreeMap<usize, Shots> = ours.map(|p| (rank(p.shots), p.shots)).collect();
         sorted.into_values().collect()
@@ -115,15 +122,47 @@ impl<'a> View<'a> {
         self.failed.contains(&(task, method, rank(shots)))
     }
 
+    /// Why a study's own cell has no value, if it should have one.
+    pub(super) fn lack(&self, task: &str, method: &str, shots: Shots) -> Option<&'static str> {
+        if self.failed(task, method, shots) {
+            return Some("failed");
+        }
+        let key = (task, method, rank(shots));
+        self.missing.contains(&key).then_some("not yet")
+    }
+
+    /// How many seeds a mean is over, where the study asks for more.
+    pub(super) fn fewer(&self, mean: &Mean) -> Option<String> {
+        let asked = self.asked(&mean.place);
+        let have = mean.seeds.len();
+        (have < asked).then(|| format!("{have} of {}", words::plural(asked, "seed")))
+    }
+
+    /// Seeds that the study asks for in a place.
+    pub(super) fn asked(&self, place: &Place) -> usize {
+        let cells = self.results.cells.iter().map(|c| &c.place);
+        let all = cells.chain(self.results.missing.iter().map(|m| &m.place));
+        all.filter(|p| *p == place).count()
+    }
+
+    /// Comparisons that the study asks for: what their p values are corrected
+    /// for.
+    pub(super) fn asked_comparisons(&self) -> usize {
+        self.results.comparisons.len() + self.results.pending.len()
+    }
+
     /// The mean over tasks.
     pub(super) fn over(&self, tasks: &[&TaskInfo], method: &str, shots: Shots) -> OverTasks {
         let values = tasks
             .iter()
             .filter_map(|t| self.mean(&t.name, method, shots));
-        let values: Vec<f64> = values.map(|m| m.value).collect();
-        match values.len() {
+        let means: Vec<&Mean> = values.collect();
+        let mean = means.iter().map(|m| m.value).sum::<f64>() / means.len() as f64;
+        let fewer = || means.iter().any(|m| self.fewer(m).is_some());
+        match means.len() {
             0 => OverTasks::None,
-            n if n == tasks.len() => OverTasks::All(values.iter().sum::<f64>() / n as f64),
+            n if n == tasks.len() && fewer() => OverTasks::Fewer(mean),
+            n if n == tasks.len() => OverTasks::All(mean),
             have => OverTasks::Some {
                 have,
                 of: tasks.len(),
@@ -139,7 +178,7 @@ impl<'a> View<'a> {
                 .iter()
                 .flat_map(|t| columns.iter().map(move |&s| (t, s)));
             places.any(|(t, s)| {
-                self.mean(&t.name, method, s).is_some() || self.failed(&t.name, method, s)
+                self.mean(&t.name, method, s).is_some() || self.lack(&t.name, method, s).is_some()
             })
         };
         let all = 0..self.methods.len();
@@ -202,10 +241,17 @@ impl<'a> View<'a> {
         by_shots.into_values().collect()
     }
 
+    /// Comparisons of a pair that can't be made yet, or at all.
+    pub(super) fn pending(&self, pair: (&str, &str)) -> impl Iterator<Item = &'a Pending> {
+        let all = self.results.pending.iter();
+        all.filter(move |p| (p.first.as_str(), p.second.as_str()) == pair)
+    }
+
     /// The seeds of the study.
     pub(super) fn seeds(&self) -> Vec<u64> {
-        let seeds: BTreeSet<u64> = self.results.cells.iter().map(|c| c.seed).collect();
-        seeds.into_iter().collect()
+        let cells = self.results.cells.iter().map(|c| c.seed);
+        let seeds = cells.chain(self.results.missing.iter().map(|m| m.seed));
+        seeds.collect::<BTreeSet<u64>>().into_iter().collect()
     }
 }
 

@@ -81,11 +81,19 @@ pub(crate) fn variants(study: &Study) -> Result<Vec<Variant>, String> {
                 ablation.name, ablation.field
             );
             let study = with(study, ablation, value).map_err(|p| format!("{at}: {p}"))?;
+            if study.targets.is_empty() {
+                return Err(format!(
+                    "{at}: targets is empty; leave it out for the study's"
+                ));
+            }
             let seeds = ablation.seeds.clone().unwrap_or(study.seeds.clone());
             if seeds.is_empty() {
                 return Err(format!(
                     "{at}: seeds is empty; leave it out for the study's"
                 ));
+            }
+            if let Some(twice) = super::check::twice("seeds: ", seeds.iter()) {
+                return Err(format!("{at}: {twice}"));
             }
             super::check::contradiction(&study).map_err(|p| format!("{at}: {p}"))?;
             all.push(Variant {

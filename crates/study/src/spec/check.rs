@@ -26,7 +26,10 @@ pub(crate) fn contradiction(study: &Study) -> Result<(), String> {
     if !(study.distill.temperature.is_finite() && study.distill.temperature > 0.0) {
         return Err("[distill] temperature must be above 0".into());
     }
-    Ok(())
+    match study.evaluate.bootstrap.contradiction() {
+        Some((field, problem)) => Err(format!("[evaluate.bootstrap] {field} {problem}")),
+        None => Ok(()),
+    }
 }
 
 fn tasks(study: &Study) -> Result<(), String> {
@@ -44,6 +47,9 @@ fn tasks(study: &Study) -> Result<(), String> {
 
 /// Methods, shots and seeds.
 fn matrix(study: &Study) -> Result<(), String> {
+    if study.name.is_empty() {
+        return Err("name is empty; give the study one, which its run folder takes".into());
+    }
     let empty = [
         ("methods", study.methods.is_empty()),
         ("shots", study.shots.is_empty()),
@@ -60,7 +66,8 @@ fn matrix(study: &Study) -> Result<(), String> {
     repeated.map_or(Ok(()), Err)
 }
 
-fn twice<T: ToString>(field: &str, names: impl Iterator<Item = T>) -> Option<String> {
+/// A name that occurs more than once.
+pub(super) fn twice<T: ToString>(field: &str, names: impl Iterator<Item = T>) -> Option<String> {
     let mut names: Vec<String> = names.map(|n| n.to_string()).collect();
     names.sort();
     let pair = names.windows(2).find(|pair| pair[0] == pair[1])?;
@@ -136,6 +143,11 @@ fn counts(study: &Study) -> Result<(), String> {
         ("[distill] rank", study.distill.rank as u64),
         ("[lora] rank", study.lora.rank as u64),
         ("[demonstrations] k", study.demonstrations.k as u64),
+        (
+            "[demonstrations] max_tokens",
+            // What fits into the context is taken anyway.
+            (study.demonstrations.max_tokens as u64).min(MOST),
+        ),
         ("[evaluate] batch", study.evaluate.batch as u64),
         (
             "[evaluate] max_new_tokens",
@@ -234,6 +246,12 @@ fn lora(lora: &Lora) -> Result<(), String> {
         return Err(format!(
             "[lora] target_modules: {unknown} is no linear layer; give some of {}, or none for all",
             known.join(", ")
+        ));
+    }
+    if lora.alpha <= 0.0 {
+        return Err(format!(
+            "[lora] alpha is {}; give a number above 0, twice the rank for instance",
+            lora.alpha
         ));
     }
     match lora.options().contradiction() {

@@ -102,12 +102,35 @@ impl Shots {
         }
     }
 
+    /// The number of examples that [`Self::name`] spells.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name.strip_suffix("-shot") {
+            Some(count) => count.parse().ok().map(Shots::Count),
+            None => (name == "full").then_some(Shots::FULL),
+        }
+    }
+
     /// The number, if it is one.
     #[must_use]
     pub fn count(self) -> Option<usize> {
         match self {
             Shots::Count(k) => Some(k),
             Shots::Full(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_shots_read_back() {
+        for shots in [Shots::NONE, Shots::Count(16), Shots::FULL] {
+            assert_eq!(Shots::named(&shots.name()), Some(shots));
+        }
+        for other in ["", "16", "-shot", "few-shot", "fuller"] {
+            assert_eq!(Shots::named(other), None, "{other}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod ablation;
 mod check;
 mod choices;
 mod method;
+mod places;
 mod stage;
 
 use crate::StudyError;

@@ -74,7 +74,8 @@ macro_rules! stage {
             pub evaluate_every: u64,
             /// Evaluations without improvement before stopping; 0 never.
             pub patience: u64,
-            /// Checkpoint every so many steps; 0 never.
+            /// Checkpoint every so many steps; 0 never. No result depends on
+            /// it, and it may change when a study is taken up again.
             pub checkpoint_every: u64,
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -92,7 +93,7 @@ macro_rules! stage {
                     warmup: 0.1,
                     evaluate_every: 0,
                     patience: 0,
-                    checkpoint_every: 20,
+                    checkpoint_every: Settings::CHECKPOINT_EVERY,
                     $($field: $default,)*
                 }
             }

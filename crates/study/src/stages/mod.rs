@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use described::Described;
 pub(crate) use nearest::loss;
+pub use weights::FullStage;
 pub(crate) use weights::{MODEL, Trained};
 
 /// A finished stage.

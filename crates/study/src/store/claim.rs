@@ -68,11 +68,12 @@ impl Drop for Worker {
     }
 }
 
-/// Whether nobody holds a worker's lock.
-fn is_dead(folder: &Path, worker: &str) -> bool {
+/// Whether nobody holds a worker's lock. Those who ask share it, so that none
+/// takes another for the worker.
+pub(super) fn is_dead(folder: &Path, worker: &str) -> bool {
     let path = folder.join("workers").join(format!("{worker}.lock"));
     match File::open(&path) {
-        Ok(file) => file.try_lock().is_ok(),
+        Ok(file) => file.try_lock_shared().is_ok(),
         Err(_) => true,
     }
 }

@@ -3,10 +3,12 @@
 
 mod claim;
 mod plan;
+mod planned;
 mod read;
 
 use crate::StudyError;
 use crate::outcome::Outcome;
+use crate::spec::Study;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +46,14 @@ impl Store {
         Ok(Store {
             connection,
             folder: folder.to_owned(),
+        })
+    }
+
+    /// The study of a run.
+    pub(crate) fn study(&self, note: &RunNote) -> Result<Study, StudyError> {
+        serde_json::from_str(&note.study).map_err(|e| StudyError::Damaged {
+            path: self.folder.join(FILE),
+            problem: e.to_string(),
         })
     }
 

@@ -4,6 +4,7 @@ use super::{Store, record};
 use crate::StudyError;
 use crate::graph::Graph;
 use crate::outcome::Outcome;
+use crate::results::TaskInfo;
 use crate::spec::Study;
 use rusqlite::{Connection, Transaction, params};
 use serde_json::Value;
@@ -28,12 +29,14 @@ impl Store {
         study: &Study,
         note: &RunNote,
         graph: &Graph,
+        tasks: &[TaskInfo],
     ) -> Result<(i64, Vec<String>), StudyError> {
         let (outcomes, remarks) = self.found(graph)?;
         let wrong = self.wrong();
         let write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             let run = enter_run(&transaction, study, note, graph)?;
+            enter_tasks(&transaction, run, tasks)?;
             for (cell, outcome) in graph.cells.iter().zip(&outcomes) {
                 match outcome {
                     Some(outcome) => record(&transaction, &cell.digest, outcome)?,
@@ -152,4 +155,31 @@ fn enter_run(
         )?;
     }
     Ok(run)
+}
+
+/// What a run uses of its tasks' corpora.
+fn enter_tasks(
+    transaction: &Transaction<'_>,
+    run: i64,
+    tasks: &[TaskInfo],
+) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM split_use WHERE run = ?1", [run])?;
+    for task in tasks {
+        for split in &task.splits {
+            transaction.execute(
+                "INSERT INTO split_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    run,
+                    task.name,
+                    split.split,
+                    split.read as i64,
+                    split.chosen as i64,
+                    split.skipped as i64,
+                    split.used as i64,
+                    split.cut as i64,
+                ],
+            )?;
+        }
+    }
+    Ok(())
 }

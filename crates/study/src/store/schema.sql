@@ -88,7 +88,28 @@ CREATE TABLE IF NOT EXISTS place (
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 
--- Scores from 0 to 1 with their intervals; position 0 is the task's own metric.
+-- What a run uses of its tasks' corpora, and what it leaves out.
+CREATE TABLE IF NOT EXISTS split_use (
+    run INTEGER NOT NULL REFERENCES run(id),
+    task TEXT NOT NULL,
+    -- train, dev or test.
+    split TEXT NOT NULL,
+    -- Examples that the reader found.
+    read INTEGER NOT NULL,
+    -- Of these, the ones that the study's limits leave.
+    chosen INTEGER NOT NULL,
+    -- Left out because they are longer than the token limit and may not be cut;
+    -- here and below, each window of a text counts.
+    skipped INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    -- Of these, the ones shortened to the token limit.
+    cut INTEGER NOT NULL,
+    PRIMARY KEY (run, task, split)
+) WITHOUT ROWID;
+
+-- Scores from 0 to 1 with their intervals, which are those that the study asked
+-- for when its results were last put together; position 0 is the task's own
+-- metric.
 CREATE TABLE IF NOT EXISTS score (
     cell TEXT NOT NULL REFERENCES cell(digest),
     position INTEGER NOT NULL,

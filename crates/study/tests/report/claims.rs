@@ -32,11 +32,14 @@ fn study(comparisons: Vec<Comparison>) -> Results {
     let task = |name: &str| TaskInfo {
         name: name.into(),
         target: true,
+        only_ablations: false,
         task_type: TaskType::Ner,
         metric: "entity-f1".into(),
         train_examples: 100,
         test_examples: 50,
         test_documents: 1,
+        splits: Vec::new(),
+        remarks: 0,
     };
     let method = |id: &str, words: &str| MethodInfo {
         id: id.into(),

@@ -8,3 +8,4 @@ mod page;
 #[path = "../../examples/sample_report/sample/mod.rs"]
 mod sample;
 mod support;
+mod unfinished;

@@ -48,6 +48,7 @@ fn the_page_stands_alone_and_is_well_formed() {
         "training",
         "mistakes",
         "paper",
+        "left-out",
         "failures",
         "all-cells",
         "how",
@@ -182,6 +183,29 @@ fn every_cell_has_its_row() {
     {
         assert!(failures.contains(error.as_str()));
     }
+}
+
+#[test]
+fn what_is_left_out_stands_in_page_and_markdown() {
+    let results = results();
+    let page = page(&results);
+    let document = parse(&page);
+    let rows = below(by_id(&document, "splits"), "tr");
+    let splits: usize = results.tasks.iter().map(|t| t.splits.len()).sum();
+    assert_eq!((rows.len(), splits), (splits + 1, 93));
+    let cells = |row: &roxmltree::Node<'_, '_>| -> Vec<String> {
+        let cells = row.children().filter(roxmltree::Node::is_element);
+        cells.map(words).collect()
+    };
+    let expected = ["jnlpba", "train", "12,345", "4,041", "41", "4,000", "13"];
+    assert_eq!(cells(&rows[1]), expected);
+    let section = words(by_id(&document, "left-out"));
+    // 31 tasks; 41, 3 and 6 of 4,041, 103 and 206 examples.
+    let summary = "1,550 of 134,850 examples are left out and 496 are shortened; of the test examples 186 of 6,386, and 62.";
+    assert!(section.contains(summary), "{section}");
+    let text = markdown(&results);
+    assert!(text.contains(summary), "{text}");
+    assert!(text.contains(&format!("| {} |", expected.join(" | "))));
 }
 
 #[test]

@@ -225,8 +225,8 @@ impl Training<'_> {
         )
     }
 
-    /// What a checkpoint of this run must have been made with: settings, data,
-    /// parameters and what the caller adds, as a JSON object.
+    /// What a checkpoint of this run must have been made with: settings that
+    /// decide something, data, parameters and what the caller adds, as a JSON object.
     #[must_use]
     pub fn identity(&self, method: &dyn Method) -> serde_json::Value {
         let parameters: Vec<_> = method
@@ -248,7 +248,7 @@ impl Training<'_> {
             })
             .collect();
         let mut identity = json!({
-            "settings": self.settings, "mixing": self.mixing, "parameters": parameters,
+            "settings": self.settings.deciding(), "mixing": self.mixing, "parameters": parameters,
             "tasks": tasks, "distilled": self.teachers.is_some(),
         });
         // Left out where all is f32, so that older checkpoints stay valid.

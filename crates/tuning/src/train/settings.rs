@@ -32,7 +32,7 @@ pub struct Settings {
     /// Evaluations without a better development loss before stopping early; 0
     /// never stops early. With evaluations, the best parameters are kept.
     pub patience: u64,
-    /// Checkpoint every so many steps; 0 never.
+    /// Checkpoint every so many steps; 0 never. No result depends on it.
     pub checkpoint_every: u64,
     /// Seed of everything that is drawn.
     pub seed: u64,
@@ -65,6 +65,19 @@ impl Settings {
     /// SmolLM2-135M. States on disk cost a read each, made while the model
     /// works on the batch before.
     pub const TEACHER_MEMORY: u64 = 256 << 20;
+
+    /// Default of `checkpoint_every`.
+    pub const CHECKPOINT_EVERY: u64 = 20;
+
+    /// The settings without what decides no result: two runs with equal ones end
+    /// alike, and one goes on with the other's checkpoint.
+    #[must_use]
+    pub fn deciding(&self) -> Self {
+        Settings {
+            checkpoint_every: Self::CHECKPOINT_EVERY,
+            ..self.clone()
+        }
+    }
 
     /// Forward passes of a step.
     pub(crate) fn passes(&self) -> usize {

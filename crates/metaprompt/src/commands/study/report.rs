@@ -1,10 +1,10 @@
-//! `metaprompt study report`: the tables of a finished study, and its page.
+//! `metaprompt study report`: the tables of a study, and its page.
 
 use crate::context::Context;
 use anyhow::{Result, bail};
 use metaprompt_study::report::{self, terminal, write, write_csv, write_html};
 use metaprompt_study::results::Results;
-use metaprompt_study::{Observer, Report, Study, markdown, status, table};
+use metaprompt_study::{Finished, Observer, Recorded, Report, Study, markdown, table};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -32,45 +32,26 @@ pub(crate) fn run(
     options: &Options,
     context: &Context,
 ) -> Result<()> {
-    let results = match out.join("results.json").exists() {
-        true => Some(report::load(out)?),
-        false => None,
-    };
-    if results.is_none() && (options.html.is_some() || options.csv.is_some()) {
-        bail!(
-            "{}: holds no results.json; run `metaprompt study run {}` first",
-            out.display(),
-            file.display()
-        );
-    }
-    if let Some(other) = results.as_ref().filter(|r| r.study != study.name) {
-        bail!(
-            "{}: its results are of the study {}, not of {}; run `metaprompt study run {}` first, or give its own --out",
-            out.display(),
-            other.study,
-            study.name,
-            file.display()
-        );
-    }
-    if results.is_some() {
-        say_if_unfinished(out, study, context);
-    }
-    let written = match &results {
-        Some(results) => written(results, out, options)?,
-        None => Vec::new(),
-    };
-    let (value, mut text) = match results {
-        Some(results) if seeds(&results) != 1 => {
+    let Found { results, report } = found(out, file, study, context)?;
+    let written = written(&results, out, options)?;
+    let (value, mut text) = match report {
+        Some(report) if seeds(&results) == 1 => {
+            let text = match options.markdown {
+                true => markdown(&report),
+                false => table(&report),
+            };
+            (serde_json::to_value(&report)?, text)
+        }
+        _ => {
             let text = match options.markdown {
                 true => report::markdown(&results),
                 false => terminal(&results),
             };
             (serde_json::to_value(&results)?, text)
         }
-        _ => single(out, file, options.markdown)?,
     };
     // Markdown goes into a file of someone's as it is.
-    if !options.markdown && !written.is_empty() {
+    if !options.markdown {
         let paths: Vec<String> = written.iter().map(|p| p.display().to_string()).collect();
         text += &format!("\n\nwritten: {}", paths.join(", "));
     }
@@ -78,20 +59,76 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// The results are those of the last run that came to its end. Where a newer one
-/// is under way, or its database can't be read, the report is still worth having.
-fn say_if_unfinished(out: &Path, study: &Study, context: &Context) {
-    let Ok(status) = status(study, out) else {
-        return;
+/// What there is to report.
+struct Found {
+    results: Results,
+    /// The table of a study with one seed: a row for each method and number of
+    /// examples.
+    report: Option<Report>,
+}
+
+/// What the run of a study found: as it wrote it down at its end, or, where it
+/// isn't at its end, what is done of it now. Without a database, which can be
+/// lost, what was written down stands for itself.
+fn found(out: &Path, file: &Path, study: &Study, context: &Context) -> Result<Found> {
+    let written = match out.join("results.json").exists() {
+        true => Some(report::load(out)?),
+        false => None,
     };
-    let cells = status.cells;
-    let left = cells.waiting + cells.running;
-    if left > 0 {
-        context.progress().note(&format!(
-            "{left} of {} cells of the last `study run` are not done; this is the report of the run before it",
+    let Some(run) = Recorded::of(study, out)? else {
+        return at_end(written, out, file, study);
+    };
+    let cells = run.status()?.cells;
+    let is_of_run = |r: &Results| r.run == run.digest() || r.run.is_empty();
+    let fresh = written.as_ref().is_some_and(is_of_run);
+    let mut progress = context.progress();
+    if !run.is_of(study) {
+        progress.note(&format!(
+            "{}: has changed since the run in {}, which is what is reported; `metaprompt study run` runs it as it is now",
+            file.display(),
+            out.display()
+        ));
+    }
+    if cells.left() == 0 && fresh {
+        return at_end(written, out, file, study);
+    }
+    if cells.left() > 0 {
+        progress.note(&format!(
+            "{} of {} cells of the last `study run` are not done; this is the report of the others",
+            cells.left(),
             cells.all()
         ));
     }
+    let study = run.study()?.at_the_places_of(study);
+    let backbone = context.backbone(Some(&study.backbone))?;
+    let Finished {
+        report, results, ..
+    } = run.collect(&study, &backbone, &mut progress)?;
+    Ok(Found {
+        results,
+        report: Some(report),
+    })
+}
+
+/// What a run wrote down at its end.
+fn at_end(results: Option<Results>, out: &Path, file: &Path, study: &Study) -> Result<Found> {
+    let again = format!("run `metaprompt study run {}` first", file.display());
+    let Some(results) = results else {
+        bail!("{}: holds no run of {}; {again}", out.display(), study.name);
+    };
+    if results.study != study.name {
+        bail!(
+            "{}: its results are of the study {}, not of {}; {again}, or give its own --out",
+            out.display(),
+            results.study,
+            study.name,
+        );
+    }
+    let report = match out.join("report.json").exists() {
+        true => Some(Report::load(out)?),
+        false => None,
+    };
+    Ok(Found { results, report })
 }
 
 fn written(results: &Results, out: &Path, options: &Options) -> Result<Vec<PathBuf>> {
@@ -112,24 +149,7 @@ fn written(results: &Results, out: &Path, options: &Options) -> Result<Vec<PathB
 }
 
 fn seeds(results: &Results) -> usize {
-    let seeds: BTreeSet<u64> = results.cells.iter().map(|c| c.seed).collect();
-    seeds.len()
-}
-
-/// The table of a study with one seed: a row for each method and number of
-/// examples.
-fn single(out: &Path, file: &Path, as_markdown: bool) -> Result<(serde_json::Value, String)> {
-    if !out.join("report.json").exists() {
-        bail!(
-            "{}: holds no report.json; run `metaprompt study run {}` first",
-            out.display(),
-            file.display()
-        );
-    }
-    let report = Report::load(out)?;
-    let text = match as_markdown {
-        true => markdown(&report),
-        false => table(&report),
-    };
-    Ok((serde_json::to_value(&report)?, text))
+    let cells = results.cells.iter().map(|c| c.seed);
+    let seeds = cells.chain(results.missing.iter().map(|m| m.seed));
+    seeds.collect::<BTreeSet<u64>>().len()
 }

@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// Gigabytes that all of them may plan to take.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
-    /// Also write training metrics as TensorBoard event files, one in each
-    /// cell's folder (`tensorboard --logdir RUN/cells`).
+    /// Also write training metrics as TensorBoard event files into the cells'
+    /// folders, while training goes on (`tensorboard --logdir RUN/cells`).
     #[arg(long)]
     tensorboard: bool,
 }
@@ -180,7 +180,7 @@ fn supervise(children: Vec<Child>, run: &Run<'_>, progress: &mut Progress) -> Re
         }
     }
     let cells = run.status()?.cells;
-    let left = cells.waiting + cells.running;
+    let left = cells.left();
     if left > 0 {
         bail!("all workers ended, and {left} cells are left; run the study again to go on");
     }

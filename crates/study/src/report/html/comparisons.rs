@@ -43,7 +43,7 @@ pub(super) fn differences(page: &Page<'_>) -> Option<Section> {
         p {
             "Each method against another on the same training and test examples: the difference in points with its "
             (page.level()) " interval. To the right of nought the second method is better. Filled marks are settled: their p value, corrected for all "
-            (plural(view.results.comparisons.len(), "comparison")) " of this report, and their interval agree; hollow ones can't be told from chance."
+            (plural(view.asked_comparisons(), "comparison")) " of the study, and their interval agree; hollow ones can't be told from chance."
         }
         @if let Some(advice) = too_few_draws(view) { p class="warning" { (advice) } }
         @for pair in view.pairs() {

@@ -22,6 +22,9 @@ pub(super) fn few_shot(page: &Page<'_>) -> Option<Section> {
     }
     let body = html! {
         (legend(page, &view.methods_on(&targets)))
+        @if view.results.means.iter().any(|m| view.fewer(m).is_some()) {
+            p class="note" { "Hollow marks: means over fewer seeds than the study asks for." }
+        }
         @if targets.len() > 1 {
             div class="scroll" {
                 (captioned("Mean over targets,", "for methods with a score on all of them", &over_targets(page, &targets)))
@@ -54,6 +57,7 @@ fn over_targets(page: &Page<'_>, targets: &[&TaskInfo]) -> Markup {
                 column,
                 value: 100.0 * value,
                 interval: None,
+                hollow: false,
                 title: format!(
                     "{}, {}: {}",
                     method.words,
@@ -86,14 +90,17 @@ fn of_task(page: &Page<'_>, task: &TaskInfo) -> Markup {
         let points = shots.iter().enumerate().filter_map(|(column, &s)| {
             let mean = view.mean(&task.name, &method.id, s)?;
             let [value, low, high] = [mean.value, mean.low, mean.high].map(points);
+            let fewer = view.fewer(mean);
             Some(Point {
                 column,
                 value: 100.0 * mean.value,
                 interval: Some((100.0 * mean.low, 100.0 * mean.high)),
+                hollow: fewer.is_some(),
                 title: format!(
-                    "{}, {}: {value} ({low} – {high})",
+                    "{}, {}: {value} ({low} – {high}){}",
                     method.words,
-                    words::examples(s)
+                    words::examples(s),
+                    fewer.map_or_else(String::new, |f| format!(", {f}"))
                 ),
             })
         });
@@ -149,7 +156,7 @@ pub(super) fn ablations(page: &Page<'_>) -> Option<Section> {
             div class="figures" {
                 @for column in &ablation.columns { (setting(page, ablation, column)) }
             }
-            (table(ablation))
+            (table(page, ablation))
         }
     };
     Some(Section {
@@ -163,7 +170,7 @@ fn setting(page: &Page<'_>, ablation: &Ablation<'_>, column: &Column<'_>) -> Mar
     let row = |(value, mean): (&String, &Option<&crate::results::Mean>)| Dot {
         label: value.clone(),
         value: mean.map(|m| (100.0 * m.value, 100.0 * m.low, 100.0 * m.high)),
-        hollow: false,
+        hollow: mean.is_some_and(|m| page.view.fewer(m).is_some()),
         apart: false,
         title: mean.map_or_else(String::new, |m| {
             format!("{} = {value}: {}", ablation.name, points(m.value))
@@ -186,7 +193,7 @@ fn setting(page: &Page<'_>, ablation: &Ablation<'_>, column: &Column<'_>) -> Mar
     captioned(&column.task, &column.setting, &figure)
 }
 
-fn table(ablation: &Ablation<'_>) -> Markup {
+fn table(page: &Page<'_>, ablation: &Ablation<'_>) -> Markup {
     html! {
         div class="scroll" {
             table class="grid" {
@@ -202,6 +209,7 @@ fn table(ablation: &Ablation<'_>) -> Markup {
                                 td { @if let Some(mean) = column.means[i] {
                                     (points(mean.value))
                                     small { (points(mean.low)) " – " (points(mean.high)) }
+                                    @if let Some(fewer) = page.view.fewer(mean) { small { (fewer) } }
                                 } }
                             }
                         }

@@ -64,9 +64,7 @@ fn cell(cell: &Cell) -> Markup {
                 @for mark in &cell.marks { abbr title=(mark.words) { (mark.text()) } }
             }
         }
-        @if let Some(note) = &cell.note {
-            small title=(note) { (if cell.value.is_empty() { note } else { "not all runs" }) }
-        }
+        @if let Some(note) = &cell.note { small { (note) } }
     }
 }
 

@@ -59,7 +59,10 @@ fn best(page: &Page<'_>, task: &TaskInfo) -> Markup {
     html! {
         @if let Some(mean) = best {
             (points(mean.value))
-            small { (view.words(&mean.place.method)) ", " (words::shots(mean.place.shots)) }
+            small {
+                (view.words(&mean.place.method)) ", " (words::shots(mean.place.shots))
+                @if let Some(fewer) = view.fewer(mean) { ", " (fewer) }
+            }
         }
     }
 }
@@ -190,8 +193,9 @@ pub(super) fn how(page: &Page<'_>) -> Section {
     let body = html! {
         p { "Every method answers the same test examples. A method's value on a task is the mean of its seeds' values in the task's own metric; a seed decides which training examples are drawn, where training starts and in what order it goes." }
         p { (level) " intervals are percentile bootstraps: in each draw the test documents are drawn again, the same for all seeds and methods, and the seeds too. With two or three seeds the part of the variance that seeds bring comes out too small; with one it is missing." }
-        p { "P values are those of paired approximate randomisation: for each document a coin decides whether the two methods' answers are exchanged, under all seeds together. They are corrected for the number of comparisons in this report (Holm), so that the chance of calling any difference settled that is none is at most " (format!("{:.0}%", 100.0 * (1.0 - page.view.results.level))) "." }
+        p { "P values are those of paired approximate randomisation: for each document a coin decides whether the two methods' answers are exchanged, under all seeds together. They are corrected for the number of comparisons of the study (Holm), so that the chance of calling any difference settled that is none is at most " (format!("{:.0}%", 100.0 * (1.0 - page.view.results.level))) "." }
         p { "Means over targets give each target the same weight, whatever its metric. They are about these targets, not about tasks in general. Where a method lacks a target there is no mean." }
+        p { "A mean over fewer seeds than the study asks for, because one failed or is not done yet, says so; it is never the best of its column, and no difference is taken from it." }
     };
     Section {
         id: "how",

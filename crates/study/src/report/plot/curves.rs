@@ -19,6 +19,8 @@ pub(in super::super) struct Point {
     pub(in super::super) column: usize,
     pub(in super::super) value: f64,
     pub(in super::super) interval: Option<(f64, f64)>,
+    /// Whether it says less.
+    pub(in super::super) hollow: bool,
     /// The same in words.
     pub(in super::super) title: String,
 }
@@ -81,7 +83,7 @@ pub(in super::super) fn curves(
                     @let x = at(p).0;
                     (line(&format!("bar {class}"), (x, y.at(low)), (x, y.at(high))))
                 }
-                (marker(s.slot, at(p), false, &p.title))
+                (marker(s.slot, at(p), p.hollow, &p.title))
             }
             @if let Some(last) = s.points.last() {
                 @let from = match s.points.len() { 1 => area.right, _ => at(last).0 + 6.0 };

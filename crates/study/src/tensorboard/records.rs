@@ -1,55 +1,53 @@
-//! TensorBoard event files: the losses of a training run where people look for
-//! them.
+//! The bytes of event files.
 //!
 //! A file is a row of records, each its length, the masked CRC32C of the
 //! length, the data and the masked CRC32C of the data (TensorFlow's
 //! `record_writer`). The data is an `Event` message with a time, a step and
 //! scalar summaries, written here in protocol buffers' wire format.
 
-use crate::StudyError;
-use crate::metrics::{Line, read};
-use metaprompt_tuning::write_atomically;
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Name of the event file in a cell's folder; TensorBoard looks for its middle.
-pub(crate) const FILE: &str = "events.out.tfevents.0.metaprompt";
+use crate::metrics::Line;
 
 /// Fields of `Event`.
 const WALL_TIME: u32 = 1;
 const STEP: u32 = 2;
 const FILE_VERSION: u32 = 3;
 const SUMMARY: u32 = 5;
+const SESSION_LOG: u32 = 7;
 /// Fields of `Summary` and `Summary.Value`.
 const VALUE: u32 = 1;
 const TAG: u32 = 1;
 const SIMPLE_VALUE: u32 = 2;
+/// The field of `SessionLog`, and its value for a beginning.
+const STATUS: u32 = 1;
+const START: u64 = 1;
 
-/// Writes the metrics of a cell as an event file; cells that train nothing get
-/// none.
-pub(crate) fn write(folder: &Path) -> Result<(), StudyError> {
-    let lines = read(folder)?;
-    if lines.is_empty() {
-        return Ok(());
+/// What a file begins with at a time. `from` is the first step of a run that is
+/// taken up again: what other files say of it and of later steps is out of date.
+pub(super) fn head(time: f64, from: Option<u64>) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut version = Vec::new();
+    double(&mut version, WALL_TIME, time);
+    bytes(&mut version, FILE_VERSION, b"brain.Event:2");
+    record(&mut file, &version);
+    if let Some(step) = from {
+        let mut log = Vec::new();
+        key(&mut log, STATUS, 0);
+        varint(&mut log, START);
+        let mut event = of_step(time, step);
+        bytes(&mut event, SESSION_LOG, &log);
+        record(&mut file, &event);
     }
-    let path = folder.join(FILE);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ended = now.map_or(0.0, |d| d.as_secs_f64());
-    write_atomically(&path, &events(&lines, ended)).map_err(StudyError::file(&path))
+    file
 }
 
-/// The records of a run that ended at a time.
-fn events(lines: &[Line], ended: f64) -> Vec<u8> {
+/// The records of lines of which the last one was written at a time.
+pub(super) fn events(lines: &[Line], ended: f64) -> Vec<u8> {
     let of = |line: &Line| match line {
         Line::Step { seconds, .. } => *seconds,
         Line::Development { .. } => 0.0,
     };
     let mut time = ended - lines.iter().map(of).sum::<f64>();
     let mut file = Vec::new();
-    let mut version = Vec::new();
-    double(&mut version, WALL_TIME, time);
-    bytes(&mut version, FILE_VERSION, b"brain.Event:2");
-    record(&mut file, &version);
     for line in lines {
         time += of(line);
         let (step, values) = match line {
@@ -64,14 +62,20 @@ fn events(lines: &[Line], ended: f64) -> Vec<u8> {
             of_value.extend((value as f32).to_le_bytes());
             bytes(&mut summary, VALUE, &of_value);
         }
-        let mut event = Vec::new();
-        double(&mut event, WALL_TIME, time);
-        key(&mut event, STEP, 0);
-        varint(&mut event, step);
+        let mut event = of_step(time, step);
         bytes(&mut event, SUMMARY, &summary);
         record(&mut file, &event);
     }
     file
+}
+
+/// The beginning of an `Event`.
+fn of_step(time: f64, step: u64) -> Vec<u8> {
+    let mut event = Vec::new();
+    double(&mut event, WALL_TIME, time);
+    key(&mut event, STEP, 0);
+    varint(&mut event, step);
+    event
 }
 
 fn record(file: &mut Vec<u8>, data: &[u8]) {
@@ -139,7 +143,8 @@ mod tests {
                 loss: 0.25,
             },
         ];
-        let file = events(&lines, 10.0);
+        let mut file = head(8.0, Some(300));
+        file.extend(events(&lines, 10.0));
         let mut at = 0;
         let mut records = Vec::new();
         while at < file.len() {
@@ -150,8 +155,14 @@ mod tests {
             records.push(data);
             at += 16 + length;
         }
-        assert_eq!(records.len(), 3);
+        assert_eq!(records.len(), 4);
         assert!(records[0].ends_with(b"brain.Event:2"));
+        // A session log (field 7) of two bytes: its status is that it starts.
+        let started = records.remove(1);
+        assert_eq!(
+            started[9..],
+            [STEP as u8 * 8, 0xac, 0x02, 7 << 3 | 2, 2, 8, 1]
+        );
         // time (1 + 8 bytes), step (key, 300 as a varint), summary.
         assert_eq!(records[1][9..12], [STEP as u8 * 8, 0xac, 0x02]);
         assert_eq!(records[1][1..9], 10f64.to_le_bytes());

@@ -1,5 +1,7 @@
 //! Study files: those of the repository load, wrong ones say what is wrong.
 
+mod ablations;
+
 use metaprompt_corpus::{Role, Task};
 use metaprompt_study::{Length, Method, Shots, Study, StudyError};
 use metaprompt_tuning::OptimizerState;
@@ -164,6 +166,21 @@ fn wrong_studies_say_what_is_wrong() {
             format!("{GOOD}[metaprompt]\nlearning_rate = 0.0\nvector_learning_rate = 0.0\n"),
             "nothing would be trained",
         ),
+        (GOOD.replace("\"s\"", "\"\""), "name is empty"),
+        (
+            format!("{GOOD}[demonstrations]\nmax_tokens = 0\n"),
+            "[demonstrations] max_tokens is 0",
+        ),
+        (format!("{GOOD}[lora]\nalpha = 0.0\n"), "[lora] alpha is 0"),
+        (format!("{GOOD}[lora]\nalpha = inf\n"), "[lora] alpha"),
+        (
+            format!("{GOOD}[distill]\ntemperature = inf\n"),
+            "[distill] temperature",
+        ),
+        (
+            format!("{GOOD}[evaluate.bootstrap]\ndraws = 0\n"),
+            "[evaluate.bootstrap] draws",
+        ),
         (format!("shots = [\"most\"]\n{GOOD}"), "shots"),
         (format!("{GOOD}[prompt]\ninit = \"zeros\"\n"), "zeros"),
         ("name = ".into(), "some.toml"),
@@ -176,7 +193,47 @@ fn wrong_studies_say_what_is_wrong() {
     }
 }
 
-/// An ablation of the study with two sources.
+#[test]
+fn every_number_that_can_not_be_is_named() {
+    let stages = [
+        "teach",
+        "distill",
+        "prompt_tuning",
+        "metaprompt",
+        "lora",
+        "full",
+    ];
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for stage in stages {
+        for field in ["weight_decay", "clip", "warmup", "learning_rate"] {
+            fields.push((stage.into(), field.into()));
+        }
+    }
+    for (section, field) in [
+        ("distill", "vector_learning_rate"),
+        ("distill", "lambda"),
+        ("distill", "temperature"),
+        ("distill", "vector_noise"),
+        ("metaprompt", "vector_learning_rate"),
+        ("metaprompt", "vectors_only_learning_rate"),
+        ("lora", "alpha"),
+        ("lora", "dropout"),
+        ("evaluate.bootstrap", "level"),
+    ] {
+        fields.push((section.into(), field.into()));
+    }
+    for (section, field) in fields {
+        for value in ["nan", "inf", "-inf", "-0.5"] {
+            let text = format!("{GOOD}[{section}]\n{field} = {value}\n");
+            let problem = problem(&text);
+            assert!(
+                problem.contains(&format!("[{section}] {field}")),
+                "{field} = {value}: {problem}"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_optimizers_state_is_one_of_two_and_f32_unless_given() {
     let parse = |more: &str| Study::parse(&format!("{GOOD}{more}"), Path::new("some.toml"));
@@ -188,78 +245,6 @@ fn the_optimizers_state_is_one_of_two_and_f32_unless_given() {
     let error = problem(&format!("{GOOD}[full]\noptimizer = \"4-bit\"\n"));
     for part in ["4-bit", "f32", "8-bit"] {
         assert!(error.contains(part), "{error}");
-    }
-}
-
-fn ablation(fields: &str) -> String {
-    format!("{GOOD}[[ablation]]\nname = \"one\"\n{fields}\n")
-}
-
-#[test]
-fn ablations_name_any_field() {
-    for fields in [
-        "field = \"distill.lambda\"\nvalues = [0.0, 0.5]",
-        "field = \"sources\"\nvalues = [1, 2]",
-        "field = \"sources\"\nvalues = [[\"a\"], [\"b\", \"a\"]]",
-        "field = \"prompt.length\"\nvalues = [10, 200]",
-        "field = \"distill.shared_init\"\nvalues = [\"teachers\", \"one-teacher\", \"vocabulary\", \"random\"]",
-        "field = \"distill.vectors\"\nvalues = [\"near-zero\"]\nwith = { \"distill.steps\" = 5 }",
-        "field = \"distill.mixing\"\nvalues = [\"size\", \"log-size\", \"equal\"]",
-        "field = \"metaprompt.source_vectors\"\nvalues = [\"nearest\"]\nmethods = [\"metaprompt-vectors\"]\nshots = [4]",
-        "field = \"distill.tokens\"\nvalues = [5000]",
-    ] {
-        let study = Study::parse(&ablation(fields), Path::new("s.toml"));
-        assert!(study.is_ok(), "{fields}: {study:?}");
-    }
-}
-
-#[test]
-fn contradictions_of_ablations_name_the_field() {
-    for (fields, words) in [
-        ("field = \"distill.lamda\"\nvalues = [0.5]", "lamda"),
-        (
-            "field = \"destill.lambda\"\nvalues = [0.5]",
-            "no section destill",
-        ),
-        (
-            "field = \"distill.lambda\"\nvalues = [-1.0]",
-            "[distill] lambda",
-        ),
-        (
-            "field = \"distill.lambda\"\nvalues = [\"much\"]",
-            "distill.lambda = ",
-        ),
-        ("field = \"distill.lambda\"\nvalues = []", "values is empty"),
-        ("field = \"sources\"\nvalues = [3]", "from 1 to 2 sources"),
-        (
-            "field = \"sources\"\nvalues = [[\"c\"]]",
-            "both a source and a target",
-        ),
-        ("field = \"name\"\nvalues = [\"x\"]", "can't be varied"),
-        (
-            "field = \"prompt.length\"\nvalues = [0]",
-            "[prompt] length is 0",
-        ),
-        (
-            "field = \"distill.lambda\"\nvalues = [0.5]\nwith = { \"teach.step\" = 5 }",
-            "step",
-        ),
-        (
-            // TOML reads this as a table that would replace the section.
-            "field = \"distill.lambda\"\nvalues = [0.5]\nwith = { teach.steps = 5 }",
-            "in quotes: \"teach.steps\"",
-        ),
-        (
-            "field = \"distill.lambda\"\nvalues = [0.5]\n\
-             [[ablation]]\nname = \"one\"\nfield = \"distill.rank\"\nvalues = [2]",
-            "two have this name",
-        ),
-    ] {
-        let problem = problem(&ablation(fields));
-        assert!(
-            problem.contains("[[ablation]] one") && problem.contains(words),
-            "{words}: {problem}"
-        );
     }
 }
 
