@@ -15,14 +15,11 @@ pub(super) fn unfinished(progress: &Counted) -> Option<String> {
         plural(progress.all(), "cell")
     );
     for (count, state) in [
-        (progress.running, "are being run"),
-        (progress.interrupted, "were interrupted"),
-        (progress.waiting, "wait"),
+        (progress.running, "running"),
+        (progress.interrupted, "interrupted"),
+        (progress.waiting, "waiting"),
         (progress.failed, "failed"),
-        (
-            progress.skipped,
-            "were skipped because they need a failed one",
-        ),
+        (progress.skipped, "skipped because they need a failed one"),
     ] {
         if count > 0 {
             text += &format!(", {count} {state}");
@@ -37,8 +34,19 @@ pub(super) fn warning(results: &Results) -> Option<String> {
     let scored = results.cells.iter().filter(|c| c.outcome.is_ok()).count();
     let asked = results.cells.len() + results.missing.len();
     let compared = results.comparisons.len();
-    let comparisons = compared + results.pending.len();
+    let asked_comparisons = compared + results.pending.len();
+    let comparisons = match (compared, asked_comparisons) {
+        (_, 0) => String::new(),
+        (0, all) => format!(
+            " None of its {} has all its seeds, so none is made.",
+            plural(all, "comparison")
+        ),
+        (some, all) => format!(
+            " Of its {}, {some} have all their seeds and are made, with p values corrected for all {all}, so that what is settled here stays so.",
+            plural(all, "comparison")
+        ),
+    };
     Some(format!(
-        "{text} Of the tables' {asked} scores {scored} are here; means over fewer seeds than the study asks for say so. Of its {comparisons} comparisons, {compared} have all their seeds and are made, with p values corrected for all {comparisons}, so that what is settled here stays so."
+        "{text} Of the tables' {asked} scores {scored} are here; means over fewer seeds than the study asks for say so.{comparisons}"
     ))
 }

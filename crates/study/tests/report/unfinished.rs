@@ -68,8 +68,7 @@ fn every_form_says_at_its_top_what_is_missing() {
     let scored = results.cells.iter().filter(|c| c.outcome.is_ok()).count();
     let asked = results.cells.len() + 5;
     let parts = [
-        "Not finished: 40 of 50 cells of the run are done, 2 are being run, 7 wait, 1 failed."
-            .into(),
+        "Not finished: 40 of 50 cells of the run are done, 2 running, 7 waiting, 1 failed.".into(),
         format!("{asked} scores {scored} are here"),
     ];
     let page = page(&results);

@@ -25,14 +25,16 @@ pub(super) fn few_shot(page: &Page<'_>) -> Option<Section> {
         @if view.results.means.iter().any(|m| view.fewer(m).is_some()) {
             p class="note" { "Hollow marks: means over fewer seeds than the study asks for." }
         }
-        @if targets.len() > 1 {
+        @if let Some(figure) = over_targets(page, &targets).filter(|_| targets.len() > 1) {
             div class="scroll" {
-                (captioned("Mean over targets,", "for methods with a score on all of them", &over_targets(page, &targets)))
+                (captioned("Mean over targets,", "for methods with a score on all of them", &figure))
             }
         }
         div class="figures" {
             @for task in &targets {
-                (captioned(&task.name, &task.metric, &of_task(page, task)))
+                @if let Some(figure) = of_task(page, task) {
+                    (captioned(&task.name, &task.metric, &figure))
+                }
             }
         }
     };
@@ -43,7 +45,8 @@ pub(super) fn few_shot(page: &Page<'_>) -> Option<Section> {
     })
 }
 
-fn over_targets(page: &Page<'_>, targets: &[&TaskInfo]) -> Markup {
+/// Nothing where no method has a score on all targets.
+fn over_targets(page: &Page<'_>, targets: &[&TaskInfo]) -> Option<Markup> {
     let view = &page.view;
     let shots = view.shots(targets);
     let columns: Vec<String> = shots.iter().map(|&s| words::shots(s)).collect();
@@ -73,15 +76,19 @@ fn over_targets(page: &Page<'_>, targets: &[&TaskInfo]) -> Markup {
         }
     });
     let series: Vec<Series> = series.filter(|s| !s.points.is_empty()).collect();
-    curves(
-        "Mean over targets by number of examples",
-        &columns,
-        &series,
-        (680.0, 340.0),
-    )
+    let figure = || {
+        curves(
+            "Mean over targets by number of examples",
+            &columns,
+            &series,
+            (680.0, 340.0),
+        )
+    };
+    (!series.is_empty()).then(figure)
 }
 
-fn of_task(page: &Page<'_>, task: &TaskInfo) -> Markup {
+/// Nothing where there is no score yet.
+fn of_task(page: &Page<'_>, task: &TaskInfo) -> Option<Markup> {
     let view = &page.view;
     let shots = view.shots(&[task]);
     let columns: Vec<String> = shots.iter().map(|&s| words::shots(s)).collect();
@@ -111,7 +118,8 @@ fn of_task(page: &Page<'_>, task: &TaskInfo) -> Markup {
         }
     });
     let series: Vec<Series> = series.filter(|s| !s.points.is_empty()).collect();
-    curves(&task.name, &columns, &series, (330.0, 240.0))
+    let figure = || curves(&task.name, &columns, &series, (330.0, 240.0));
+    (!series.is_empty()).then(figure)
 }
 
 /// Cosines beside gains.
