@@ -12,6 +12,11 @@ adapter in the same order, holds them against the tensor `logits` of FILE. For a
 multitask prompt `--task` chooses the task whose prompt is used (default 0).
 `--backbone` may also be a GGUF file. Everything runs in f32.
 
+`--store FOLDER` also copies each adapter there with PEFT's logits of all its tasks as
+`expected.safetensors`: `tokens` i64 [T], `logits` f32 [tasks, T, vocab]. The fixtures
+`trained-prompts` were made so from what `--example trained_prompts` wrote for
+`llama-gqa`.
+
 Exit status: 0 when all compared logits agree to `--tolerance` (largest absolute
 difference over largest absolute logit), 1 when some don't, 2 when an argument
 or a file is wrong.
@@ -20,6 +25,7 @@ or a file is wrong.
 import argparse
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,7 +38,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from reference import relative_error
+from reference import relative_error, save
 
 
 class Wrong(Exception):
@@ -49,6 +55,7 @@ def parse_arguments():
     parser.add_argument("--labels", type=int, help="how many of the last ids are targets")
     parser.add_argument("--task", type=int, default=0, help="task of a multitask prompt")
     parser.add_argument("--compare", action="append", default=[], type=Path, metavar="FILE")
+    parser.add_argument("--store", type=Path, metavar="FOLDER")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     arguments = parser.parse_args()
     if arguments.compare and len(arguments.compare) != len(arguments.adapters):
@@ -77,23 +84,27 @@ def read_tokens(path, labels):
     return torch.tensor(tokens)
 
 
-def adapter_logits(backbone, folder, tokens, labels, task):
-    """Logits [labels or T, vocab] at the tokens' positions, the prompt's own left out."""
+def adapter_logits(backbone, folder, tokens):
+    """Logits [tasks, T, vocab] at the tokens' positions, the prompt's own left out."""
     # A folder without this file would be taken for a name on the hub.
     if not (folder / "adapter_config.json").is_file():
         raise Wrong(f"{folder}: no adapter_config.json in it")
     config = PeftConfig.from_pretrained(folder)
-    extra = {}
     tasks = getattr(config, "num_tasks", None)
-    if tasks is not None:
-        if not 0 <= task < tasks:
-            raise Wrong(f"{folder}: --task {task} is not one of its {tasks} tasks")
-        extra["task_ids"] = torch.tensor([task])
+    extras = [{}] if tasks is None else [{"task_ids": torch.tensor([k])} for k in range(tasks)]
     model = PeftModel.from_pretrained(load_backbone(backbone), folder).eval()
     print(f"{folder}: {config.peft_type.value}, for {config.base_model_name_or_path}")
     with torch.no_grad():
-        logits = model(input_ids=tokens[None], **extra).logits[0, -len(tokens) :]
-    return logits if labels is None else logits[-labels - 1 : -1]
+        runs = [model(input_ids=tokens[None], **extra) for extra in extras]
+    return torch.stack([run.logits[0, -len(tokens) :] for run in runs])
+
+
+def store(folder, adapter, tokens, logits):
+    """The adapter as it is, with what PEFT makes of it."""
+    to = folder / adapter.name
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(adapter, to)
+    save({"tokens": tokens, "logits": logits}, to / "expected.safetensors")
 
 
 def print_largest(logits):
@@ -125,9 +136,17 @@ def main():
     try:
         tokens = read_tokens(arguments.tokens, arguments.labels)
         for index, folder in enumerate(arguments.adapters):
-            logits = adapter_logits(
-                arguments.backbone, folder, tokens, arguments.labels, arguments.task
-            )
+            of_tasks = adapter_logits(arguments.backbone, folder, tokens)
+            if arguments.store:
+                store(arguments.store, folder, tokens, of_tasks)
+            if len(of_tasks) > 1 and not 0 <= arguments.task < len(of_tasks):
+                raise Wrong(
+                    f"{folder}: --task {arguments.task} is not one of its {len(of_tasks)} tasks"
+                )
+            # --task is for multitask prompts only.
+            logits = of_tasks[arguments.task if len(of_tasks) > 1 else 0]
+            if arguments.labels is not None:
+                logits = logits[-arguments.labels - 1 : -1]
             print_largest(logits)
             if arguments.compare:
                 good &= agrees(logits, arguments.compare[index], arguments.tolerance)

@@ -2,8 +2,8 @@
 
     python tools/make_peft_adapters.py      (after make_decoder_fixtures.py)
 
-writes crates/tuning/tests/fixtures/{peft-prompt,peft-mpt,peft-lora}/: `adapter_config.json`
-and `adapter_model.safetensors` exactly as `PeftModel.save_pretrained` writes them,
+writes crates/tuning/tests/fixtures/{peft-prompt,peft-mpt,peft-p-mlp,peft-p-lstm,peft-lora}/:
+`adapter_config.json` and `adapter_model.safetensors` exactly as `PeftModel.save_pretrained` writes them,
 and `expected.safetensors`:
 
     tokens   i64 [12]
@@ -12,7 +12,9 @@ and `expected.safetensors`:
 
 `peft-prompt` has one task. For `peft-mpt` a task's prompt is
 `prompt_embeddings * (prefix_task_cols[task] @ prefix_task_rows[task])`; the
-script holds what PEFT computes against this formula. `peft-lora` has no prompts:
+script holds what PEFT computes against this formula. `peft-p-mlp` and `peft-p-lstm`
+are P-tuning with either encoder: PEFT stores the prompt that comes out of it, and
+no encoder. `peft-lora` has no prompts:
 its `expected.safetensors` holds `tokens` and `logits` [12, 160], and those of the
 model with the adapter merged into its weights are asserted to be equal.
 """
@@ -27,6 +29,7 @@ from peft import (
     LoraConfig,
     MultitaskPromptTuningConfig,
     PeftModel,
+    PromptEncoderConfig,
     PromptTuningConfig,
     TaskType,
     get_peft_model,
@@ -153,6 +156,22 @@ def main():
         merged = model.merge_and_unload()(input_ids=tokens[None]).logits[0]
     assert relative_error(merged, logits) < 1e-6
     save({"tokens": tokens, "logits": logits}, folder / "expected.safetensors")
+
+    for encoder in ["mlp", "lstm"]:
+        folder = TUNING_FIXTURES / f"peft-p-{encoder}"
+        print(folder.name)
+        config = PromptEncoderConfig(
+            task_type=TaskType.CAUSAL_LM,
+            num_virtual_tokens=VIRTUAL_TOKENS,
+            encoder_reparameterization_type=encoder.upper(),
+            encoder_hidden_size=20,
+        )
+        model = get_peft_model(backbone(), config).eval()
+        with torch.no_grad():
+            for _, values in sorted(model.prompt_encoder.named_parameters()):
+                values.copy_(0.4 * normal(*values.shape))
+        write(model, folder)
+        finish(folder, tokens, [None], lambda stored, _: stored["prompt_embeddings"])
 
 
 if __name__ == "__main__":

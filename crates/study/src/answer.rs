@@ -1,10 +1,11 @@
 //! From examples to typed answers: closed sets by log-likelihood, open answers
-//! by greedy generation, behind one soft prompt.
+//! by greedy generation, behind one soft prompt or prefix.
 
 use crate::{EncodedExample, Encoder, Observer, StudyError};
 use metaprompt_backbone::Backbone;
 use metaprompt_backbone::forest::NodeId;
 use metaprompt_backbone::generation::{Choices, Limits, Request, Session};
+use metaprompt_backbone::model::KeyValuePrefix;
 use metaprompt_corpus::{Prediction, Task};
 
 /// How answers are decoded.
@@ -29,12 +30,14 @@ pub struct Answered {
     pub scores: Vec<f32>,
 }
 
-/// Answers examples of one task with one soft prompt.
+/// Answers examples of one task with one soft prompt or prefix.
 pub struct Answerer<'a> {
     /// The backbone.
     pub backbone: &'a Backbone,
     /// Its encoder.
     pub encoder: &'a Encoder<'a>,
+    /// Keys and values before all else, if any.
+    pub prefix: Option<&'a KeyValuePrefix>,
     /// The soft prompt (`[m, d]`), if any.
     pub prompt: Option<&'a [f32]>,
     /// How answers are decoded.
@@ -64,7 +67,8 @@ impl Answerer<'_> {
     ) -> Result<Vec<Answered>, StudyError> {
         let mut session = Session::new(&self.backbone.model);
         let shared = common_prefix(examples);
-        let root = session.pin(None, self.prompt, shared)?;
+        let prefix = self.prefix.map(|p| session.pin_prefix(p)).transpose()?;
+        let root = session.pin(prefix, self.prompt, shared)?;
         let words: Vec<Option<Vec<String>>> = examples
             .iter()
             .map(|e| task.choices(&e.example).or_else(|| task.label_words()))

@@ -5,7 +5,7 @@ use metaprompt_backbone::ComputeError;
 use metaprompt_backbone::chat::ChatError;
 use metaprompt_backbone::files::{LoadError, SaveError};
 use metaprompt_backbone::generation::GenerationError;
-use metaprompt_backbone::model::ChangeError;
+use metaprompt_backbone::model::{ChangeError, PrefixError};
 use metaprompt_backbone::tokenizer::TokenizerError;
 use metaprompt_corpus::CorpusError;
 use metaprompt_scoring::ScoringError;
@@ -214,6 +214,9 @@ pub enum StudyError {
     /// Weights or changes of weights.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// A prefix of keys and values.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
     /// A trained model's directory.
     #[error(transparent)]
     Save(#[from] SaveError),

@@ -53,6 +53,7 @@ impl Evaluation<'_> {
         let answerer = Answerer {
             backbone: self.backbone,
             encoder: self.encoder,
+            prefix: None,
             prompt: self.prompt,
             decoding: &decoding,
         };

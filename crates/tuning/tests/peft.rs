@@ -86,7 +86,7 @@ fn follow_peft(backbone: &str) {
 #[test]
 fn adapters_that_peft_wrote_give_its_prompts_and_logits() {
     let model = tiny_model();
-    for name in ["peft-prompt", "peft-mpt"] {
+    for name in ["peft-prompt", "peft-mpt", "peft-p-mlp", "peft-p-lstm"] {
         let folder = fixtures().join(name);
         let adapter = Adapter::load(&folder).expect(name);
         let expected = Tensors::read(&folder.join("expected.safetensors"));
@@ -175,7 +175,7 @@ fn a_lora_that_peft_wrote_gives_its_logits_attached_and_merged() {
     assert_eq!(options.targets.len(), 5);
     assert_eq!(
         (adapter.hidden_size(), lora.layers(), adapter.tasks()),
-        (48, 3, 1)
+        (Some(48), 3, 1)
     );
     assert_eq!((adapter.virtual_tokens(), adapter.prompt(0)), (0, None));
     let expected = Tensors::read(&folder.join("expected.safetensors"));
@@ -297,5 +297,8 @@ fn a_multitask_adapter_holds_each_task() {
         panic!("not a multitask adapter")
     };
     assert_eq!((prompt.tasks(), prompt.rank()), (3, 1));
-    assert_eq!((adapter.virtual_tokens(), adapter.hidden_size()), (5, 48));
+    assert_eq!(
+        (adapter.virtual_tokens(), adapter.hidden_size()),
+        (5, Some(48))
+    );
 }

@@ -142,7 +142,6 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
     fn weight_rows(&self, layer: &Self::Linear, rows: &[u32]) -> Computed<Vec<f32>>;
 
     /// A tensor of these values, rounded as activations are.
-    #[cfg(test)]
     fn upload(&self, values: &[f32], columns: usize) -> Computed<Self::Tensor>;
 
     /// Values of a tensor, row-major.

@@ -5,9 +5,9 @@ mod greedy;
 mod score;
 mod stop;
 
-use crate::compute::ComputeError;
+use crate::compute::{Backend, ComputeError, Cpu};
 use crate::forest::{Call, Forest, Input, NodeId, Path, pack};
-use crate::model::{Model, Outputs, Pass, Runner, Work};
+use crate::model::{KeyValuePrefix, Model, Outputs, Pass, PrefixError, Runner, Work};
 use crate::tokenizer::TokenizerError;
 
 pub use greedy::{Generated, Limits, Request, StopReason};
@@ -79,6 +79,26 @@ impl<'m> Session<'m> {
             self.run(&packed.call, &packed.inputs, prompts, &[])?;
         }
         Ok(packed.leaf(0))
+    }
+
+    /// Keeps a prefix of keys and values at the first positions; the node to
+    /// continue from.
+    ///
+    /// # Errors
+    /// When the prefix was made for a model of another shape, or the model's
+    /// processor can't.
+    pub fn pin_prefix(&mut self, prefix: &KeyValuePrefix) -> Result<NodeId, PrefixError> {
+        prefix.check(self.model.config())?;
+        if self.model.numbers() != Cpu::NUMBERS {
+            tracing::warn!(
+                "no GPU has run a prefix of keys and values yet; \
+                 compare a few answers with --device cpu before you rely on it"
+            );
+        }
+        let node = self.forest.add(None, prefix.positions());
+        self.usage.most_rows = self.usage.most_rows.max(self.forest.rows());
+        self.runner.place(&self.forest, node, prefix)?;
+        Ok(node)
     }
 
     /// Runs a call; `wanted` are the call rows, ascending, whose final hidden

@@ -4,10 +4,11 @@ use super::decoder::Decoder;
 use super::forward::{KvStore, Tape};
 use super::low_rank::{ChangeError, Changes, LowRankChange, Tuning};
 use super::memory;
+use super::prefix::KeyValuePrefix;
 use super::weights::WeightTrainer;
 use super::{Pass, Recompute};
 use crate::compute::{Backend, ComputeError, Computed, Memory, Profile, Tune};
-use crate::forest::Input;
+use crate::forest::{Forest, Input, NodeId};
 use crate::layers::head::{Distillation, Label, LabelLosses};
 use crate::layers::low_rank::LowRankGradient;
 
@@ -95,6 +96,21 @@ pub trait Runner {
     /// When the processor can't (see [`ComputeError`]).
     fn run(&mut self, work: Work<'_>) -> Result<(), ComputeError>;
 
+    /// Makes a prefix that fits the model the keys and values of a node, which
+    /// no pass runs.
+    ///
+    /// # Errors
+    /// When the processor can't.
+    ///
+    /// # Panics
+    /// When the node has another number of positions.
+    fn place(
+        &mut self,
+        forest: &Forest,
+        node: NodeId,
+        prefix: &KeyValuePrefix,
+    ) -> Result<(), ComputeError>;
+
     /// Final hidden states of the last run's wanted rows, `[outputs, d]`.
     ///
     /// # Errors
@@ -143,6 +159,11 @@ impl<B: Tune> Runner for DecoderRunner<'_, B> {
         let (hidden, _) = ran.map_err(|e| self.decoder.planned(e, work, false))?;
         self.hidden = Some(hidden);
         Ok(())
+    }
+
+    fn place(&mut self, forest: &Forest, node: NodeId, prefix: &KeyValuePrefix) -> Computed<()> {
+        assert_eq!(forest.range(node).len(), prefix.positions());
+        self.decoder.place(forest, node, prefix, &mut self.store)
     }
 
     fn hidden(&self) -> Computed<Vec<f32>> {

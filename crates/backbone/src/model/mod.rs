@@ -11,6 +11,7 @@ mod load;
 mod low_rank;
 mod memory;
 mod module;
+mod prefix;
 mod recompute;
 mod tuned_backward;
 mod weights;
@@ -30,6 +31,7 @@ pub use engine::{Runner, Work};
 pub use low_rank::{ChangeError, LowRankChange};
 pub use memory::TrainingMemory;
 pub use module::Module;
+pub use prefix::{KeyValuePrefix, PrefixError, PrefixSize};
 pub use recompute::Recompute;
 pub use weights::WeightTrainer;
 

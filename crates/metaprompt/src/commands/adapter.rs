@@ -1,5 +1,6 @@
 //! `metaprompt adapter`: inspect, export, import.
 
+mod embeds;
 mod export;
 mod import;
 mod inspect;

@@ -85,6 +85,9 @@ fn load(paths: &[PathBuf]) -> Result<Vec<Adapter>> {
                 adapter.tasks()
             );
         }
+        if adapter.prompt(0).is_none() {
+            bail!("{name}: has no soft prompt; a teacher is one, as `metaprompt teach` makes it");
+        }
         let [task] = &adapter.notes.tasks[..] else {
             bail!(
                 "{name}: its metaprompt.json names {} tasks, wanted one; train it with `metaprompt teach`",

@@ -41,7 +41,7 @@ pub(crate) struct Args {
 
 /// The prompt of an adapter for a task: that task's own, the shared metaprompt
 /// for a task that a multitask adapter hasn't seen, or the one asked for. That of
-/// a LoRA is empty.
+/// a LoRA or a prefix is empty.
 pub(crate) fn prompt_of(
     adapter: &Adapter,
     path: &Path,
@@ -74,7 +74,7 @@ pub(crate) fn prompt_of(
             ),
         },
     };
-    if matches!(adapter.kind, Kind::Lora(_)) {
+    if matches!(adapter.kind, Kind::Lora(_) | Kind::Prefix(_)) {
         return Ok(Vec::new());
     }
     adapter.prompt(index).with_context(|| {
@@ -110,8 +110,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         adapter.check_backbone(path, &backbone)?;
         backbone.model = adapter.model(&backbone.model)?.into_owned();
     }
-    let prompt = adapter.map(|(_, _, prompt)| prompt);
-    let prompt = prompt.filter(|prompt| !prompt.is_empty());
+    let (prefix, prompt) = match &adapter {
+        Some((_, adapter, prompt)) => (adapter.prefix(), Some(prompt.as_slice())),
+        None => (None, None),
+    };
     let task = prepare(&study, &backbone, &task, context)?;
     let encoder = Encoder::new(&backbone, stages(&study, &backbone).encoding()?)?;
     let decoding = Decoding {
@@ -122,7 +124,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let answerer = Answerer {
         backbone: &backbone,
         encoder: &encoder,
-        prompt: prompt.as_deref(),
+        prefix,
+        prompt: prompt.filter(|prompt| !prompt.is_empty()),
         decoding: &decoding,
     };
     let mut progress = context.progress();

@@ -123,6 +123,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let answerer = Answerer {
         backbone: &backbone,
         encoder: &encoder,
+        prefix: adapter.prefix(),
         prompt: Some(prompt.as_slice()).filter(|prompt| !prompt.is_empty()),
         decoding: &decoding,
     };

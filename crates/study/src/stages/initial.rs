@@ -30,7 +30,7 @@ impl Stages<'_> {
                 }
                 adapter.prompt(0).ok_or_else(|| StudyError::AdapterTask {
                     path: path.clone(),
-                    problem: "it holds no task".into(),
+                    problem: "it holds no soft prompt; give an adapter with prompts".into(),
                 })
             }
         }

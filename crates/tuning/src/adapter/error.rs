@@ -28,7 +28,7 @@ pub enum AdapterError {
         problem: String,
     },
     /// A kind of adapter that can't be read.
-    #[error("{}: peft_type {kind} can't be read; PROMPT_TUNING, MULTITASK_PROMPT_TUNING and LORA can", path.display())]
+    #[error("{}: peft_type {kind} can't be read; PROMPT_TUNING, MULTITASK_PROMPT_TUNING, P_TUNING, PREFIX_TUNING and LORA can", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,20 @@ pub enum AdapterError {
         /// The adapter's backbone and the one in use.
         backbones: Box<(BackboneIdentity, BackboneIdentity)>,
     },
+    /// The keys and values of a prefix are those of another backbone.
+    #[error("{}: {field} is {found}, but {backbone} has {wanted}; load the backbone that the prefix was made for", path.display())]
+    OtherShape {
+        /// The adapter's configuration.
+        path: PathBuf,
+        /// Its field.
+        field: &'static str,
+        /// What the field says.
+        found: usize,
+        /// What the backbone has.
+        wanted: usize,
+        /// The backbone's name.
+        backbone: String,
+    },
 }
 
 /// A backbone as an error message names it.
@@ -60,18 +74,20 @@ pub enum AdapterError {
 pub struct BackboneIdentity {
     /// Its name.
     pub name: String,
-    /// Its hidden size.
-    pub hidden_size: usize,
+    /// Its hidden size; a prefix doesn't tell.
+    pub hidden_size: Option<usize>,
     /// Beginning of its fingerprint; `None` for adapters of other tools.
     pub fingerprint: Option<String>,
 }
 
 impl std::fmt::Display for BackboneIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (hidden size {}", self.name, self.hidden_size)?;
-        match &self.fingerprint {
-            Some(fingerprint) => write!(f, ", weights {fingerprint})"),
-            None => write!(f, ")"),
+        let size = self.hidden_size.map(|size| format!("hidden size {size}"));
+        let weights = self.fingerprint.as_ref().map(|w| format!("weights {w}"));
+        let known: Vec<String> = size.into_iter().chain(weights).collect();
+        match known.is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{} ({})", self.name, known.join(", ")),
         }
     }
 }

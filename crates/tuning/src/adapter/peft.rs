@@ -1,178 +1,25 @@
 //! Reading and writing PEFT directories.
 
 use super::read::{floats, pretty, read_json};
-use super::{AdapterError, BackboneIdentity, lora};
+use super::{Adapter, AdapterError, AdapterNotes, Kind, lora, prefix};
 use crate::files::{to_bytes, write_atomically};
-use crate::lora::Lora;
 use crate::prompt::{Decomposed, PromptMethod};
-use metaprompt_backbone::Backbone;
-use metaprompt_backbone::model::{ChangeError, Model};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// An adapter: values and where they belong.
-#[derive(Clone, Debug)]
-pub struct Adapter {
-    /// The values.
-    pub kind: Kind,
-    /// What PEFT has no field for.
-    pub notes: AdapterNotes,
-}
-
-/// Kinds of adapters.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// `PROMPT_TUNING`: one prompt, `[m, d]`.
-    Prompt {
-        /// Values.
-        prompt: Vec<f32>,
-        /// `d`.
-        hidden_size: usize,
-    },
-    /// `MULTITASK_PROMPT_TUNING`: a shared prompt and a pair per task.
-    Multitask(Box<Decomposed>),
-    /// `LORA`: changes inside the layers, and no prompt.
-    Lora(Box<Lora>),
-}
-
-/// Fields of ours, in `metaprompt.json`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AdapterNotes {
-    /// Names of the tasks, in the order of the task vectors.
-    #[serde(default)]
-    pub tasks: Vec<String>,
-    /// The backbone; absent for adapters that other tools made.
-    #[serde(default)]
-    pub backbone: Option<BackboneNote>,
-    /// Whether examples were wrapped in the backbone's chat template.
-    #[serde(default)]
-    pub chat_template: bool,
-    /// How it was made: stage, settings, losses; free of patient text.
-    #[serde(default)]
-    pub made: Value,
-}
-
-/// Which backbone an adapter belongs to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BackboneNote {
-    /// Name for people.
-    pub name: String,
-    /// Fingerprint of its weights.
-    pub fingerprint: String,
-    /// Decoder layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-}
-
-impl BackboneNote {
-    /// The note of a loaded backbone.
-    #[must_use]
-    pub fn of(backbone: &Backbone) -> Self {
-        let config = backbone.model.config();
-        BackboneNote {
-            name: backbone.name().to_owned(),
-            fingerprint: backbone.fingerprint.clone(),
-            layers: config.layers,
-            heads: config.heads,
-        }
-    }
-}
-
-const CONFIG: &str = "adapter_config.json";
+pub(super) const CONFIG: &str = "adapter_config.json";
 const MODEL: &str = "adapter_model.safetensors";
 const NOTES: &str = "metaprompt.json";
-const SHARED: &str = "prompt_embeddings";
+pub(super) const SHARED: &str = "prompt_embeddings";
 const COLS: &str = "prefix_task_cols";
 const ROWS: &str = "prefix_task_rows";
 
+/// A tensor as it is written: name, shape and values.
+type Named<'a> = (&'a str, Vec<usize>, Cow<'a, [f32]>);
+
 impl Adapter {
-    /// Hidden size of the backbone that the adapter fits.
-    #[must_use]
-    pub fn hidden_size(&self) -> usize {
-        match &self.kind {
-            Kind::Prompt { hidden_size, .. } => *hidden_size,
-            Kind::Multitask(prompt) => prompt.parameters()[0].shape[1],
-            Kind::Lora(lora) => lora.hidden_size(),
-        }
-    }
-
-    /// Virtual tokens of its prompts.
-    #[must_use]
-    pub fn virtual_tokens(&self) -> usize {
-        match &self.kind {
-            Kind::Prompt {
-                prompt,
-                hidden_size,
-            } => prompt.len() / hidden_size,
-            Kind::Multitask(prompt) => prompt.parameters()[0].shape[0],
-            Kind::Lora(_) => 0,
-        }
-    }
-
-    /// Tasks that it holds.
-    #[must_use]
-    pub fn tasks(&self) -> usize {
-        match &self.kind {
-            Kind::Prompt { .. } | Kind::Lora(_) => 1,
-            Kind::Multitask(prompt) => prompt.tasks(),
-        }
-    }
-
-    /// The model that its prompts stand before: the frozen one, or what a LoRA
-    /// makes of it.
-    ///
-    /// # Errors
-    /// When the LoRA doesn't fit the model, or the model's processor can't.
-    pub fn model<'m>(&self, frozen: &'m Model) -> Result<Cow<'m, Model>, ChangeError> {
-        match &self.kind {
-            Kind::Prompt { .. } | Kind::Multitask(_) => Ok(Cow::Borrowed(frozen)),
-            Kind::Lora(lora) => lora.apply(frozen).map(Cow::Owned),
-        }
-    }
-
-    /// The soft prompt of task `task` (`[m, d]`), if the adapter has it; a LoRA
-    /// has none.
-    #[must_use]
-    pub fn prompt(&self, task: usize) -> Option<Vec<f32>> {
-        match &self.kind {
-            Kind::Prompt { prompt, .. } => (task == 0).then(|| prompt.clone()),
-            Kind::Multitask(prompt) => (task < self.tasks()).then(|| prompt.prompt(task)),
-            Kind::Lora(_) => None,
-        }
-    }
-
-    /// Refuses a backbone that the adapter was not made for. Adapters of other
-    /// tools name no fingerprint: their width must fit.
-    ///
-    /// # Errors
-    /// [`AdapterError::OtherBackbone`], naming both.
-    pub fn check_backbone(&self, path: &Path, backbone: &Backbone) -> Result<(), AdapterError> {
-        let note = self.notes.backbone.as_ref();
-        let same = note.is_none_or(|n| n.fingerprint == backbone.fingerprint);
-        if same && self.hidden_size() == backbone.hidden_size() {
-            return Ok(());
-        }
-        let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
-        let adapters = BackboneIdentity {
-            name: note.map_or_else(|| "an unnamed backbone".into(), |n| n.name.clone()),
-            hidden_size: self.hidden_size(),
-            fingerprint: note.map(|n| short(&n.fingerprint)),
-        };
-        let in_use = BackboneIdentity {
-            name: backbone.name().to_owned(),
-            hidden_size: backbone.hidden_size(),
-            fingerprint: Some(short(&backbone.fingerprint)),
-        };
-        Err(AdapterError::OtherBackbone {
-            path: path.to_owned(),
-            backbones: Box::new((adapters, in_use)),
-        })
-    }
-
     /// Writes the directory, each file atomically and the configuration last:
     /// a directory with a configuration is complete.
     ///
@@ -199,8 +46,24 @@ impl Adapter {
         folder.join(CONFIG).is_file()
     }
 
+    /// The kind that a directory says it holds: PEFT's `peft_type`.
+    ///
+    /// # Errors
+    /// When the configuration is missing, damaged, or names none.
+    pub fn stored_kind(folder: &Path) -> Result<String, AdapterError> {
+        let path = folder.join(CONFIG);
+        let config: Value = read_json(&path)?;
+        match config["peft_type"].as_str() {
+            Some(kind) => Ok(kind.to_owned()),
+            None => Err(AdapterError::Kind {
+                path,
+                kind: "(none)".into(),
+            }),
+        }
+    }
+
     fn tensors(&self, path: &Path) -> Result<Vec<u8>, AdapterError> {
-        let tensors: Vec<(&str, Vec<usize>, &[f32])> = match &self.kind {
+        let tensors: Vec<Named<'_>> = match &self.kind {
             Kind::Prompt {
                 prompt,
                 hidden_size,
@@ -208,18 +71,22 @@ impl Adapter {
                 vec![(
                     SHARED,
                     vec![prompt.len() / hidden_size, *hidden_size],
-                    prompt,
+                    prompt.into(),
                 )]
             }
             Kind::Multitask(prompt) => prompt
                 .parameters()
                 .iter()
-                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice()))
+                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice().into()))
                 .collect(),
             Kind::Lora(lora) => crate::Method::parameters(lora.as_ref())
                 .iter()
-                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice()))
+                .map(|p| (p.name.as_ref(), p.shape.clone(), p.value.as_slice().into()))
                 .collect(),
+            Kind::Prefix(found) => {
+                let (shape, values) = prefix::tensor(found);
+                vec![(SHARED, shape, values.into())]
+            }
         };
         let damaged = |problem: String| AdapterError::Damaged {
             path: path.to_owned(),
@@ -244,8 +111,12 @@ impl Adapter {
     /// The fields that PEFT writes for these kinds (its version 0.21).
     fn config(&self) -> Value {
         let backbone = self.notes.backbone.as_ref();
-        if let Kind::Lora(lora) = &self.kind {
-            let mut config = lora::config(lora);
+        let whole = match &self.kind {
+            Kind::Lora(lora) => Some(lora::config(lora)),
+            Kind::Prefix(found) => Some(prefix::config(found)),
+            Kind::Prompt { .. } | Kind::Multitask(_) => None,
+        };
+        if let Some(mut config) = whole {
             config["base_model_name_or_path"] = json!(backbone.map(|b| b.name.as_str()));
             return config;
         }
@@ -275,7 +146,7 @@ impl Adapter {
                 config["prompt_tuning_init_state_dict_path"] = Value::Null;
                 config["prompt_tuning_init_task"] = json!(0);
             }
-            Kind::Lora(_) => unreachable!("it was written above"),
+            Kind::Lora(_) | Kind::Prefix(_) => unreachable!("it was written above"),
         }
         config
     }
@@ -309,7 +180,8 @@ impl Adapter {
         })?;
         let tensor = |name: &str, dimensions: usize| floats(&model_path, &file, name, dimensions);
         let kind = match config["peft_type"].as_str() {
-            Some("PROMPT_TUNING") => {
+            // PEFT runs the encoder of P_TUNING when it saves.
+            Some("PROMPT_TUNING" | "P_TUNING") => {
                 let (shape, prompt) = tensor(SHARED, 2)?;
                 let hidden_size = shape[1];
                 Kind::Prompt {
@@ -342,6 +214,10 @@ impl Adapter {
                 let lora = lora::read(&config_path, &config, &model_path, &file)?;
                 Kind::Lora(Box::new(lora))
             }
+            Some("PREFIX_TUNING") => {
+                let found = prefix::read(&config_path, &config, &model_path, &file)?;
+                Kind::Prefix(Box::new(found))
+            }
             other => {
                 let kind = other.unwrap_or("(none)").to_owned();
                 return Err(AdapterError::Kind {
@@ -352,12 +228,11 @@ impl Adapter {
         };
         let adapter = Adapter { kind, notes };
         for (field, found) in [
-            ("num_virtual_tokens", adapter.virtual_tokens()),
+            ("num_virtual_tokens", Some(adapter.virtual_tokens())),
             ("token_dim", adapter.hidden_size()),
         ] {
-            if config[field]
-                .as_u64()
-                .is_some_and(|said| said != found as u64)
+            if let (Some(said), Some(found)) = (config[field].as_u64(), found)
+                && said != found as u64
             {
                 let problem = format!("{field} is {}, but the tensors have {found}", config[field]);
                 return Err(AdapterError::Damaged {

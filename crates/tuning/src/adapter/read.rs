@@ -39,12 +39,23 @@ pub(super) fn floats(
     Ok((shape, values))
 }
 
+/// Cap on the JSON files of an adapter, which have a few thousand bytes.
+const JSON_LIMIT: u64 = 16 << 20;
+
 /// A JSON file.
 pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, AdapterError> {
-    let bytes = std::fs::read(path).map_err(|source| AdapterError::File {
+    let file = |source| AdapterError::File {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    let length = std::fs::metadata(path).map_err(file)?.len();
+    if length > JSON_LIMIT {
+        return Err(AdapterError::Damaged {
+            path: path.to_owned(),
+            problem: format!("it has {length} bytes, more than the {JSON_LIMIT} that are read"),
+        });
+    }
+    let bytes = std::fs::read(path).map_err(file)?;
     serde_json::from_slice(&bytes).map_err(|e| AdapterError::Damaged {
         path: path.to_owned(),
         problem: e.to_string(),

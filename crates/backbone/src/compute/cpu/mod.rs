@@ -117,7 +117,6 @@ impl Backend for Cpu {
         Ok(values)
     }
 
-    #[cfg(test)]
     fn upload(&self, values: &[f32], columns: usize) -> Computed<Matrix> {
         let mut x = Matrix::new(&self.pool, values.len() / columns, columns);
         x.values.copy_from_slice(values);

@@ -145,7 +145,6 @@ impl Backend for Cuda {
         self.download_stream(&self.embed(layer, &inputs, &[])?)
     }
 
-    #[cfg(test)]
     fn upload(&self, values: &[f32], columns: usize) -> Computed<Tensor> {
         Ok(Tensor {
             buffer: self.device.upload(&halves(values))?.into(),

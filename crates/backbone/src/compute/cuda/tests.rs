@@ -15,7 +15,7 @@ use crate::forest::{Forest, Input, Path, pack};
 use crate::generation::{Choices, Limits, Request, Session};
 use crate::layers::attention::Shape;
 use crate::layers::head::{Distillation, Label};
-use crate::model::{Model, Outputs, Pass, Recompute, Work};
+use crate::model::{KeyValuePrefix, Model, Outputs, Pass, Recompute, Work};
 use crate::tokenizer::Tokenizer;
 use crate::{ComputeError, Device};
 use half::bf16;
@@ -500,6 +500,9 @@ fn cuda_cache_continues_as_the_whole_sequence_does() {
         let mut session = Session::new(model);
         let root = session.pin(None, Some(&prompt), &tokens(10, 1))?;
         let other = session.pin(None, None, &tokens(5, 2))?;
+        let layers = (10..13).map(|layer| random(17 * 2 * 2 * 128, layer));
+        let prefix = KeyValuePrefix::new(2, 128, layers.collect());
+        let prefix = session.pin_prefix(&prefix).expect("it fits");
         let requests: Vec<Request> = (0..12)
             .map(|i| Request {
                 parent: if i % 3 == 0 { other } else { root },
@@ -514,7 +517,7 @@ fn cuda_cache_continues_as_the_whole_sequence_does() {
         let answers = session.generate(&requests, &tokenizer, &limits)?;
         let choices: Vec<Choices> = (0..6)
             .map(|i| Choices {
-                parent: root,
+                parent: if i % 2 == 0 { root } else { Some(prefix) },
                 tokens: tokens(4 + i, i),
                 answers: vec![tokens(2, 7), tokens(3, 8), tokens(2, 9)],
             })

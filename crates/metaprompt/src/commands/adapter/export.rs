@@ -1,14 +1,13 @@
 //! One task's prompt, for other tools.
 
 use super::SHARED;
+use super::embeds::{self, Type};
 use crate::commands::evaluate::prompt_of;
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use metaprompt_tuning::adapter::{Adapter, Kind};
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Which prompt, and how it is written.
@@ -23,24 +22,28 @@ pub(crate) struct Args {
     /// What to write.
     #[arg(long, value_enum, default_value_t = Form::Prompt)]
     to: Form,
+    /// Number type of `prompt-embeds` [default: f32]; take the server's.
+    #[arg(long, value_enum, value_name = "TYPE")]
+    dtype: Option<Type>,
     /// Directory (`prompt`) or safetensors file (`prompt-embeds`) to write.
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// A PEFT directory of type PROMPT_TUNING.
     Prompt,
-    /// A safetensors file with the tensor `prompt_embeds` [m, d].
+    /// A safetensors file with the tensor `prompt_embeds` [m, d], for servers that
+    /// take embeddings.
     PromptEmbeds,
 }
 
-/// Name of the tensor in a `prompt-embeds` file.
-const EMBEDS: &str = "prompt_embeds";
-
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let (path, out) = (&args.path, &args.out);
+    if args.dtype.is_some() && args.to != Form::PromptEmbeds {
+        bail!("--dtype: PEFT directories hold f32; it is for --to prompt-embeds");
+    }
     let adapter = Adapter::load(path)?;
     let names = &adapter.notes.tasks;
     let asked = args.task.as_deref();
@@ -58,7 +61,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             "{}: a LoRA has no prompt; PEFT reads this directory as it is",
             path.display()
         ),
+        (Kind::Prefix(_), _) => bail!(
+            "{}: a prefix of keys and values has no prompt; PEFT reads this directory as it is",
+            path.display()
+        ),
         _ => {
+            // Where there is one task, it needn't be named.
+            let asked = asked.or_else(|| names.first().map(String::as_str));
             let prompt = prompt_of(&adapter, path, asked, "")?;
             let index =
                 asked.and_then(|a| names.iter().position(|n| n == a).or_else(|| a.parse().ok()));
@@ -68,7 +77,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             )
         }
     };
-    let (m, d) = (adapter.virtual_tokens(), adapter.hidden_size());
+    let d = adapter.hidden_size().context("prompts have a width")?;
+    let m = prompt.len() / d;
     match args.to {
         Form::Prompt => {
             if Adapter::exists(out) {
@@ -90,17 +100,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             .save(out)?;
         }
         Form::PromptEmbeds => {
-            let bytes: Vec<u8> = prompt.iter().flat_map(|v| v.to_le_bytes()).collect();
-            let view = TensorView::new(Dtype::F32, vec![m, d], &bytes)?;
-            let mut metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-            if let Some(backbone) = &adapter.notes.backbone {
-                metadata.insert("backbone".into(), backbone.name.clone());
-                metadata.insert("backbone_fingerprint".into(), backbone.fingerprint.clone());
-            }
-            metadata.extend(tasks.into_iter().map(|task| ("task".to_owned(), task)));
-            let file = safetensors::serialize([(EMBEDS, view)], Some(metadata))?;
-            std::fs::write(out, file)
-                .with_context(|| format!("{}: can't be written", out.display()))?;
+            let number = args.dtype.unwrap_or(Type::F32);
+            embeds::write(out, &prompt, d, number, &adapter.notes, &tasks)?;
         }
     }
     let json = json!({ "out": out, "virtual_tokens": m, "hidden_size": d });

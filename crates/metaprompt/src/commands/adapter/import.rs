@@ -3,7 +3,7 @@
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_backbone::Backbone;
-use metaprompt_tuning::adapter::{Adapter, BackboneNote, Kind};
+use metaprompt_tuning::adapter::{Adapter, BackboneNote};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -41,10 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             out.display()
         );
     }
-    let count = match &adapter.kind {
-        Kind::Prompt { .. } | Kind::Lora(_) => 1,
-        Kind::Multitask(prompt) => prompt.tasks(),
-    };
+    let count = adapter.tasks();
     let notes = &mut adapter.notes;
     if !args.tasks.is_empty() {
         notes.tasks.clone_from(&args.tasks);
@@ -89,10 +86,15 @@ fn check_config(path: &Path, adapter: &Adapter, backbone: &Backbone) -> Result<(
     let config: Value =
         serde_json::from_str(&text).with_context(|| format!("{}: not JSON", file.display()))?;
     let model = backbone.model.config();
+    // Of a prefix they are those of keys and values.
+    let (heads, width) = match adapter.prefix() {
+        Some(_) => (model.kv_heads, model.kv_heads * model.head_dim),
+        None => (model.heads, model.hidden_size),
+    };
     for (field, wanted, of) in [
         ("num_layers", model.layers, backbone.name()),
-        ("num_attention_heads", model.heads, backbone.name()),
-        ("token_dim", model.hidden_size, backbone.name()),
+        ("num_attention_heads", heads, backbone.name()),
+        ("token_dim", width, backbone.name()),
         ("num_transformer_submodules", 1, "a decoder"),
         (
             "num_virtual_tokens",

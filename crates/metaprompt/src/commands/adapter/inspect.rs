@@ -2,7 +2,8 @@
 
 use super::SHARED;
 use crate::context::Context;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use metaprompt_backbone::Backbone;
 use metaprompt_tuning::Method;
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use serde_json::{Value, json};
@@ -11,21 +12,18 @@ use std::path::Path;
 pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Result<()> {
     let adapter = Adapter::load(path)?;
     let backbone = backbone.map(|b| context.backbone(Some(b))).transpose()?;
-    let verdict = backbone.as_ref().map(|b| adapter.check_backbone(path, b));
+    let verdict = backbone.as_ref().map(|b| fits(&adapter, path, b));
     let notes = &adapter.notes;
-    let (kind, rank, values) = match &adapter.kind {
-        Kind::Prompt { prompt, .. } => ("PROMPT_TUNING", None, prompt.len()),
+    let kind = Adapter::stored_kind(path)?;
+    let (rank, values) = match &adapter.kind {
+        Kind::Prompt { prompt, .. } => (None, prompt.len()),
+        Kind::Prefix(prefix) => (None, prefix.layers().iter().map(Vec::len).sum()),
         Kind::Multitask(prompt) => {
             let vectors = prompt.vectors(0);
             let pairs = prompt.tasks() * (vectors.0.len() + vectors.1.len());
-            (
-                "MULTITASK_PROMPT_TUNING",
-                Some(prompt.rank()),
-                prompt.shared().len() + pairs,
-            )
+            (Some(prompt.rank()), prompt.shared().len() + pairs)
         }
         Kind::Lora(lora) => (
-            "LORA",
             Some(lora.options().rank),
             lora.parameters().iter().map(|p| p.value.len()).sum(),
         ),
@@ -39,12 +37,13 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
         .map(|b| trained as f64 / b.model.config().parameters() as f64);
     let prompts = prompts(&adapter);
     let fits = verdict.as_ref().map(Result::is_ok);
+    let or_dash = |size: Option<usize>| size.map_or_else(|| "–".into(), |n| n.to_string());
 
     let mut rows = vec![
-        ("kind", kind.to_owned()),
+        ("kind", kind.clone()),
         ("virtual tokens", adapter.virtual_tokens().to_string()),
-        ("hidden size", adapter.hidden_size().to_string()),
-        ("rank", rank.map_or_else(|| "–".into(), |r| r.to_string())),
+        ("hidden size", or_dash(adapter.hidden_size())),
+        ("rank", or_dash(rank)),
         (
             "made for",
             match &notes.backbone {
@@ -73,6 +72,14 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
             },
         ),
     ];
+    if let Some(prefix) = adapter.prefix() {
+        let (layers, heads) = (prefix.layers().len(), prefix.kv_heads());
+        let shape = format!(
+            "of {layers} layers, {heads} heads of {} values",
+            prefix.head_dim()
+        );
+        rows.insert(3, ("keys and values", shape));
+    }
     if let Some(fits) = fits {
         rows.push(("fits the backbone", if fits { "yes" } else { "no" }.into()));
     }
@@ -90,11 +97,22 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
         "path": path, "kind": kind, "virtual_tokens": adapter.virtual_tokens(),
         "hidden_size": adapter.hidden_size(), "rank": rank, "tasks": notes.tasks,
         "backbone": notes.backbone, "chat_template": notes.chat_template, "values": values,
+        "prefix": adapter.prefix().map(|prefix| json!({
+            "layers": prefix.layers().len(), "kv_heads": prefix.kv_heads(),
+            "head_dim": prefix.head_dim(),
+        })),
         "trained_parameters": trained, "share_of_backbone": share, "fits": fits,
         "prompts": prompts.iter().map(PromptNorm::json).collect::<Vec<_>>(), "made": notes.made,
     });
     context.print(&json, &text);
-    Ok(verdict.unwrap_or(Ok(()))?)
+    verdict.unwrap_or(Ok(()))
+}
+
+/// Whether a backbone is the adapter's, and has what the adapter changes.
+fn fits(adapter: &Adapter, path: &Path, backbone: &Backbone) -> Result<()> {
+    adapter.check_backbone(path, backbone)?;
+    let model = adapter.model(&backbone.model);
+    model.map(drop).with_context(|| path.display().to_string())
 }
 
 /// How large one prompt of an adapter is.
@@ -124,7 +142,9 @@ impl PromptNorm {
 }
 
 fn prompts(adapter: &Adapter) -> Vec<PromptNorm> {
-    let d = adapter.hidden_size();
+    let Some(d) = adapter.hidden_size() else {
+        return Vec::new();
+    };
     let mut norms = Vec::new();
     if let Kind::Multitask(prompt) = &adapter.kind {
         norms.push(PromptNorm::of(SHARED.into(), prompt.shared(), d));
