@@ -41,7 +41,10 @@ pub(crate) struct Args {
     lora: Option<Option<u32>>,
     /// Train all weights of the backbone: leaves a Hugging Face directory in the
     /// run folder's `model`, to be used with --backbone.
-    #[arg(long, conflicts_with_all = ["metaprompt", "lora", "prompt_length", "init"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["metaprompt", "lora", "prompt_length", "pin_prompt", "init"]
+    )]
     full: bool,
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
