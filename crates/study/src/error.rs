@@ -179,6 +179,11 @@ pub enum StudyError {
         /// Its tasks.
         tasks: usize,
     },
+    /// Teachers see their prompts differently.
+    #[error(
+        "some teachers' prompts stay visible beyond sliding windows and others' don't, or they have other lengths; teach all of them alike"
+    )]
+    TeachersPinned,
     /// An adapter lacks the task that is asked for.
     #[error("{}: {problem}", path.display())]
     AdapterTask {

@@ -22,7 +22,7 @@ pub(crate) fn row(
             task: target.name().to_owned(),
         });
     }
-    let model = &stages.backbone.model;
+    let model = &stages.model();
     let dev: Vec<Example> = target.dev.iter().map(|e| e.tokens.clone()).collect();
     let shared = loss(model, Some(metaprompt.shared()), &dev)?;
     observer.advance(1);

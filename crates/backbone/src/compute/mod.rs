@@ -30,11 +30,21 @@ use crate::layers::rotary::Frequencies;
 pub(crate) type Computed<T> = Result<T, ComputeError>;
 
 /// What a layer's attention sees, and how positions turn its queries and keys.
+#[derive(Clone)]
 pub(crate) struct Kind {
     pub(crate) sight: Sight,
     pub(crate) frequencies: Frequencies,
     /// Whether its heads have sinks.
     pub(crate) sinks: bool,
+}
+
+impl Kind {
+    /// The same with so many first positions visible beyond its window.
+    pub(crate) fn with_pinned(&self, pinned: usize) -> Self {
+        let mut kind = self.clone();
+        kind.sight.pinned = pinned;
+        kind
+    }
 }
 
 /// The weights of a decoder block's attention before the heads, and of its norm.

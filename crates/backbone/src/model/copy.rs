@@ -139,7 +139,7 @@ impl Model {
                 problem: other.to_string(),
             },
         })?;
-        let model = model.with_pinned_positions(self.engine.pinned());
-        Ok(model.with_recompute(self.recompute))
+        let model = model.with_pinned_positions(self.manner.pinned);
+        Ok(model.with_recompute(self.manner.recompute))
     }
 }

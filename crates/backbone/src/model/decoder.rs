@@ -53,13 +53,6 @@ impl<B: Backend> Decoder<B> {
         self.embedding.as_ref().unwrap_or(&self.output)
     }
 
-    /// Keeps so many first positions visible beyond every window.
-    pub(crate) fn pin(&mut self, positions: usize) {
-        for kind in &mut self.kinds {
-            kind.sight.pinned = positions;
-        }
-    }
-
     pub(crate) fn attention_shape(&self) -> Shape {
         Shape {
             heads: self.config.heads,

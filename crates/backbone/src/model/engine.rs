@@ -1,12 +1,13 @@
 //! A decoder without its processor's types: what the rest of the program uses.
 
+use super::Pass;
 use super::decoder::Decoder;
 use super::forward::{KvStore, Tape};
 use super::low_rank::{ChangeError, Changes, LowRankChange, Tuning};
+use super::manner::Manner;
 use super::memory;
 use super::prefix::KeyValuePrefix;
 use super::weights::WeightTrainer;
-use super::{Pass, Recompute};
 use crate::compute::{Backend, ComputeError, Computed, Memory, Profile, Tune};
 use crate::forest::{Forest, Input, NodeId};
 use crate::layers::head::{Distillation, Label, LabelLosses};
@@ -48,7 +49,7 @@ pub(crate) trait Engine: Send + Sync {
         &mut self,
         work: Work<'_>,
         labels: &[Label],
-        recompute: Recompute,
+        manner: &Manner,
         trainer: &mut dyn WeightTrainer,
     ) -> Computed<LabelLosses>;
 
@@ -57,7 +58,7 @@ pub(crate) trait Engine: Send + Sync {
         work: Work<'_>,
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
-        changes: Option<&Changes>,
+        manner: &Manner,
     ) -> Computed<LabelLosses>;
 
     fn gradients(
@@ -66,15 +67,10 @@ pub(crate) trait Engine: Send + Sync {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
-        recompute: Recompute,
-        changes: Option<&Changes>,
+        manner: &Manner,
     ) -> Computed<Gradients>;
 
-    fn runner<'m>(&'m self, changes: Option<&'m Changes>) -> Box<dyn Runner + 'm>;
-
-    fn pin(&mut self, positions: usize);
-
-    fn pinned(&self) -> usize;
+    fn runner<'m>(&'m self, manner: &'m Manner) -> Box<dyn Runner + 'm>;
 
     fn describe(&self) -> String;
 
@@ -138,7 +134,7 @@ pub trait Runner {
 
 struct DecoderRunner<'d, B: Tune> {
     decoder: &'d Decoder<B>,
-    tuning: Tuning<'d>,
+    manner: &'d Manner,
     store: KvStore<B>,
     hidden: Option<B::Tensor>,
 }
@@ -154,8 +150,9 @@ impl<B: Tune> Runner for DecoderRunner<'_, B> {
         self.hidden = None;
         let backend = &self.decoder.backend;
         let x = backend.embed(self.decoder.table(), work.inputs, work.prompts)?;
-        let decoder = self.decoder;
-        let ran = decoder.forward(work.pass, x, &mut self.store, None, self.tuning);
+        let (decoder, manner) = (self.decoder, self.manner);
+        let store = &mut self.store;
+        let ran = decoder.forward(work.pass, x, store, None, manner.pinned, manner.tuning());
         let (hidden, _) = ran.map_err(|e| self.decoder.planned(e, work, false))?;
         self.hidden = Some(hidden);
         Ok(())
@@ -217,14 +214,14 @@ impl<B: Tune> Decoder<B> {
         work: Work<'_>,
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
-        recompute: Recompute,
+        manner: &Manner,
         tuning: Tuning<'_>,
     ) -> Computed<Recorded<B>> {
         let backend = &self.backend;
         let x = backend.embed(self.table(), work.inputs, work.prompts)?;
         let mut store = KvStore::new();
-        let level = Some(recompute);
-        let (hidden, tape) = self.forward(work.pass, x, &mut store, level, tuning)?;
+        let (level, pinned) = (Some(manner.recompute), manner.pinned);
+        let (hidden, tape) = self.forward(work.pass, x, &mut store, level, pinned, tuning)?;
         let (losses, d_hidden) =
             backend.head_loss(&self.output, &hidden, labels, distillation, true)?;
         let (Some(tape), Some(d_hidden)) = (tape, d_hidden) else {
@@ -245,11 +242,10 @@ impl<B: Tune> Decoder<B> {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
-        recompute: Recompute,
-        tuning: Tuning<'_>,
+        manner: &Manner,
     ) -> Computed<Gradients> {
-        let backend = &self.backend;
-        let recorded = self.record(work, labels, distillation, recompute, tuning)?;
+        let (backend, tuning) = (&self.backend, manner.tuning());
+        let recorded = self.record(work, labels, distillation, manner, tuning)?;
         let Recorded {
             mut store,
             tape,
@@ -298,10 +294,10 @@ impl<B: Tune> Engine for Decoder<B> {
         &mut self,
         work: Work<'_>,
         labels: &[Label],
-        recompute: Recompute,
+        manner: &Manner,
         trainer: &mut dyn WeightTrainer,
     ) -> Computed<LabelLosses> {
-        Decoder::weight_step(self, work, labels, recompute, trainer)
+        Decoder::weight_step(self, work, labels, manner, trainer)
             .map_err(|e| self.planned(e, work, true))
     }
 
@@ -315,13 +311,14 @@ impl<B: Tune> Engine for Decoder<B> {
         work: Work<'_>,
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
-        changes: Option<&Changes>,
+        manner: &Manner,
     ) -> Computed<LabelLosses> {
         let losses = || {
             let backend = &self.backend;
             let x = backend.embed(self.table(), work.inputs, work.prompts)?;
-            let tuning = Tuning::of(changes);
-            let (hidden, _) = self.forward(work.pass, x, &mut KvStore::new(), None, tuning)?;
+            let (mut store, tuning) = (KvStore::new(), manner.tuning());
+            let (hidden, _) =
+                self.forward(work.pass, x, &mut store, None, manner.pinned, tuning)?;
             let (losses, _) =
                 backend.head_loss(&self.output, &hidden, labels, distillation, false)?;
             backend.read_losses(losses)
@@ -335,31 +332,21 @@ impl<B: Tune> Engine for Decoder<B> {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
         wanted: usize,
-        recompute: Recompute,
-        changes: Option<&Changes>,
+        manner: &Manner,
     ) -> Computed<Gradients> {
-        let tuning = Tuning::of(changes);
-        let step = || self.step(work, labels, distillation, wanted, recompute, tuning);
+        let step = || self.step(work, labels, distillation, wanted, manner);
         self.backend
             .within(step)
             .map_err(|e| self.planned(e, work, true))
     }
 
-    fn runner<'m>(&'m self, changes: Option<&'m Changes>) -> Box<dyn Runner + 'm> {
+    fn runner<'m>(&'m self, manner: &'m Manner) -> Box<dyn Runner + 'm> {
         Box::new(DecoderRunner {
             decoder: self,
-            tuning: Tuning::of(changes),
+            manner,
             store: KvStore::new(),
             hidden: None,
         })
-    }
-
-    fn pin(&mut self, positions: usize) {
-        Decoder::pin(self, positions);
-    }
-
-    fn pinned(&self) -> usize {
-        self.kinds.first().map_or(0, |kind| kind.sight.pinned)
     }
 
     fn describe(&self) -> String {

@@ -73,14 +73,16 @@ impl<B: Tune> Decoder<B> {
     /// (`[T, d]`), adds their keys and values to `store` and returns the final
     /// hidden states after the last norm, `[outputs, d]`, with what
     /// [`Decoder::backward`] needs when it is to be `recorded`. What the level
-    /// has computed again is not kept, nor are its keys and values. `tuning` says
-    /// what is changed or trained inside the layers.
+    /// has computed again is not kept, nor are its keys and values. The first
+    /// `pinned` positions stay visible beyond every window; `tuning` says what is
+    /// changed or trained inside the layers.
     pub(crate) fn forward(
         &self,
         pass: Pass<'_>,
         mut x: B::Stream,
         store: &mut KvStore<B>,
         recorded: Option<Recompute>,
+        pinned: usize,
         tuning: Tuning<'_>,
     ) -> Computed<(B::Tensor, Option<Tape<B>>)> {
         let Pass {
@@ -97,15 +99,13 @@ impl<B: Tune> Decoder<B> {
             .layers
             .resize_with(self.layers.len(), B::KeysValues::default);
         backend.start_pass();
+        let kinds = self.kinds.iter().map(|kind| kind.with_pinned(pinned));
+        let kinds: Vec<Kind> = kinds.collect();
         let layout = |kind: &Kind| backend.layout(shape, forest, call, kind);
-        let layouts = self
-            .kinds
-            .iter()
-            .map(layout)
-            .collect::<Computed<Vec<_>>>()?;
+        let layouts = kinds.iter().map(layout).collect::<Computed<Vec<_>>>()?;
         let selection = match (outputs, self.layers.last()) {
             (Outputs::Rows(rows), Some(last)) => {
-                let (whole, kind) = (&layouts[last.kind], &self.kinds[last.kind]);
+                let (whole, kind) = (&layouts[last.kind], &kinds[last.kind]);
                 let selected = backend.select(whole, shape, forest, call, rows, kind);
                 Some((rows, selected?))
             }

@@ -182,10 +182,6 @@ pub(crate) enum Tuned<'a> {
 }
 
 impl<'a> Tuning<'a> {
-    pub(crate) fn of(changes: Option<&'a Changes>) -> Self {
-        changes.map_or(Tuning::Nothing, Tuning::LowRank)
-    }
-
     pub(crate) fn layer(self, index: usize) -> Tuned<'a> {
         match self {
             Tuning::Nothing => Tuned::Nothing,

@@ -9,6 +9,7 @@ mod forward;
 mod frequencies;
 mod load;
 mod low_rank;
+mod manner;
 mod memory;
 mod module;
 mod prefix;
@@ -23,7 +24,7 @@ use crate::layers::head::{Distillation, Label, LabelLosses};
 use crate::layers::low_rank::LowRankGradient;
 use decoder::Decoder;
 use engine::{Engine, Gradients};
-use low_rank::Changes;
+use manner::Manner;
 use std::sync::Arc;
 
 pub use copy::ModelTensors;
@@ -62,9 +63,7 @@ pub struct Pass<'a> {
 pub struct Model {
     pub(crate) config: Config,
     engine: Arc<dyn Engine>,
-    recompute: Recompute,
-    /// See [`Model::with_changes`].
-    changes: Option<Arc<Changes>>,
+    manner: Manner,
 }
 
 impl Model {
@@ -130,8 +129,7 @@ impl Model {
         Ok(Model {
             config: config.clone(),
             engine,
-            recompute: Recompute::default(),
-            changes: None,
+            manner: Manner::default(),
         })
     }
 
@@ -143,10 +141,9 @@ impl Model {
     /// When it has no such layers, or its processor can't.
     pub fn with_changes(&self, changes: &[LowRankChange<'_>]) -> Result<Self, ChangeError> {
         let changes = self.engine.changes(changes)?;
-        Ok(Model {
-            changes: Some(Arc::new(changes)),
-            ..self.clone()
-        })
+        let mut changed = self.clone();
+        changed.manner.changes = Some(Arc::new(changes));
+        Ok(changed)
     }
 
     /// The same model with another level of computing again.
@@ -158,21 +155,27 @@ impl Model {
                  compare a few losses with --recompute none before you rely on it"
             );
         }
-        self.recompute = level;
+        self.manner.recompute = level;
         self
     }
 
-    /// The same model with so many first positions visible to every token, also
-    /// beyond a sliding window: a soft prompt that stays in sight.
+    /// The same model, sharing its weights, with so many first positions visible
+    /// to every token, also beyond a sliding window: a soft prompt that stays in
+    /// sight. Without windows it changes nothing.
     ///
     /// Off (0) by default, since the backbone was not trained so.
-    ///
-    /// # Panics
-    /// When another model shares its weights: this comes before cloning.
     #[must_use]
     pub fn with_pinned_positions(mut self, positions: usize) -> Self {
-        self.own().pin(positions);
+        self.manner.pinned = positions;
         self
+    }
+
+    /// Whether some tokens are out of others' sight: whether any layer has a
+    /// sliding window.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        let mut layers = self.config.attention.iter();
+        layers.any(|layer| layer.window.is_some())
     }
 
     /// The configuration.
@@ -239,8 +242,7 @@ impl Model {
         labels: &[Label],
         distillation: Option<Distillation<'_>>,
     ) -> Result<LabelLosses, ComputeError> {
-        self.engine
-            .losses(work, labels, distillation, self.changes.as_deref())
+        self.engine.losses(work, labels, distillation, &self.manner)
     }
 
     /// Losses at labels, and the gradient of their weighted sum at the input
@@ -327,8 +329,8 @@ impl Model {
         labels: &[Label],
         trainer: &mut dyn WeightTrainer,
     ) -> Result<LabelLosses, ComputeError> {
-        let recompute = self.recompute;
-        self.own().weight_step(work, labels, recompute, trainer)
+        let manner = self.manner.clone();
+        self.own().weight_step(work, labels, &manner, trainer)
     }
 
     /// The engine, which no other model shares.
@@ -343,14 +345,13 @@ impl Model {
         distillation: Option<Distillation<'_>>,
         wanted: usize,
     ) -> Result<Gradients, ComputeError> {
-        let (recompute, changes) = (self.recompute, self.changes.as_deref());
         self.engine
-            .gradients(work, labels, distillation, wanted, recompute, changes)
+            .gradients(work, labels, distillation, wanted, &self.manner)
     }
 
     /// Forward passes with an empty cache.
     #[must_use]
     pub fn runner(&self) -> Box<dyn Runner + '_> {
-        self.engine.runner(self.changes.as_deref())
+        self.engine.runner(&self.manner)
     }
 }

@@ -2,10 +2,10 @@
 //! them, and their gradients, layer by layer.
 
 use super::Pass;
-use super::Recompute;
 use super::decoder::{Decoder, Feed, Layer};
 use super::engine::{Recorded, Work};
 use super::low_rank::{Tuned, Tuning};
+use super::manner::Manner;
 use super::module::Module;
 use super::tuned_backward::{LayerGradients, LayerPass};
 use crate::buffer::zeroed;
@@ -195,7 +195,7 @@ impl<B: Tune> Decoder<B> {
         &mut self,
         work: Work<'_>,
         labels: &[Label],
-        recompute: Recompute,
+        manner: &Manner,
         trainer: &mut dyn WeightTrainer,
     ) -> Computed<LabelLosses> {
         let (backend, eps) = (&self.backend, self.config.rms_norm_eps);
@@ -206,7 +206,7 @@ impl<B: Tune> Decoder<B> {
             hidden,
             losses,
             d_hidden,
-        } = self.record(work, labels, None, recompute, Tuning::Weights)?;
+        } = self.record(work, labels, None, manner, Tuning::Weights)?;
         let losses = backend.read_losses(losses)?;
         if !trainer.begin(&losses) {
             return Ok(losses);

@@ -1,4 +1,5 @@
 //! A training step on a forest of examples, for tests that compare engines.
+#![allow(dead_code)] // Each test uses a part.
 
 use metaprompt_backbone::forest::{Forest, Path, pack};
 use metaprompt_backbone::layers::head::Label;

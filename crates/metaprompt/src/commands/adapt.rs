@@ -1,6 +1,6 @@
 //! `metaprompt adapt`: a metaprompt on a new task, or what it is compared with.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
+use super::setup::{Setup, TrainingOptions, backbone_of, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -23,7 +23,11 @@ pub(crate) struct Args {
     /// Task: a manifest's name, or its path.
     task: String,
     /// Adapter directory of the metaprompt.
-    #[arg(long, value_name = "ADAPTER", conflicts_with_all = ["prompt_length", "init"])]
+    #[arg(
+        long,
+        value_name = "ADAPTER",
+        conflicts_with_all = ["prompt_length", "pin_prompt", "init"]
+    )]
     metaprompt: Option<PathBuf>,
     /// Train a LoRA of all linear layers in place of a prompt, of this rank
     /// and twice as much for α [default: the study's, else 16].
@@ -31,13 +35,16 @@ pub(crate) struct Args {
         long,
         value_name = "RANK",
         num_args = 0..=1,
-        conflicts_with_all = ["metaprompt", "prompt_length", "init"],
+        conflicts_with_all = ["metaprompt", "prompt_length", "pin_prompt", "init"],
         value_parser = clap::value_parser!(u32).range(1..=1024)
     )]
     lora: Option<Option<u32>>,
     /// Train all weights of the backbone: leaves a Hugging Face directory in the
     /// run folder's `model`, to be used with --backbone.
-    #[arg(long, conflicts_with_all = ["metaprompt", "lora", "prompt_length", "init"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["metaprompt", "lora", "prompt_length", "pin_prompt", "init"]
+    )]
     full: bool,
     /// Training examples, balanced over labels [default: all].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
@@ -98,7 +105,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             Some((path, adapter, metaprompt))
         }
     };
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let backbone = backbone_of(&study, context)?;
     if let Some((path, adapter, _)) = &metaprompt {
         adapter.check_backbone(path, &backbone)?;
     }

@@ -1,6 +1,6 @@
 //! `metaprompt distill`: many teachers, one metaprompt.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
+use super::setup::{Setup, TrainingOptions, backbone_of, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Result, bail};
 use metaprompt_study::Prepared;
@@ -38,6 +38,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let teachers = load(&args.teachers)?;
     for (path, adapter) in args.teachers.iter().zip(&teachers) {
         args.setup.adopt(&mut study, path, adapter)?;
+        if args.training.pin_prompt && !adapter.notes.pinned {
+            bail!(
+                "{}: this teacher was trained without --pin-prompt; leave the flag out, or teach it so",
+                path.display()
+            );
+        }
     }
     let tasks = teachers
         .iter()
@@ -49,7 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     if let Some(memory) = args.teacher_memory_mb {
         study.distill.teacher_memory_mb = memory;
     }
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let backbone = backbone_of(&study, context)?;
     for (path, adapter) in args.teachers.iter().zip(&teachers) {
         adapter.check_backbone(path, &backbone)?;
     }
@@ -103,6 +109,15 @@ fn load(paths: &[PathBuf]) -> Result<Vec<Adapter>> {
                 bail!(
                     "{name} has {} virtual tokens, but {of} has {wanted}; teach both with the same --prompt-length",
                     adapter.virtual_tokens()
+                );
+            }
+            if adapter.notes.pinned != first.notes.pinned {
+                let (with, without) = match adapter.notes.pinned {
+                    true => (name, of),
+                    false => (of, name),
+                };
+                bail!(
+                    "{with} was trained with --pin-prompt, but {without} without; teach both alike"
                 );
             }
             let with = |a: &Adapter| {

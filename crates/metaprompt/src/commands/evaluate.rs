@@ -1,6 +1,6 @@
 //! `metaprompt evaluate`: scores of an adapter on a task.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
+use super::setup::{Setup, TrainingOptions, backbone_of, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::Prediction;
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
             Some((path, adapter, prompt))
         }
     };
-    let mut backbone = context.backbone(Some(&study.backbone))?;
+    let mut backbone = backbone_of(&study, context)?;
     if let Some((path, adapter, _)) = &adapter {
         adapter.check_backbone(path, &backbone)?;
         backbone.model = adapter.model(&backbone.model)?.into_owned();

@@ -1,7 +1,7 @@
 //! `metaprompt predict`: answers for new texts.
 
 use super::evaluate::prompt_of;
-use super::setup::{Setup, TrainingOptions, find_task, stages};
+use super::setup::{Setup, TrainingOptions, backbone_of, find_task, stages};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use metaprompt_corpus::{
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
         None if args.setup.has_file() => {}
         None => study.evaluate.max_new_tokens = MAX_NEW_TOKENS,
     }
-    let mut backbone = context.backbone(Some(&study.backbone))?;
+    let mut backbone = backbone_of(&study, context)?;
     adapter.check_backbone(&args.adapter, &backbone)?;
     backbone.model = adapter.model(&backbone.model)?.into_owned();
     let stages = stages(&study, &backbone);

@@ -57,6 +57,11 @@ pub(crate) struct TrainingOptions {
     /// Virtual tokens of the soft prompt.
     #[arg(long, value_name = "N")]
     pub(crate) prompt_length: Option<usize>,
+    /// Keep the soft prompt visible to every token, also beyond the backbone's
+    /// sliding windows; the adapter notes it and is always used so. Backbones
+    /// without windows do so anyway.
+    #[arg(long)]
+    pub(crate) pin_prompt: bool,
     /// First values: vocabulary, instruction, random, or an adapter directory.
     #[arg(long, value_name = "INIT")]
     pub(crate) init: Option<String>,
@@ -112,6 +117,7 @@ impl Setup {
         study.chat_template |= self.chat_template;
         study.limits.max_tokens = self.max_tokens.unwrap_or(study.limits.max_tokens);
         study.prompt.length = training.prompt_length.unwrap_or(study.prompt.length);
+        study.prompt.pinned |= training.pin_prompt;
         match training.init.as_deref() {
             None => {}
             Some("vocabulary") => study.prompt.init = PromptInit::Vocabulary,
@@ -150,8 +156,8 @@ impl Setup {
         self.study.is_some()
     }
 
-    /// Uses an adapter's prompt as it was trained: its length, and the chat
-    /// template as our notes say. Adapters of other tools have no such notes.
+    /// Uses an adapter's prompt as it was trained: its length, whether windows
+    /// hide it, and the chat template as our notes say. Adapters of other tools have no such notes.
     pub(crate) fn adopt(&self, study: &mut Study, path: &Path, adapter: &Adapter) -> Result<()> {
         if adapter.notes.backbone.is_some() {
             if self.chat_template && !adapter.notes.chat_template {
@@ -163,8 +169,22 @@ impl Setup {
             study.chat_template = adapter.notes.chat_template;
         }
         study.prompt.length = adapter.virtual_tokens();
+        study.prompt.pinned = adapter.notes.pinned;
         Ok(())
     }
+}
+
+/// The backbone of a study, with a word where its prompts are to stay in sight
+/// that nothing hides.
+pub(crate) fn backbone_of(study: &Study, context: &Context) -> Result<Backbone> {
+    let backbone = context.backbone(Some(&study.backbone))?;
+    if study.prompt.pinned && !backbone.model.has_windows() && !context.global.quiet {
+        eprintln!(
+            "pinned prompts: no layer of {} has a sliding window, so they are always in sight",
+            backbone.name()
+        );
+    }
+    Ok(backbone)
 }
 
 /// The seed of the command line is a study's only one.

@@ -1,6 +1,6 @@
 //! `metaprompt teach`: single-task prompt tuning.
 
-use super::setup::{Setup, TrainingOptions, find_task, prepare, stages};
+use super::setup::{Setup, TrainingOptions, backbone_of, find_task, prepare, stages};
 use crate::context::Context;
 use anyhow::Result;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<()> {
     let study = args.setup.study(&args.training, context)?;
     let task = find_task(&study, &args.task)?;
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let backbone = backbone_of(&study, context)?;
     let task = prepare(&study, &backbone, &task, context)?;
     let stage = stages(&study, &backbone).teach(&task, &args.out, &mut context.progress())?;
     let result = json!({ "adapter": stage.path, "made": stage.adapter.notes.made });

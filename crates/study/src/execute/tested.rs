@@ -26,8 +26,14 @@ impl Execution<'_, '_> {
                 notes.push(format!("{} of {} demonstrations fit", chosen.len(), spec.k));
                 shown = Some(demonstrations::behind(&encoder, &task, &chosen)?);
             }
-            Subject::Shared => prompt = self.metaprompt()?.map(|m| m.shared().to_vec()),
-            Subject::Source(k) => prompt = self.metaprompt()?.map(|m| m.prompt(k)),
+            Subject::Shared | Subject::Source(_) => {
+                prompt = self.metaprompt()?.map(|m| match subject {
+                    Subject::Source(k) => m.prompt(k),
+                    _ => m.shared().to_vec(),
+                });
+                let stages = self.lab.stages(self.recipe.variant, self.recipe.seed);
+                backbone.to_mut().model = stages.model();
+            }
             Subject::Trained => match self.trained_model()? {
                 Some(model) => backbone.to_mut().model = model,
                 None => {

@@ -77,10 +77,15 @@ impl Stages<'_> {
             other => plain(other),
         };
         let values = self.initial_prompt(&task.task)?;
-        Ok(json!({ "prompt": {
+        let mut prompt = json!({
             "length": self.study.prompt.length, "init": init,
             "digest": Digest::default().values(&values).hex(),
-        }}))
+        });
+        if self.study.prompt.pinned {
+            // Left out by default: cells of earlier studies keep their addresses.
+            extend(&mut prompt, json!({ "pinned": true }));
+        }
+        Ok(json!({ "prompt": prompt }))
     }
 
     /// What of `[distill]` the trainer's settings don't hold.

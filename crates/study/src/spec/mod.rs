@@ -117,6 +117,10 @@ pub struct PromptSpec {
     pub length: usize,
     /// First values.
     pub init: PromptInit,
+    /// Whether prompts stay visible to every token, also beyond the backbone's
+    /// sliding windows. Without windows they are anyway.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
 }
 
 impl Default for PromptSpec {
@@ -124,6 +128,7 @@ impl Default for PromptSpec {
         PromptSpec {
             length: 100,
             init: PromptInit::Vocabulary,
+            pinned: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::prepare::Prepared;
 use crate::spec::{Method, SharedInit, Shots, SourceVectors, Study, Vectors};
 use crate::{Observer, StudyError};
 use metaprompt_backbone::Backbone;
+use metaprompt_backbone::model::Model;
 use metaprompt_tuning::adapter::{Adapter, Kind};
 use metaprompt_tuning::lora::Lora;
 use metaprompt_tuning::prompt::{Decomposed, PromptMethod, SinglePrompt, VectorInit};
@@ -69,6 +70,13 @@ impl Stages<'_> {
         })
     }
 
+    /// The backbone's model as it is behind the study's soft prompts.
+    pub(crate) fn model(&self) -> Model {
+        let prompt = &self.study.prompt;
+        let pinned = if prompt.pinned { prompt.length } else { 0 };
+        self.backbone.model.clone().with_pinned_positions(pinned)
+    }
+
     /// Trains a task's teacher in `folder`, or finds it finished there.
     ///
     /// # Errors
@@ -103,6 +111,10 @@ impl Stages<'_> {
                 tasks: many.tasks(),
             });
         }
+        let pinned = teachers.first().map_or(0, Adapter::pinned_positions);
+        if teachers.iter().any(|t| t.pinned_positions() != pinned) {
+            return Err(StudyError::TeachersPinned);
+        }
         let shared = match distill.shared_init {
             SharedInit::Prompt => self.initial_prompt(&sources[0].task)?,
             SharedInit::Vocabulary => self.drawn_from_vocabulary()?,
@@ -118,7 +130,7 @@ impl Stages<'_> {
         let method = Decomposed::new(shared, hidden_size, sources.len(), rank, init, seed)
             .with_rates(distill.learning_rate, distill.vector_learning_rate);
         let described = self.describe_distillation(sources)?;
-        let teachers = Some(Teachers::new(prompts));
+        let teachers = Some(Teachers::new(prompts).with_pinned_positions(pinned));
         self.run(&described, method, teachers, folder, observer, |m| {
             Kind::Multitask(Box::new(m.clone()))
         })

@@ -20,10 +20,11 @@ impl Stages<'_> {
         train: &[Example],
     ) -> Result<usize, StudyError> {
         let examples = &train[..train.len().min(NEAREST_EXAMPLES)];
+        let model = self.model();
         let losses: Vec<f64> = (0..metaprompt.tasks())
             .map(|task| {
                 let prompt = metaprompt.prompt(task);
-                loss(&self.backbone.model, Some(&prompt), examples)
+                loss(&model, Some(&prompt), examples)
             })
             .collect::<Result<_, _>>()?;
         Ok((0..losses.len())

@@ -31,14 +31,25 @@ impl Stages<'_> {
             .flat_map(Teachers::prompts)
             .map(|p| Digest::default().values(p).hex())
             .collect();
+        // What has no prompt has nothing to keep in sight.
+        let pinned = self.study.prompt.pinned && !method.prompt(0).is_empty();
+        let model = match pinned {
+            true => self.model(),
+            false => self.backbone.model.clone(),
+        };
+        let mut more = json!({ "initial": initial, "teachers": taught });
+        if pinned {
+            // Left out by default: earlier checkpoints and adapters stay valid.
+            extend(&mut more, json!({ "pinned": true }));
+        }
         let training = Training {
-            model: &self.backbone.model,
+            model: &model,
             tasks: &described.tasks,
             mixing: described.mixing,
             teachers,
             settings: &described.settings,
             folder,
-            identity: self.identity(described, json!({ "initial": initial, "teachers": taught })),
+            identity: self.identity(described, more),
         };
         let identity = training.identity(&method);
         if Adapter::exists(&path) {
@@ -63,6 +74,7 @@ impl Stages<'_> {
             tasks: described.tasks.iter().map(|t| t.name.clone()).collect(),
             backbone: Some(BackboneNote::of(self.backbone)),
             chat_template: self.study.chat_template,
+            pinned,
             made: json!({
                 "stage": described.stage,
                 "settings": described.settings,

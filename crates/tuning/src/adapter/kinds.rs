@@ -49,6 +49,10 @@ pub struct AdapterNotes {
     /// Whether examples were wrapped in the backbone's chat template.
     #[serde(default)]
     pub chat_template: bool,
+    /// Whether its prompts stayed visible beyond the backbone's sliding windows
+    /// while they were trained; without them the field says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// How it was made: stage, settings, losses; free of patient text.
     #[serde(default)]
     pub made: Value,
@@ -107,6 +111,17 @@ impl Adapter {
         }
     }
 
+    /// First positions that stay visible beyond the backbone's sliding windows:
+    /// its prompts', if they were trained so.
+    #[must_use]
+    pub fn pinned_positions(&self) -> usize {
+        if self.notes.pinned {
+            self.virtual_tokens()
+        } else {
+            0
+        }
+    }
+
     /// Tasks that it holds.
     #[must_use]
     pub fn tasks(&self) -> usize {
@@ -116,14 +131,19 @@ impl Adapter {
         }
     }
 
-    /// The model that its prompts stand before: the frozen one, or what a LoRA
-    /// makes of it.
+    /// The model that its prompts stand before: the frozen one, one in which they
+    /// stay visible beyond sliding windows if they were trained so, or what a
+    /// LoRA makes of it.
     ///
     /// # Errors
     /// When the LoRA doesn't fit the model, or the model's processor can't.
     pub fn model<'m>(&self, frozen: &'m Model) -> Result<Cow<'m, Model>, ChangeError> {
         match &self.kind {
-            Kind::Prompt { .. } | Kind::Multitask(_) | Kind::Prefix(_) => Ok(Cow::Borrowed(frozen)),
+            Kind::Prompt { .. } | Kind::Multitask(_) => Ok(match self.pinned_positions() {
+                0 => Cow::Borrowed(frozen),
+                pinned => Cow::Owned(frozen.clone().with_pinned_positions(pinned)),
+            }),
+            Kind::Prefix(_) => Ok(Cow::Borrowed(frozen)),
             Kind::Lora(lora) => lora.apply(frozen).map(Cow::Owned),
         }
     }

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// thread may look states up while another computes new ones.
 pub struct Teachers {
     prompts: Vec<Vec<f32>>,
+    /// See [`Teachers::with_pinned_positions`].
+    pinned: usize,
     states: Mutex<States>,
 }
 
@@ -23,8 +25,17 @@ impl Teachers {
     pub fn new(prompts: Vec<Vec<f32>>) -> Self {
         Teachers {
             prompts,
+            pinned: 0,
             states: Mutex::new(States::new()),
         }
+    }
+
+    /// Teachers of which so many positions stay visible beyond sliding windows,
+    /// whatever the student's do: as they were taught.
+    #[must_use]
+    pub fn with_pinned_positions(mut self, positions: usize) -> Self {
+        self.pinned = positions;
+        self
     }
 
     /// The prompts.
@@ -102,7 +113,8 @@ impl Teachers {
                 teacher: None,
             })
             .collect();
-        let computed = hidden_states(model, &prompts, &items)?;
+        let model = model.clone().with_pinned_positions(self.pinned);
+        let computed = hidden_states(&model, &prompts, &items)?;
         let mut states = self.states();
         for (draw, state) in missing.into_iter().zip(computed) {
             states.insert(draw, state)?;

@@ -46,7 +46,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let adapter = Adapter::load(path)?;
     let names = &adapter.notes.tasks;
-    let asked = args.task.as_deref();
+    let only = names.first().filter(|_| adapter.tasks() == 1);
+    let asked = args.task.as_deref().or(only.map(String::as_str));
     let (prompt, tasks) = match (&adapter.kind, asked) {
         (Kind::Multitask(m), Some(SHARED)) if !names.iter().any(|n| n == SHARED) => {
             (m.shared().to_vec(), Vec::new())
@@ -79,6 +80,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let d = adapter.hidden_size().context("prompts have a width")?;
     let m = prompt.len() / d;
+    if adapter.notes.pinned {
+        // A warning rather than progress: --quiet doesn't hide it.
+        eprintln!(
+            "{}: trained with --pin-prompt, which other tools don't know: on a backbone with sliding windows its prompt goes out of sight there, and answers differ",
+            path.display()
+        );
+    }
     match args.to {
         Form::Prompt => {
             if Adapter::exists(out) {

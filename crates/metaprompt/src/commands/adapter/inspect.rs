@@ -58,6 +58,15 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
             "chat template",
             if notes.chat_template { "yes" } else { "no" }.into(),
         ),
+        (
+            "beyond windows",
+            if notes.pinned {
+                "in sight (pinned)"
+            } else {
+                "out of sight"
+            }
+            .into(),
+        ),
         ("stored values", values.to_string()),
         (
             "trained",
@@ -96,7 +105,8 @@ pub(super) fn run(path: &Path, backbone: Option<&Path>, context: &Context) -> Re
     let json = json!({
         "path": path, "kind": kind, "virtual_tokens": adapter.virtual_tokens(),
         "hidden_size": adapter.hidden_size(), "rank": rank, "tasks": notes.tasks,
-        "backbone": notes.backbone, "chat_template": notes.chat_template, "values": values,
+        "backbone": notes.backbone, "chat_template": notes.chat_template, "pinned": notes.pinned,
+        "values": values,
         "prefix": adapter.prefix().map(|prefix| json!({
             "layers": prefix.layers().len(), "kv_heads": prefix.kv_heads(),
             "head_dim": prefix.head_dim(),

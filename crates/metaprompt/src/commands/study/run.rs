@@ -1,5 +1,6 @@
 //! `metaprompt study run` and the workers that it starts.
 
+use crate::commands::setup::backbone_of;
 use crate::context::Context;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
@@ -59,7 +60,7 @@ pub(crate) fn run_study(
     options: &Options,
     context: &Context,
 ) -> Result<()> {
-    let backbone = context.backbone(Some(&study.backbone))?;
+    let backbone = backbone_of(study, context)?;
     let mut progress = context.progress();
     let mut run = Run::begin(study, &backbone, out, &mut progress)?;
     let work = WorkOptions {
