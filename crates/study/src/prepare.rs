@@ -83,7 +83,16 @@ impl Prepared {
     /// Its sizes in one line, with what was cut, skipped and remarked on.
     #[must_use]
     pub fn describe(&self) -> String {
-        let of = |s: &SplitUse| format!("{} of {} {}", s.used, s.read, s.split);
+        // Windows of one text are as many examples.
+        let of = |s: &SplitUse| match s.used + s.skipped {
+            examples if examples > s.chosen => {
+                format!(
+                    "{} windows of {} of {} {}",
+                    s.used, s.chosen, s.read, s.split
+                )
+            }
+            _ => format!("{} of {} {}", s.used, s.read, s.split),
+        };
         let splits: Vec<String> = self.splits.iter().map(of).collect();
         let mut text = format!("{}: {} examples", self.name(), splits.join(", "));
         let cut: usize = self.splits.iter().map(|s| s.cut).sum();
