@@ -118,7 +118,7 @@ fn the_memory_limit_of_teacher_states_changes_no_loss() {
 }
 
 #[test]
-fn a_run_may_go_on_with_another_memory_limit() {
+fn a_run_may_go_on_with_another_memory_limit_and_other_checkpoints() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (model, data) = (tiny_model(), tasks());
     let whole = distilled(&model, &data, &settings(13), &folder.path().join("whole"));
@@ -130,6 +130,7 @@ fn a_run_may_go_on_with_another_memory_limit() {
     );
     let settings = Settings {
         teacher_memory: 0,
+        checkpoint_every: 5,
         ..settings(13)
     };
     let (losses, prompts) = distilled(&model, &data, &settings, &part);
