@@ -25,7 +25,7 @@ struct Free {
 impl Pool {
     /// `length` values, whatever they are.
     pub(crate) fn take(&self, length: usize) -> Buffer {
-        let values = self.reuse(length).unwrap_or_else(|| zeroed(class(length)));
+        let values = self.reuse(length).unwrap_or_else(|| room_for(length));
         Buffer {
             values,
             length,
@@ -78,11 +78,25 @@ impl Pool {
 /// is first written, fewer misses of the address cache ever after.
 pub(crate) fn zeroed(length: usize) -> Vec<f32> {
     let values = vec![0.0; length];
-    #[cfg(target_os = "linux")]
-    if size_of_val(values.as_slice()) >= LARGE {
-        advise_large_pages(&values);
-    }
+    prefer_large_pages(&values);
     values
+}
+
+/// Zeros with room for a little more than `length`. What nobody asks for yet
+/// isn't in a large page, or it would take memory from the first write on.
+fn room_for(length: usize) -> Vec<f32> {
+    let values = vec![0.0; class(length)];
+    prefer_large_pages(&values[..length]);
+    values
+}
+
+fn prefer_large_pages(values: &[f32]) {
+    #[cfg(target_os = "linux")]
+    if size_of_val(values) >= LARGE {
+        advise_large_pages(values);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = values;
 }
 
 /// Bytes of a large page, on the usual processors.
@@ -147,7 +161,7 @@ pub(crate) fn scratch(length: usize) -> Buffer {
         free.iter().rposition(fits).map(|at| free.remove(at))
     });
     Buffer {
-        values: reused.unwrap_or_else(|| zeroed(class(length))),
+        values: reused.unwrap_or_else(|| room_for(length)),
         length,
         home: Home::Thread,
     }

@@ -44,7 +44,7 @@ pub(crate) enum Command {
         train: bool,
         /// Packed tokens of that step: virtual tokens, and those of the examples,
         /// what they share counted once.
-        #[arg(long, default_value_t = 1276, value_name = "N", requires = "train", value_parser = super::bench::positive())]
+        #[arg(long, visible_alias = "batch-tokens", default_value_t = 1276, value_name = "N", requires = "train", value_parser = super::bench::positive())]
         tokens: u32,
     },
     /// Run one token sequence and write hidden states, logits, loss and the
