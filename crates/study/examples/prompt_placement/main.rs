@@ -3,11 +3,12 @@
 //!
 //! ```sh
 //! cargo run --release -p metaprompt-study --example prompt_placement \
-//!   target/backbones/smollm2-135m-instruct.gguf tasks target/data healthver 64 30
+//!   target/backbones/smollm2-135m-instruct.gguf tasks target/data indiana-rrs 64 24 16,100 0,1,2
 //! ```
 //!
 //! The arguments are a backbone without windows, the folders of manifests and
-//! corpora, a task, the window and the steps of each run. The backbone was not
+//! corpora, a task, the window, the steps of each run, numbers of virtual tokens
+//! and seeds. The backbone was not
 //! trained with the window, so its losses are those of a damaged model: what
 //! counts is how they differ from each other. Loss and optimizer are the
 //! trainer's; the packing is this example's own, since only here a prompt
@@ -29,9 +30,6 @@ use metaprompt_tuning::{AdamW, Example, Parameter, Schedule, TaskData, clip};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// Virtual tokens.
-const LENGTHS: [usize; 2] = [16, 100];
-const SEEDS: [u64; 3] = [0, 1, 2];
 /// Examples of a step.
 const BATCH: usize = 4;
 /// Development examples, and those of one forward pass.
@@ -45,8 +43,19 @@ const RATE: f32 = 0.02;
 struct Way {
     name: &'static str,
     place: Place,
-    pinned: bool,
+    pinned: Pinned,
     windows: bool,
+}
+
+/// Which positions stay in sight beyond the windows.
+#[derive(Clone, Copy)]
+enum Pinned {
+    None,
+    /// The first one: models like to rest their attention there, whatever it
+    /// holds, and a window takes that from them too.
+    One,
+    /// The prompt's.
+    Prompt,
 }
 
 /// What a prompt stands directly before.
@@ -60,7 +69,7 @@ enum Place {
     Cue,
 }
 
-const fn way(name: &'static str, place: Place, pinned: bool, windows: bool) -> Way {
+const fn way(name: &'static str, place: Place, pinned: Pinned, windows: bool) -> Way {
     Way {
         name,
         place,
@@ -69,12 +78,18 @@ const fn way(name: &'static str, place: Place, pinned: bool, windows: bool) -> W
     }
 }
 
-const WAYS: [Way; 5] = [
-    way("first", Place::First, false, true),
-    way("first, pinned", Place::First, true, true),
-    way("before the input", Place::Input, false, true),
-    way("before the answer", Place::Cue, false, true),
-    way("first, no windows", Place::First, false, false),
+const WAYS: [Way; 6] = [
+    way("first", Place::First, Pinned::None, true),
+    way("first, pinned", Place::First, Pinned::Prompt, true),
+    way(
+        "first, one position pinned",
+        Place::First,
+        Pinned::One,
+        true,
+    ),
+    way("before the input", Place::Input, Pinned::None, true),
+    way("before the answer", Place::Cue, Pinned::None, true),
+    way("first, no windows", Place::First, Pinned::None, false),
 ];
 
 /// What all runs share.
@@ -92,15 +107,20 @@ struct Bench {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [backbone, tasks, data, task, window, steps] = arguments.as_slice() else {
-        return Err("give BACKBONE, TASKS, DATA, TASK, WINDOW and STEPS".into());
+    let [backbone, tasks, data, task, window, steps, lengths, seeds] = arguments.as_slice() else {
+        return Err("give BACKBONE TASKS DATA TASK WINDOW STEPS LENGTHS SEEDS".into());
     };
+    let lengths: Vec<usize> = lengths
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let seeds: Vec<u64> = seeds.split(',').map(str::parse).collect::<Result<_, _>>()?;
     let bench = Bench::new(backbone, tasks, data, task, window.parse()?, steps.parse()?)?;
     println!("{}", bench.describe());
-    let mut losses = vec![vec![Vec::new(); WAYS.len()]; LENGTHS.len()];
+    let mut losses = vec![vec![Vec::new(); WAYS.len()]; lengths.len()];
     // A seed after the other, so that a run that is stopped has compared all ways.
-    for seed in SEEDS {
-        for (of_length, length) in losses.iter_mut().zip(LENGTHS) {
+    for seed in seeds {
+        for (of_length, &length) in losses.iter_mut().zip(&lengths) {
             for (of_way, way) in of_length.iter_mut().zip(WAYS) {
                 let loss = bench.run(way, length, seed)?;
                 println!("seed {seed}, {length} tokens {}: {loss:.4}", way.name);
@@ -109,7 +129,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!("\n| virtual tokens | prompt | dev loss | of each seed |\n|---|---|---|---|");
-    for (of_length, length) in losses.iter().zip(LENGTHS) {
+    for (of_length, length) in losses.iter().zip(&lengths) {
         for (losses, way) in of_length.iter().zip(WAYS) {
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             let each: Vec<String> = losses.iter().map(|l| format!("{l:.3}")).collect();
@@ -191,7 +211,11 @@ impl Bench {
     /// Trains a prompt and gives its development loss.
     fn run(&self, way: Way, length: usize, seed: u64) -> Result<f64, Box<dyn Error>> {
         let model = &self.models[usize::from(way.windows)];
-        let pinned = if way.pinned { length } else { 0 };
+        let pinned = match way.pinned {
+            Pinned::None => 0,
+            Pinned::One => 1,
+            Pinned::Prompt => length,
+        };
         let model = model.clone().with_pinned_positions(pinned);
         let d = model.config().hidden_size;
         let first = from_vocabulary(&model, &self.ordinary, length, seed)?;

@@ -74,6 +74,9 @@ pub(super) fn write(
     if let [task] = tasks {
         metadata.insert("task".into(), task.clone());
     }
+    if notes.pinned {
+        metadata.insert("pinned".into(), "true".into());
+    }
     let file = safetensors::serialize([(TENSOR, view)], Some(metadata))?;
     write_atomically(out, &file).with_context(|| format!("{}: can't be written", out.display()))
 }
