@@ -17,7 +17,6 @@ values, and PEFT's `generate` against its logits, token by token.
 """
 
 import os
-import shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -27,6 +26,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.utils.logging import disable_progress_bar
 
+from make_peft_adapters import write
 from reference import BACKBONE_FIXTURES, TUNING_FIXTURES, relative_error, save
 
 BACKBONES = ["llama-gqa", "llama-headdim", "mistral", "qwen2", "qwen3", "smollm3", "gpt-oss"]
@@ -44,15 +44,6 @@ def load(name):
     )
     model.name_or_path = model.config.name_or_path = name
     return model.eval()
-
-
-def write(model, folder):
-    """PEFT's own writer, less the model card (a form with nothing filled in)."""
-    shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
-    (folder / "README.md").unlink()
-    for file in folder.iterdir():
-        file.chmod(0o644)
 
 
 def cache_of(stored, config):

@@ -3,16 +3,12 @@
 
 mod common;
 
-use common::lab::{Lab, TARGET, cell, cells};
+use common::lab::{Lab, TARGET, cell, cells, database, scores};
 use common::{program, read_json, refuse, result, succeed};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-
-fn database(run: &Path) -> Connection {
-    Connection::open(run.join("results.sqlite")).expect("the database")
-}
 
 fn number(database: &Connection, query: &str) -> i64 {
     database
@@ -22,14 +18,7 @@ fn number(database: &Connection, query: &str) -> i64 {
 
 /// The evaluations of a run and their values, by place and seed.
 fn values(run: &Path) -> Vec<(String, Value)> {
-    let results = read_json(&run.join("results.json"));
-    let cells = results["cells"].as_array().expect("cells").iter();
-    cells
-        .map(|c| {
-            let place = format!("{} {}", c["place"], c["seed"]);
-            (place, c["outcome"]["Ok"]["scores"].clone())
-        })
-        .collect()
+    scores(&read_json(&run.join("results.json")))
 }
 
 #[test]

@@ -3,9 +3,8 @@
 
 mod common;
 
-use common::lab::{Lab, TARGET, cells};
+use common::lab::{Lab, TARGET, cells, database, scores};
 use common::{read_json, refuse, result, succeed, write_json};
-use rusqlite::Connection;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +13,6 @@ const METHODS: &str = "methods = [\"instruction\", \"prompt-tuning\", \"metaprom
 /// Cells of two seeds: two teachers, distillation, two methods trained and
 /// tested; and the plain instruction, which has no seed.
 const CELLS: usize = 2 * (3 + 2 * 2) + 1;
-
-fn database(run: &Path) -> Connection {
-    Connection::open(run.join("results.sqlite")).expect("the database")
-}
 
 /// Leaves a finished run as if it had been killed before its last evaluation.
 fn unfinish(run: &Path) -> PathBuf {
@@ -43,17 +38,6 @@ fn states(run: &Path) -> Vec<(String, String, i64)> {
         .expect("a query");
     let rows = query.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)));
     rows.expect("rows").map(|r| r.expect("a row")).collect()
-}
-
-/// The scores of the tables' entries, by place and seed.
-fn scores(results: &Value) -> Vec<(String, Value)> {
-    let cells = results["cells"].as_array().expect("cells").iter();
-    cells
-        .map(|c| {
-            let place = format!("{} {}", c["place"], c["seed"]);
-            (place, c["outcome"]["Ok"]["scores"].clone())
-        })
-        .collect()
 }
 
 fn len(value: &Value) -> usize {

@@ -7,15 +7,17 @@
 //! python tools/check_trained_layers.py BACKBONE_DIR OUT
 //! ```
 
+mod made_up;
+
+use made_up::{token, train};
 use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::model::Model;
 use metaprompt_backbone::probe::probe;
+use metaprompt_tuning::OptimizerState;
 use metaprompt_tuning::adapter::{Adapter, AdapterNotes, Kind};
 use metaprompt_tuning::full::Full;
 use metaprompt_tuning::lora::{Lora, LoraOptions};
-use metaprompt_tuning::train::{Mixing, Settings, Training};
-use metaprompt_tuning::{Example, Method, OptimizerState, TaskData};
 use safetensors::tensor::{Dtype, TensorView};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..LoraOptions::default()
     };
     let mut lora = Lora::new(&model, options, 1, 0.01)?;
-    train(&model, &mut lora, &out.join("lora-run"))?;
+    train(&model, &mut lora, 1, STEPS, &out.join("lora-run"))?;
     let adapted = lora.apply(&model)?;
     let adapter = Adapter {
         kind: Kind::Lora(Box::new(lora)),
@@ -51,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_logits(&adapted, &tokens, &out.join("lora.safetensors"))?;
 
     let mut full = Full::new(&model, 0.001, OptimizerState::F32)?;
-    train(&model, &mut full, &out.join("full-run"))?;
+    train(&model, &mut full, 1, STEPS, &out.join("full-run"))?;
     checkpoint.save(full.trained(), &out.join("full"))?;
     write_logits(full.trained(), &tokens, &out.join("full.safetensors"))?;
     // What was saved is what was trained.
@@ -60,53 +62,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     if logits(&saved)? != logits(full.trained())? {
         return Err("the saved model computes something else".into());
     }
-    Ok(())
-}
-
-/// A made-up token, of the ordinary ones.
-fn token(model: &Model, number: usize) -> u32 {
-    let ordinary = model.config().vocab_size.min(1000) - 3;
-    (3 + number * 37 % ordinary) as u32
-}
-
-fn train(model: &Model, method: &mut dyn Method, folder: &Path) -> Result<(), Box<dyn Error>> {
-    let example = |number: usize| Example {
-        context: (0..9).map(|i| token(model, number * 11 + i)).collect(),
-        target: (0..3).map(|i| token(model, number % 3 + i)).collect(),
-    };
-    let data = TaskData {
-        name: "made up".into(),
-        train: (0..16).map(example).collect(),
-        dev: Vec::new(),
-    };
-    let settings = Settings {
-        steps: STEPS,
-        batch: 4,
-        batch_tokens: None,
-        accumulation: 1,
-        weight_decay: 1e-5,
-        clip: 1.0,
-        warmup: 0.1,
-        evaluate_every: 0,
-        evaluate_examples: 0,
-        patience: 0,
-        checkpoint_every: 0,
-        seed: 1,
-        logits_weight: 0.0,
-        hidden_weight: 0.0,
-        temperature: 1.0,
-        teacher_memory: Settings::TEACHER_MEMORY,
-    };
-    let training = Training {
-        model,
-        tasks: &[data],
-        mixing: Mixing::Equal,
-        teachers: None,
-        settings: &settings,
-        folder,
-        identity: serde_json::json!({}),
-    };
-    training.run(method, &mut |_| {})?;
     Ok(())
 }
 

@@ -11,15 +11,17 @@
 //!     --compare OUT/one-task.safetensors --compare OUT/prefix.safetensors
 //! ```
 
+mod made_up;
+
+use made_up::{token, train};
 use metaprompt_backbone::Device;
 use metaprompt_backbone::files::Checkpoint;
 use metaprompt_backbone::forest::{Forest, Path as Sequence, pack};
 use metaprompt_backbone::model::{KeyValuePrefix, Model, Outputs, Pass, Work};
 use metaprompt_backbone::probe::probe;
+use metaprompt_tuning::Method;
 use metaprompt_tuning::adapter::{Adapter, AdapterNotes, Kind};
 use metaprompt_tuning::prompt::{Decomposed, SinglePrompt, VectorInit, from_tokens};
-use metaprompt_tuning::train::{Mixing, Settings, Training};
-use metaprompt_tuning::{Example, Method, TaskData};
 use safetensors::tensor::{Dtype, TensorView};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let first = from_tokens(&model, &first, LENGTH)?;
 
     let mut single = SinglePrompt::new(first.clone(), d, 0.03);
-    train(&model, &mut single, 1, &out.join("prompt-run"))?;
+    train(&model, &mut single, 1, STEPS, &out.join("prompt-run"))?;
     let prompt = single.prompt(0);
     let kind = Kind::Prompt {
         prompt: prompt.clone(),
@@ -54,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let init = VectorInit::NearOne(0.1);
     let mut several = Decomposed::new(first, d, 2, 2, init, 1).with_rates(0.03, 0.03);
-    train(&model, &mut several, 2, &out.join("multitask-run"))?;
+    train(&model, &mut several, 2, STEPS, &out.join("multitask-run"))?;
     let [one, other] = [several.prompt(0), several.prompt(1)];
     let kind = Kind::Multitask(Box::new(several));
     let logits = behind_prompt(&model, &tokens, &one)?;
@@ -70,62 +72,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logits = behind_prefix(&model, &tokens, &prefix)?;
     let kind = Kind::Prefix(Box::new(prefix));
     save(&model, kind, &logits, &out.join("prefix"))
-}
-
-/// A made-up token, of the ordinary ones.
-fn token(model: &Model, number: usize) -> u32 {
-    let ordinary = model.config().vocab_size.min(1000) - 3;
-    (3 + number * 37 % ordinary) as u32
-}
-
-fn train(
-    model: &Model,
-    method: &mut dyn Method,
-    tasks: usize,
-    folder: &Path,
-) -> Result<(), Box<dyn Error>> {
-    let example = |task: usize, number: usize| Example {
-        context: (0..9).map(|i| token(model, number * 11 + i)).collect(),
-        target: (0..3)
-            .map(|i| token(model, task + number % 3 + i))
-            .collect(),
-    };
-    let data: Vec<TaskData> = (0..tasks)
-        .map(|task| TaskData {
-            name: format!("made up {task}"),
-            train: (0..16).map(|number| example(task, number)).collect(),
-            dev: Vec::new(),
-        })
-        .collect();
-    let settings = Settings {
-        steps: STEPS,
-        batch: 4,
-        batch_tokens: None,
-        accumulation: 1,
-        weight_decay: 1e-5,
-        clip: 1.0,
-        warmup: 0.1,
-        evaluate_every: 0,
-        evaluate_examples: 0,
-        patience: 0,
-        checkpoint_every: 0,
-        seed: 1,
-        logits_weight: 0.0,
-        hidden_weight: 0.0,
-        temperature: 1.0,
-        teacher_memory: Settings::TEACHER_MEMORY,
-    };
-    let training = Training {
-        model,
-        tasks: &data,
-        mixing: Mixing::Equal,
-        teachers: None,
-        settings: &settings,
-        folder,
-        identity: serde_json::json!({}),
-    };
-    training.run(method, &mut |_| {})?;
-    Ok(())
 }
 
 fn made_up_prefix(model: &Model) -> KeyValuePrefix {

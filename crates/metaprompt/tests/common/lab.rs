@@ -1,6 +1,8 @@
 //! A tiny backbone and a tiny study of the quickstart's corpora.
 
 use super::{root, tiny_backbone};
+use rusqlite::Connection;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -78,4 +80,20 @@ pub(crate) fn cells(run: &Path, words: &str) -> Vec<PathBuf> {
     };
     let paths = entries.map(|entry| entry.expect("entry").path());
     paths.filter(of_words).collect()
+}
+
+/// The scores of the tables' entries, by place and seed.
+pub(crate) fn scores(results: &Value) -> Vec<(String, Value)> {
+    let cells = results["cells"].as_array().expect("cells").iter();
+    cells
+        .map(|c| {
+            let place = format!("{} {}", c["place"], c["seed"]);
+            (place, c["outcome"]["Ok"]["scores"].clone())
+        })
+        .collect()
+}
+
+/// A run's database.
+pub(crate) fn database(run: &Path) -> Connection {
+    Connection::open(run.join("results.sqlite")).expect("the database")
 }
