@@ -1,10 +1,13 @@
 //! Reading whole small files and mapping large ones.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use serde_json::Value;
 
 use super::LoadError;
@@ -74,4 +77,21 @@ pub(crate) fn map(path: &Path) -> Result<Arc<Mmap>, LoadError> {
     #[allow(unsafe_code)]
     let map = unsafe { Mmap::map(&file) };
     map.map(Arc::new).map_err(|source| io_error(path, source))
+}
+
+/// Gives the memory of a map's part back to the system; whoever reads it again gets
+/// it from the file. Without this, a loaded file stands beside what was unpacked from
+/// it until the system is short of memory.
+pub(crate) fn release(map: &Mmap, bytes: Range<usize>) {
+    // SAFETY: the map is shared with a file and never written, so dropping its pages
+    // changes no byte that anyone can read: the next access maps them again.
+    #[cfg(unix)]
+    #[allow(unsafe_code)]
+    let advised =
+        unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+    // A system that doesn't follow only uses more memory.
+    #[cfg(unix)]
+    drop(advised);
+    #[cfg(not(unix))]
+    let _ = (map, bytes);
 }

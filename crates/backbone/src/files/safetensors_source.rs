@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::experts::LARGEST_SCALE;
 use super::packed::Bytes;
-use super::read::{json_file, map};
+use super::read::{json_file, map, release};
 use super::{LoadError, Packed, PackedKind, TensorInfo, TensorSource, first_not_finite};
 
 const SINGLE: &str = "model.safetensors";
@@ -178,6 +178,11 @@ impl Entry {
         // The range was checked against the file's length when the header was read.
         &self.file[self.bytes.clone()]
     }
+
+    /// The tensor stands elsewhere now.
+    fn release(&self) {
+        release(&self.file, self.bytes.clone());
+    }
 }
 
 impl TensorSource for SafetensorsSource {
@@ -218,6 +223,7 @@ impl TensorSource for SafetensorsSource {
             .par_chunks_mut(CHUNK)
             .zip(chunks)
             .for_each(|(values, bytes)| kind.unpack(bytes, values));
+        entry.release();
         match first_not_finite(&values) {
             Some(element) => Err(LoadError::NotFinite {
                 path: entry.path.to_path_buf(),
@@ -250,7 +256,9 @@ impl TensorSource for SafetensorsSource {
                 element,
             });
         }
-        Ok(bytes.to_vec())
+        let bytes = bytes.to_vec();
+        entry.release();
+        Ok(bytes)
     }
 
     fn load_packed(&self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>, LoadError> {

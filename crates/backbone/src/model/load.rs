@@ -269,10 +269,17 @@ fn linear<B: Backend>(
             return Ok(backend.packed_linear(packed, bias)?);
         }
     }
-    let mut weight = Vec::new();
-    for (name, outputs) in parts {
-        weight.extend(source.load_f32(name, &[*outputs, inputs])?);
-    }
     let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
+    let weight = match parts {
+        // The large tables: not copied once more.
+        [(name, outputs)] => source.load_f32(name, &[*outputs, inputs])?,
+        _ => {
+            let mut weight = Vec::with_capacity(outputs * inputs);
+            for (name, outputs) in parts {
+                weight.extend(source.load_f32(name, &[*outputs, inputs])?);
+            }
+            weight
+        }
+    };
     Ok(backend.linear(weight, bias, outputs, inputs)?)
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::{Header, TensorEntry, names};
 use crate::files::config_gguf;
 use crate::files::packed::{Bytes, RowPlace};
+use crate::files::read::{map, release};
 use crate::files::{
     Config, LoadError, Packed, PackedKind, TensorInfo, TensorSource, first_not_finite,
 };
@@ -37,7 +38,7 @@ impl GgufSource {
     /// When the file cannot be read, its header is invalid, its architecture is not
     /// supported, or it holds a tensor that the architecture does not use.
     pub fn open(path: &Path) -> Result<(Self, Config, Header), LoadError> {
-        let file = crate::files::read::map(path)?;
+        let file = map(path)?;
         let header = Header::parse(&file).map_err(|(offset, problem)| LoadError::GgufHeader {
             path: path.to_owned(),
             offset,
@@ -143,6 +144,7 @@ impl GgufSource {
                 Ok(())
             })
             .collect();
+        release(&self.file, entry.bytes.clone());
         let (path, tensor) = (self.path.clone(), name.to_owned());
         match (unpacked, first_not_finite(&values)) {
             (Err(message), _) => Err(LoadError::Dequantize {
