@@ -7,8 +7,9 @@
 //! better than another's on the same examples, and whether that could be
 //! chance. Where a method was run with several seeds, [`average`] gives the
 //! mean of its runs, [`compare_seeds`] the mean difference of two methods, and
-//! [`compare_tasks`] the mean of such differences over tasks; [`holm`] corrects
-//! p values for their number. [`trivial`] is the answer that needs no model.
+//! [`compare_tasks`] and [`compare_settings`] the mean of such differences over
+//! tasks, and over several settings on each; [`holm`] corrects p values for
+//! their number. [`trivial`] is the answer that needs no model.
 //!
 //! All values are between 0 and 1. A division by zero gives 0, as in
 //! scikit-learn with `zero_division=0`.
@@ -52,4 +53,4 @@ pub use error::ScoringError;
 pub use holm::holm;
 pub use rule::Rule;
 pub use scores::{Counts, LabelScore, Score, Scores, score};
-pub use seeds::{Average, Trial, average, compare_seeds, compare_tasks};
+pub use seeds::{Average, Trial, average, compare_seeds, compare_settings, compare_tasks};

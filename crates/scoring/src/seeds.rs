@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::compare::Difference;
 use crate::crossed::{Block, grand_mean, interval, p_value};
 use crate::error::ScoringError;
-use crate::measure::Measure;
+use crate::measure::{Measure, Sums};
 use crate::plan::Plan;
 use crate::rule::Rule;
 use crate::scores::check;
@@ -125,13 +125,31 @@ pub fn compare_tasks(
     trials: &[Trial<'_>],
     options: &BootstrapOptions,
 ) -> Result<Difference, ScoringError> {
-    if trials.is_empty() {
+    let tasks: Vec<&[Trial<'_>]> = trials.iter().map(std::slice::from_ref).collect();
+    compare_settings(&tasks, options)
+}
+
+/// The same for methods that were run in several settings on each task (numbers
+/// of training examples, for instance): a task's part is the mean over its
+/// settings. The settings of a task are answers to the same cases, so a
+/// document is drawn, or exchanged, in all of them together, and so is a seed.
+///
+/// # Errors
+/// As [`compare_tasks`], [`ScoringError::NoExamples`] for a task without a
+/// setting and [`ScoringError::Lengths`] where a task's settings have different
+/// cases.
+pub fn compare_settings(
+    tasks: &[&[Trial<'_>]],
+    options: &BootstrapOptions,
+) -> Result<Difference, ScoringError> {
+    if tasks.is_empty() {
         return Err(ScoringError::NoExamples);
     }
     let each = |t: &Trial<'_>| t.first.len().max(t.second.len());
-    let seeds = trials.iter().map(each).max().unwrap_or(0).max(1);
-    let block = |(index, trial): (usize, &Trial<'_>)| block(index, trial, seeds, options);
-    let blocks: Vec<Block> = trials
+    let seeds = tasks.iter().copied().flatten().map(each).max();
+    let seeds = seeds.unwrap_or(0).max(1);
+    let block = |(index, settings): (usize, &&[Trial<'_>])| block(index, settings, seeds, options);
+    let blocks: Vec<Block> = tasks
         .iter()
         .enumerate()
         .map(block)
@@ -153,50 +171,103 @@ pub fn compare_tasks(
     })
 }
 
-/// Both methods' sums side by side, so that a document moves as a whole.
+/// One setting of a task.
+struct Setting {
+    /// What the cases add, by list of answers.
+    first: Vec<Vec<Sums>>,
+    second: Vec<Vec<Sums>>,
+    /// Sums of a case.
+    width: usize,
+    measure: Measure,
+}
+
+impl Setting {
+    fn new(
+        index: usize,
+        trial: &Trial<'_>,
+        seeds: usize,
+        options: &BootstrapOptions,
+    ) -> Result<Self, ScoringError> {
+        let Trial {
+            rule,
+            cases,
+            first,
+            second,
+        } = *trial;
+        count(&format!("task {index}, first answers"), first.len(), seeds)?;
+        count(
+            &format!("task {index}, second answers"),
+            second.len(),
+            seeds,
+        )?;
+        let firsts = first.iter().map(|l| ("first answers", l.as_slice()));
+        let seconds = second.iter().map(|l| ("second answers", l.as_slice()));
+        let named: Vec<_> = firsts.chain(seconds).collect();
+        check(cases, &named, options)?;
+        let lists: Vec<&[Prediction]> = first.iter().chain(second).map(Vec::as_slice).collect();
+        let plan = Plan::new(rule, cases, &lists)?;
+        let sums = |lists: &[Vec<Prediction>]| -> Result<Vec<Vec<Sums>>, ScoringError> {
+            lists.iter().map(|list| plan.sums(cases, list)).collect()
+        };
+        let (first, second) = (sums(first)?, sums(second)?);
+        Ok(Setting {
+            width: first.iter().flatten().next().map_or(0, Vec::len),
+            first,
+            second,
+            measure: own(&plan)?,
+        })
+    }
+}
+
+/// The first method's sums of all settings, then the second's, side by side, so
+/// that a document moves as a whole.
 fn block(
     index: usize,
-    trial: &Trial<'_>,
+    trials: &[Trial<'_>],
     seeds: usize,
     options: &BootstrapOptions,
 ) -> Result<Block, ScoringError> {
-    let Trial {
-        rule,
-        cases,
-        first,
-        second,
-    } = *trial;
-    count(&format!("task {index}, first answers"), first.len(), seeds)?;
-    count(
-        &format!("task {index}, second answers"),
-        second.len(),
-        seeds,
-    )?;
-    let firsts = first.iter().map(|l| ("first answers", l.as_slice()));
-    let seconds = second.iter().map(|l| ("second answers", l.as_slice()));
-    let named: Vec<_> = firsts.chain(seconds).collect();
-    check(cases, &named, options)?;
-    let lists: Vec<&[Prediction]> = first.iter().chain(second).map(Vec::as_slice).collect();
-    let plan = Plan::new(rule, cases, &lists)?;
-    let sums = |lists: &[Vec<Prediction>]| -> Result<Vec<Vec<_>>, ScoringError> {
-        lists.iter().map(|list| plan.sums(cases, list)).collect()
+    let cases = trials.first().ok_or(ScoringError::NoExamples)?.cases;
+    if let Some(other) = trials.iter().find(|t| t.cases.len() != cases.len()) {
+        return Err(ScoringError::Lengths {
+            what: "cases of a task in another setting",
+            found: other.cases.len(),
+            expected: cases.len(),
+        });
+    }
+    let settings: Vec<Setting> = trials
+        .iter()
+        .map(|trial| Setting::new(index, trial, seeds, options))
+        .collect::<Result<_, _>>()?;
+    let lists = |s: &Setting| s.first.len().max(s.second.len());
+    let together = |seed: usize| {
+        let of = |lists: &[Vec<Sums>], case: usize| lists[seed % lists.len()][case].clone();
+        let side_by_side = |case: usize| -> Sums {
+            let first = settings.iter().flat_map(|s| of(&s.first, case));
+            let second = settings.iter().flat_map(|s| of(&s.second, case));
+            first.chain(second).collect()
+        };
+        let all: Vec<Sums> = (0..cases.len()).map(side_by_side).collect();
+        by_document(&all, cases)
     };
-    let (first, second) = (sums(first)?, sums(second)?);
-    let width = first.iter().flatten().next().map_or(0, Vec::len);
-    let Measure { name, value } = own(&plan)?;
-    let pair = |(mut one, other): (Vec<Vec<f64>>, &Vec<Vec<f64>>)| {
-        for (one, other) in one.iter_mut().zip(other) {
-            one.extend(other);
+    let count = settings.iter().map(lists).max().unwrap_or(0);
+    let seeds = (0..count).map(together).collect();
+    let name = settings[0].measure.name;
+    let parts: Vec<(usize, Measure)> = settings.into_iter().map(|s| (s.width, s.measure)).collect();
+    let value = move |sums: &[f64]| {
+        let (mut first, mut second) = sums.split_at(sums.len() / 2);
+        let mut total = 0.0;
+        for (width, measure) in &parts {
+            let (one, other);
+            (one, first) = first.split_at(*width);
+            (other, second) = second.split_at(*width);
+            total += (measure.value)(other) - (measure.value)(one);
         }
-        by_document(&one, cases)
+        total / parts.len() as f64
     };
-    let pairs = first.iter().cloned().cycle().zip(second.iter().cycle());
     Ok(Block {
-        seeds: pairs
-            .take(first.len().max(second.len()))
-            .map(pair)
-            .collect(),
-        measure: Measure::new(name, move |s| value(&s[width..]) - value(&s[..width])),
+        seeds,
+        measure: Measure::new(name, value),
     })
 }
 

@@ -174,8 +174,8 @@ pub struct Mean {
 pub struct Comparison {
     /// The task; none for the mean over all targets.
     pub task: Option<String>,
-    /// Training examples.
-    pub shots: Shots,
+    /// Training examples; several: the mean over them.
+    pub shots: Vec<Shots>,
     /// The first method.
     pub first: String,
     /// The second method.
@@ -197,8 +197,8 @@ pub struct Comparison {
 pub struct Pending {
     /// The task; none for the mean over all targets.
     pub task: Option<String>,
-    /// Training examples.
-    pub shots: Shots,
+    /// Training examples; several: the mean over them.
+    pub shots: Vec<Shots>,
     /// The first method.
     pub first: String,
     /// The second method.

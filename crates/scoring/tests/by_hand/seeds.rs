@@ -5,7 +5,7 @@ use crate::support::{near, rule};
 use metaprompt_corpus::{Metric, Prediction, TaskType};
 use metaprompt_scoring::{
     Average, BootstrapOptions, Case, Difference, Rule, ScoringError, Trial, average, compare,
-    compare_seeds, compare_tasks, score,
+    compare_seeds, compare_settings, compare_tasks, score,
 };
 
 fn accuracy() -> Rule {
@@ -253,4 +253,62 @@ fn seeds_that_do_not_match_are_refused() {
             expected: 2
         })
     );
+}
+
+#[test]
+fn settings_of_a_task_share_documents_and_seeds() {
+    let (rule, cases) = (accuracy(), cases("abbcdde"));
+    let lists = [
+        seeds(&["+-++--+", "--+-+-+"]),
+        seeds(&["++-++-+", "+-++++-"]),
+        seeds(&["-+-+--+"]),
+    ];
+    let [low, high, other] = &lists;
+    let trial = |first, second| Trial {
+        rule: &rule,
+        cases: &cases,
+        first,
+        second,
+    };
+    let of =
+        |settings: &[Trial<'_>]| compare_settings(&[settings], &options(0.95)).expect("difference");
+    let (once, against) = (trial(low, high), trial(other, high));
+    let alone = compare_seeds(&once, &options(0.95)).expect("difference");
+    assert_eq!(of(&[once]), alone);
+    // The same setting again adds nothing: it is no other sample.
+    let twice = of(&[once, once]);
+    assert_eq!((twice.low, twice.high), (alone.low, alone.high));
+    assert_eq!((twice.value, twice.p_value), (alone.value, alone.p_value));
+    // What one setting says and another takes back is nothing in every draw.
+    let back = of(&[once, trial(high, low)]);
+    assert_eq!((back.value, back.p_value), (0.0, 1.0));
+    assert_eq!((back.low, back.high), (0.0, 0.0));
+    let both = of(&[once, against]);
+    let each = compare_seeds(&against, &options(0.95)).expect("difference");
+    near(both.value, (alone.value + each.value) / 2.0);
+}
+
+#[test]
+fn settings_of_a_task_have_the_same_cases() {
+    let rule = accuracy();
+    let (long, short) = (cases("aab"), cases("ab"));
+    let (first, second) = (seeds(&["+-+"]), seeds(&["+-"]));
+    let trial = |cases, answers| Trial {
+        rule: &rule,
+        cases,
+        first: answers,
+        second: answers,
+    };
+    let settings = [trial(&long, &first[..]), trial(&short, &second[..])];
+    let error = compare_settings(&[&settings], &options(0.95)).expect_err("other cases");
+    assert!(matches!(
+        error,
+        ScoringError::Lengths {
+            found: 2,
+            expected: 3,
+            ..
+        }
+    ));
+    let none = compare_settings(&[&[]], &options(0.95));
+    assert_eq!(none, Err(ScoringError::NoExamples));
 }

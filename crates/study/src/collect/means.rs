@@ -9,7 +9,7 @@ use crate::results::{Comparison, Mean, Pending, Place};
 use crate::spec::{Method, Shots, Study};
 use crate::{Observer, StudyError};
 use metaprompt_corpus::Prediction;
-use metaprompt_scoring::{Case, Rule, Trial, average, compare_tasks, holm};
+use metaprompt_scoring::{Case, Difference, Rule, Trial, average, compare_settings, holm};
 use std::rc::Rc;
 
 /// Which methods are compared: the second less the first.
@@ -98,55 +98,65 @@ fn entries(
     Ok(entries)
 }
 
-/// The differences task by task, and their means over the targets where all
-/// targets have both methods; and those that wait for a seed, or lack one that
-/// failed.
+/// The differences task by task, and where all targets have both methods those
+/// of the means over targets, also over all small numbers of examples together;
+/// and those that wait for a seed, or lack one that failed.
 fn comparisons(
     study: &Study,
     entries: &[Entry],
 ) -> Result<(Vec<Comparison>, Vec<Pending>), StudyError> {
     let (mut all, mut pending) = (Vec::new(), Vec::new());
     for (first, second) in PAIRS {
-        let few = study.shots.iter().filter(|s| **s != Shots::NONE);
+        let some = study.shots.iter().filter(|s| **s != Shots::NONE);
         let shots: Vec<Shots> = match second.trains() {
-            true => few.copied().collect(),
+            true => some.copied().collect(),
             false => vec![Shots::NONE],
         };
+        let mut add = |settings: &[Setting<'_>], task: Option<&str>| -> Result<(), StudyError> {
+            let shots = settings.iter().map(|s| s.shots).collect();
+            let (first, second) = (first.id().to_owned(), second.id().to_owned());
+            let task = task.map(str::to_owned);
+            let mut pairs = settings.iter().flat_map(|s| &s.pairs);
+            if pairs.all(|(one, other)| one.whole && other.whole) {
+                let found = difference(study, settings)?;
+                all.push(Comparison {
+                    task,
+                    shots,
+                    first,
+                    second,
+                    value: found.value,
+                    low: found.low,
+                    high: found.high,
+                    p_value: found.p_value,
+                    corrected: found.p_value,
+                });
+            } else {
+                pending.push(Pending {
+                    task,
+                    shots,
+                    first,
+                    second,
+                });
+            }
+            Ok(())
+        };
+        let mut few = Vec::new();
         for shots in shots {
-            let of = |task: &str, method: Method| {
-                let fits = |e: &&Entry| {
-                    let p = &e.place;
-                    let here = (&*p.task, &*p.method, p.shots) == (task, method.id(), shots);
-                    here && p.variant.is_none()
+            let planned = Setting::new(study, entries, shots, [first, second]);
+            for pair in &planned.pairs {
+                let alone = Setting {
+                    shots,
+                    pairs: vec![*pair],
                 };
-                entries.iter().find(fits)
-            };
-            let planned: Vec<(&Entry, &Entry)> = study
-                .targets
-                .iter()
-                .filter_map(|t| Some((of(t, first)?, of(t, second)?)))
-                .collect();
-            let ids = (first.id(), second.id());
-            let lacks = |task: Option<String>| Pending {
-                task,
-                shots,
-                first: ids.0.to_owned(),
-                second: ids.1.to_owned(),
-            };
-            let whole = |(one, other): &(&Entry, &Entry)| one.whole && other.whole;
-            for pair in &planned {
-                let task = Some(pair.0.place.task.clone());
-                match whole(pair) {
-                    true => all.push(compared(study, &[*pair], task, shots, ids)?),
-                    false => pending.push(lacks(task)),
-                }
+                add(&[alone], Some(&pair.0.place.task))?;
             }
-            if planned.len() > 1 && planned.len() == study.targets.len() {
-                match planned.iter().all(whole) {
-                    true => all.push(compared(study, &planned, None, shots, ids)?),
-                    false => pending.push(lacks(None)),
-                }
+            if planned.pairs.len() > 1 && planned.pairs.len() == study.targets.len() {
+                add(std::slice::from_ref(&planned), None)?;
+                few.extend((shots != Shots::FULL).then_some(planned));
             }
+        }
+        if few.len() > 1 {
+            add(&few, None)?;
         }
     }
     // Those that aren't there yet count too, as if they said nothing: so what is
@@ -159,38 +169,53 @@ fn comparisons(
     Ok((all, pending))
 }
 
-fn compared(
-    study: &Study,
-    pairs: &[(&Entry, &Entry)],
-    task: Option<String>,
+/// Two methods with the same number of examples, target by target.
+struct Setting<'e> {
     shots: Shots,
-    (first, second): (&str, &str),
-) -> Result<Comparison, StudyError> {
-    let rules: Vec<Rule> = pairs
+    pairs: Vec<(&'e Entry, &'e Entry)>,
+}
+
+impl<'e> Setting<'e> {
+    /// The targets for which the study asks for both methods.
+    fn new(study: &Study, entries: &'e [Entry], shots: Shots, methods: [Method; 2]) -> Self {
+        let of = |task: &str, method: Method| {
+            let fits = |e: &&Entry| {
+                let p = &e.place;
+                let here = (&*p.task, &*p.method, p.shots) == (task, method.id(), shots);
+                here && p.variant.is_none()
+            };
+            entries.iter().find(fits)
+        };
+        let [first, second] = methods;
+        let pair = |task: &String| Some((of(task, first)?, of(task, second)?));
+        Setting {
+            shots,
+            pairs: study.targets.iter().filter_map(pair).collect(),
+        }
+    }
+}
+
+/// The mean over targets of the mean over settings, which have the same targets.
+fn difference<'a>(study: &Study, settings: &[Setting<'a>]) -> Result<Difference, StudyError> {
+    let targets = settings.first().map_or(&[][..], |s| &s.pairs);
+    let asked: Vec<(Rule, Vec<Case<'_>>)> = targets
         .iter()
-        .map(|(entry, _)| Rule::of(&entry.task.task.manifest))
+        .map(|(entry, _)| (Rule::of(&entry.task.task.manifest), entry.task.cases()))
         .collect();
-    let cases: Vec<Vec<Case<'_>>> = pairs.iter().map(|(e, _)| e.task.cases()).collect();
-    let trials: Vec<Trial<'_>> = pairs
+    let trials: Vec<Vec<Trial<'_>>> = asked
         .iter()
-        .zip(rules.iter().zip(&cases))
-        .map(|((one, other), (rule, cases))| Trial {
-            rule,
-            cases,
-            first: &one.seeds,
-            second: &other.seeds,
+        .enumerate()
+        .map(|(target, (rule, cases))| {
+            let pairs = settings.iter().map(|setting| setting.pairs[target]);
+            let trial = |(one, other): (&'a Entry, &'a Entry)| Trial {
+                rule,
+                cases,
+                first: &one.seeds,
+                second: &other.seeds,
+            };
+            pairs.map(trial).collect()
         })
         .collect();
-    let difference = compare_tasks(&trials, &bootstrap(study))?;
-    Ok(Comparison {
-        task,
-        shots,
-        first: first.to_owned(),
-        second: second.to_owned(),
-        value: difference.value,
-        low: difference.low,
-        high: difference.high,
-        p_value: difference.p_value,
-        corrected: difference.p_value,
-    })
+    let tasks: Vec<&[Trial<'_>]> = trials.iter().map(Vec::as_slice).collect();
+    Ok(compare_settings(&tasks, &bootstrap(study))?)
 }

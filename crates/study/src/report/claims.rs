@@ -2,7 +2,7 @@
 
 use super::published::{Gap, gap};
 use super::view::View;
-use super::words::{examples, list, p_value, plural, points, signed};
+use super::words::{examples, examples_of, list, p_value, plural, points, signed};
 use crate::results::Comparison;
 use crate::spec::Shots;
 
@@ -51,14 +51,16 @@ fn verdict(view: &View<'_>, comparison: &Comparison) -> Verdict {
 fn claim(view: &View<'_>, pair: (&str, &str)) -> Claim {
     let (first, second) = (view.words(pair.0), view.words(pair.1));
     let compared = view.compared(pair);
-    let means: Vec<(Shots, &Comparison)> = compared
-        .iter()
-        .filter_map(|(shots, all)| Some((*shots, *all.iter().find(|c| c.task.is_none())?)))
-        .collect();
+    let over_targets = compared.iter().filter_map(|(shots, all)| {
+        let mean = all.iter().find(|c| c.task.is_none())?;
+        Some((*shots, *mean))
+    });
+    let (single, together): (Vec<_>, Vec<_>) = over_targets.partition(|(s, _)| s.len() == 1);
+    let means: Vec<(Shots, &Comparison)> = single.into_iter().map(|(s, c)| (s[0], c)).collect();
     let mut head = if means.is_empty() {
         by_tasks(view, &first, &second, &compared)
     } else {
-        by_means(view, &first, &second, &means)
+        by_means(view, &first, &second, &means, &together)
     };
     let pending = view.pending(pair).count();
     if pending > 0 {
@@ -66,9 +68,9 @@ fn claim(view: &View<'_>, pair: (&str, &str)) -> Claim {
         let asked = plural(made + pending, "comparison");
         head = format!("Incomplete, {made} of {asked}: {head}");
     }
-    let line = |(shots, all): &(Shots, Vec<&Comparison>)| {
+    let line = |(shots, all): &(&[Shots], Vec<&Comparison>)| {
         let pending = view.pending(pair).filter(|p| p.shots == *shots).count();
-        line(view, *shots, all, pending)
+        line(view, shots, all, pending)
     };
     // The paper's claim is about all targets and settings.
     let paper = gap(pair.0, pair.1).filter(|_| pending == 0);
@@ -79,9 +81,26 @@ fn claim(view: &View<'_>, pair: (&str, &str)) -> Claim {
     }
 }
 
-/// The means over targets by number of examples, those of one verdict together.
-fn by_means(view: &View<'_>, first: &str, second: &str, means: &[(Shots, &Comparison)]) -> String {
-    let part = |wanted: Verdict, says: &str| {
+/// The means over targets: over several numbers of examples, then by number,
+/// those of one verdict together.
+fn by_means(
+    view: &View<'_>,
+    first: &str,
+    second: &str,
+    means: &[(Shots, &Comparison)],
+    together: &[(&[Shots], &Comparison)],
+) -> String {
+    let says = |wanted: Verdict| match wanted {
+        Verdict::Ahead => "ahead beyond chance",
+        Verdict::Behind => "behind beyond chance",
+        Verdict::Open => "not to be told apart",
+    };
+    let several = together.iter().map(|(shots, c)| {
+        let says = says(verdict(view, c));
+        let value = signed(c.value);
+        format!("{says} with {} ({value} points)", examples_of(shots))
+    });
+    let part = |wanted: Verdict| {
         let of = means.iter().filter(|(_, c)| verdict(view, c) == wanted);
         let of: Vec<_> = of.collect();
         let values = of.iter().map(|(_, c)| c.value);
@@ -90,16 +109,12 @@ fn by_means(view: &View<'_>, first: &str, second: &str, means: &[(Shots, &Compar
             values.fold(f64::NEG_INFINITY, f64::max),
         );
         let shots: Vec<Shots> = of.iter().map(|(shots, _)| *shots).collect();
-        (!of.is_empty()).then(|| format!("{says} with {} ({})", with(&shots), range(low, high)))
+        let (says, range) = (says(wanted), range(low, high));
+        (!of.is_empty()).then(|| format!("{says} with {} ({range})", with(&shots)))
     };
-    let parts: Vec<String> = [
-        (Verdict::Ahead, "ahead beyond chance"),
-        (Verdict::Behind, "behind beyond chance"),
-        (Verdict::Open, "not to be told apart"),
-    ]
-    .into_iter()
-    .filter_map(|(verdict, says)| part(verdict, says))
-    .collect();
+    let verdicts = [Verdict::Ahead, Verdict::Behind, Verdict::Open];
+    let each = verdicts.into_iter().filter_map(part);
+    let parts: Vec<String> = several.chain(each).collect();
     format!(
         "{second} against {first}, mean over targets: {}.",
         parts.join("; ")
@@ -111,7 +126,7 @@ fn by_tasks(
     view: &View<'_>,
     first: &str,
     second: &str,
-    compared: &[(Shots, Vec<&Comparison>)],
+    compared: &[(&[Shots], Vec<&Comparison>)],
 ) -> String {
     let all: Vec<&Comparison> = compared
         .iter()
@@ -153,10 +168,10 @@ fn tally(view: &View<'_>, all: &[&Comparison], noun: &str) -> String {
     )
 }
 
-/// One number of examples; `pending` of its comparisons are not there.
-fn line(view: &View<'_>, shots: Shots, all: &[&Comparison], pending: usize) -> String {
+/// One number of examples, or several together; `pending` of its comparisons are not there.
+fn line(view: &View<'_>, shots: &[Shots], all: &[&Comparison], pending: usize) -> String {
     let tasks: Vec<&Comparison> = all.iter().copied().filter(|c| c.task.is_some()).collect();
-    let mut text = format!("With {}", examples(shots));
+    let mut text = format!("With {}", examples_of(shots));
     if pending > 0 {
         let asked = plural(all.len() + pending, "comparison");
         text += &format!(" ({} of {asked})", all.len());

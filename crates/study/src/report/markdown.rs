@@ -165,7 +165,7 @@ fn differences(text: &mut String, view: &View<'_>) {
             c.task
                 .as_deref()
                 .map_or_else(|| "mean over targets".into(), escape),
-            words::shots(c.shots),
+            words::settings(&c.shots),
             escape(&view.words(&c.first)),
             escape(&view.words(&c.second)),
             signed(c.value),

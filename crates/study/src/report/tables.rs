@@ -160,7 +160,8 @@ pub fn comparisons(results: &Results) -> io::Result<String> {
     let rows = results.comparisons.iter().map(|c| {
         let mut row = vec![results.study.clone(), results.backbone.clone()];
         row.push(c.task.clone().unwrap_or_default());
-        row.extend([shots(c.shots), c.first.clone(), c.second.clone()]);
+        let of: Vec<String> = c.shots.iter().map(|s| shots(*s)).collect();
+        row.extend([of.join("+"), c.first.clone(), c.second.clone()]);
         let numbers = [
             c.value,
             c.low,

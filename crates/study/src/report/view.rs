@@ -214,7 +214,7 @@ impl<'a> View<'a> {
         shots: Shots,
     ) -> impl Iterator<Item = &'a Comparison> {
         let all = self.results.comparisons.iter();
-        all.filter(move |c| c.task.as_deref() == task && c.second == method && c.shots == shots)
+        all.filter(move |c| c.task.as_deref() == task && c.second == method && c.shots == [shots])
     }
 
     /// The pairs of methods that are compared, in their first order.
@@ -229,13 +229,15 @@ impl<'a> View<'a> {
         pairs
     }
 
-    /// Comparisons of a pair, in ascending order of shots.
-    pub(super) fn compared(&self, pair: (&str, &str)) -> Vec<(Shots, Vec<&'a Comparison>)> {
-        let mut by_shots: BTreeMap<usize, (Shots, Vec<&Comparison>)> = BTreeMap::new();
+    /// Comparisons of a pair: those over several numbers of examples, then each
+    /// number in ascending order.
+    pub(super) fn compared(&self, pair: (&str, &str)) -> Vec<(&'a [Shots], Vec<&'a Comparison>)> {
+        let mut by_shots: BTreeMap<_, (&[Shots], Vec<&Comparison>)> = BTreeMap::new();
         for c in &self.results.comparisons {
             if (c.first.as_str(), c.second.as_str()) == pair {
-                let entry = by_shots.entry(rank(c.shots));
-                entry.or_insert((c.shots, Vec::new())).1.push(c);
+                let ranks: Vec<usize> = c.shots.iter().map(|s| rank(*s)).collect();
+                let entry = by_shots.entry((ranks.len() == 1, ranks));
+                entry.or_insert((&c.shots, Vec::new())).1.push(c);
             }
         }
         by_shots.into_values().collect()

@@ -115,6 +115,23 @@ pub(super) fn examples(shots: Shots) -> String {
     }
 }
 
+/// The numbers of examples of a comparison in a table.
+pub(super) fn settings(shots: &[Shots]) -> String {
+    let each: Vec<String> = shots.iter().map(|s| self::shots(*s)).collect();
+    each.join(" + ")
+}
+
+/// The same inside a sentence.
+pub(super) fn examples_of(shots: &[Shots]) -> String {
+    match shots {
+        [only] => examples(*only),
+        several => {
+            let each: Vec<String> = several.iter().map(|s| self::shots(*s)).collect();
+            format!("{} examples together", list(&each))
+        }
+    }
+}
+
 /// `a, b and c`.
 pub(super) fn list(parts: &[String]) -> String {
     match parts {

@@ -17,7 +17,7 @@ fn comparison(
 ) -> Comparison {
     Comparison {
         task: task.map(str::to_owned),
-        shots,
+        shots: vec![shots],
         first: "prompt-tuning".into(),
         second: "metaprompt".into(),
         value,
@@ -116,6 +116,32 @@ fn sentences_follow_the_numbers() {
         let escaped = sentence.replace('<', "&lt;");
         assert!(text.contains(&escaped), "{escaped} in {text}");
     }
+}
+
+#[test]
+fn several_numbers_of_examples_together_come_first() {
+    let (four, many) = (Shots::Count(4), Shots::Count(16));
+    let together = Comparison {
+        shots: vec![four, many],
+        ..comparison(None, four, 0.05, 0.02, 0.001)
+    };
+    let results = study(vec![
+        comparison(None, four, 0.06, 0.07, 0.2),
+        comparison(None, many, 0.04, 0.05, 0.3),
+        together,
+    ]);
+    let found = findings(&results);
+    assert!(
+        found[0].starts_with("Metaprompt against Prompt tuning, mean over targets: ahead beyond chance with 4 and 16 examples together (+5.0 points); not to be told apart with 4 and 16 examples (+4.0 to +6.0 points)."),
+        "{found:?}"
+    );
+    // The paper's settings are single ones.
+    assert!(found[0].contains("in none of its 2 settings"), "{found:?}");
+    assert_eq!(
+        found[1],
+        "With 4 and 16 examples together: +5.0 points on average (95% interval +3.0 to +7.0, corrected p = 0.001), more than chance."
+    );
+    assert!(markdown(&results).contains("| mean over targets | 4 + 16 |"));
 }
 
 #[test]

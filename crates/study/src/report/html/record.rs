@@ -195,6 +195,7 @@ pub(super) fn how(page: &Page<'_>) -> Section {
         p { (level) " intervals are percentile bootstraps: in each draw the test documents are drawn again, the same for all seeds and methods, and the seeds too. With two or three seeds the part of the variance that seeds bring comes out too small; with one it is missing." }
         p { "P values are those of paired approximate randomisation: for each document a coin decides whether the two methods' answers are exchanged, under all seeds together. They are corrected for the number of comparisons of the study (Holm), so that the chance of calling any difference settled that is none is at most " (format!("{:.0}%", 100.0 * (1.0 - page.view.results.level))) "." }
         p { "Means over targets give each target the same weight, whatever its metric. They are about these targets, not about tasks in general. Where a method lacks a target there is no mean." }
+        p { "Several numbers of examples together are the mean of the differences with each of them; a document, or a seed, is drawn or exchanged in all of them at once." }
         p { "A mean over fewer seeds than the study asks for, because one failed or is not done yet, says so; it is never the best of its column, and no difference is taken from it." }
     };
     Section {
