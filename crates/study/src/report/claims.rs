@@ -2,7 +2,7 @@
 
 use super::published::{Gap, gap};
 use super::view::View;
-use super::words::{examples, examples_of, list, p_value, plural, points, signed};
+use super::words::{examples_each, examples_together, p_value, plural, points, signed};
 use crate::results::Comparison;
 use crate::spec::Shots;
 
@@ -98,7 +98,7 @@ fn by_means(
     let several = together.iter().map(|(shots, c)| {
         let says = says(verdict(view, c));
         let value = signed(c.value);
-        format!("{says} with {} ({value} points)", examples_of(shots))
+        format!("{says} with {} ({value} points)", examples_together(shots))
     });
     let part = |wanted: Verdict| {
         let of = means.iter().filter(|(_, c)| verdict(view, c) == wanted);
@@ -110,7 +110,7 @@ fn by_means(
         );
         let shots: Vec<Shots> = of.iter().map(|(shots, _)| *shots).collect();
         let (says, range) = (says(wanted), range(low, high));
-        (!of.is_empty()).then(|| format!("{says} with {} ({range})", with(&shots)))
+        (!of.is_empty()).then(|| format!("{says} with {} ({range})", examples_each(&shots)))
     };
     let verdicts = [Verdict::Ahead, Verdict::Behind, Verdict::Open];
     let each = verdicts.into_iter().filter_map(part);
@@ -138,17 +138,6 @@ fn by_tasks(
     )
 }
 
-/// `16 and 32 examples`.
-fn with(shots: &[Shots]) -> String {
-    match shots {
-        [only] => examples(*only),
-        _ => {
-            let names: Vec<String> = shots.iter().map(|s| super::words::shots(*s)).collect();
-            format!("{} examples", list(&names))
-        }
-    }
-}
-
 fn range(low: f64, high: f64) -> String {
     let (low, high) = (signed(low), signed(high));
     match low == high {
@@ -171,7 +160,7 @@ fn tally(view: &View<'_>, all: &[&Comparison], noun: &str) -> String {
 /// One number of examples, or several together; `pending` of its comparisons are not there.
 fn line(view: &View<'_>, shots: &[Shots], all: &[&Comparison], pending: usize) -> String {
     let tasks: Vec<&Comparison> = all.iter().copied().filter(|c| c.task.is_some()).collect();
-    let mut text = format!("With {}", examples_of(shots));
+    let mut text = format!("With {}", examples_together(shots));
     if pending > 0 {
         let asked = plural(all.len() + pending, "comparison");
         text += &format!(" ({} of {asked})", all.len());

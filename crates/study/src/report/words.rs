@@ -121,13 +121,21 @@ pub(super) fn settings(shots: &[Shots]) -> String {
     each.join(" + ")
 }
 
-/// The same inside a sentence.
-pub(super) fn examples_of(shots: &[Shots]) -> String {
+/// The same inside a sentence, where they are compared as one.
+pub(super) fn examples_together(shots: &[Shots]) -> String {
+    match shots {
+        [only] => examples(*only),
+        several => format!("{} together", examples_each(several)),
+    }
+}
+
+/// Numbers of examples of which the same is said: `16 and 32 examples`.
+pub(super) fn examples_each(shots: &[Shots]) -> String {
     match shots {
         [only] => examples(*only),
         several => {
             let each: Vec<String> = several.iter().map(|s| self::shots(*s)).collect();
-            format!("{} examples together", list(&each))
+            format!("{} examples", list(&each))
         }
     }
 }

@@ -107,27 +107,22 @@ impl Method {
             Method::Lora => field == "lora.learning_rate",
             Method::Full => field == "full.learning_rate",
             Method::MetapromptVectors => field == "metaprompt.vectors_only_learning_rate",
-            Method::Metaprompt => [
-                "metaprompt.learning_rate",
-                "metaprompt.vector_learning_rate",
-            ]
-            .contains(&field),
+            Method::Metaprompt => field == "metaprompt.learning_rate",
             Method::Instruction | Method::Demonstrations | Method::MetapromptZero => false,
         }
     }
 
     /// Sets this method's learning rate, which for the adapted metaprompt is
-    /// that of the shared prompt and of the vectors.
+    /// that of the shared prompt. Its vectors keep
+    /// `metaprompt.vector_learning_rate`: entries near one bear steps many
+    /// times as large, so one number for both trains one of the two badly.
     pub(crate) fn set_rate(self, study: &mut Study, rate: f32) {
         match self {
             Method::PromptTuning => study.prompt_tuning.learning_rate = rate,
             Method::Lora => study.lora.learning_rate = rate,
             Method::Full => study.full.learning_rate = rate,
             Method::MetapromptVectors => study.metaprompt.vectors_only_learning_rate = rate,
-            _ => {
-                study.metaprompt.learning_rate = rate;
-                study.metaprompt.vector_learning_rate = rate;
-            }
+            _ => study.metaprompt.learning_rate = rate,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::claims::{claims, interval, too_few_draws};
 use super::super::plot::dots::{Dot, dots};
-use super::super::words::{examples_of, p_value, plural, settings, signed};
+use super::super::words::{examples_together, p_value, plural, settings, signed};
 use super::parts::captioned;
 use super::{Page, Section};
 use crate::results::Comparison;
@@ -99,10 +99,10 @@ fn panel(
         "{} less {}, {}",
         view.words(pair.1),
         view.words(pair.0),
-        examples_of(shots)
+        examples_together(shots)
     );
     let figure = dots(&title, "points", page.slot(pair.1), &rows, range, true);
-    captioned(&examples_of(shots), "", &figure)
+    captioned(&examples_together(shots), "", &figure)
 }
 
 fn numbers(page: &Page<'_>) -> Markup {
