@@ -41,6 +41,7 @@ fn ten_steps_follow_peft() {
         let mut lora = Lora::new(&model, rank_4(), 0, 0.01).expect("it fits");
         assert_eq!(lora.options().targets.len(), targets, "{backbone}");
         assert_eq!(lora.parameters().len(), 2 * targets * model.config().layers);
+        assert_eq!(lora.trainable(), rank_4().trainable(model.config()));
         for p in lora.parameters_mut() {
             p.value = run.file.f32(&format!("initial.{}", p.name));
         }

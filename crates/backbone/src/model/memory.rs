@@ -4,6 +4,9 @@ use super::Recompute;
 use crate::compute::{Backend, Cpu, Cuda, cpu_memory};
 use crate::files::{Config, PackedWeights};
 
+/// Bytes of a value on the processor.
+const F32: f64 = 4.0;
+
 /// Bytes of a value on a device that stores bf16.
 const VALUE: f64 = Cuda::BYTES_PER_WEIGHT as f64;
 
@@ -106,7 +109,6 @@ impl TrainingMemory {
         level: Recompute,
         second_half: usize,
     ) -> Self {
-        const F32: f64 = 4.0;
         let d = config.hidden_size;
         let (q, kv) = (
             config.heads * config.head_dim,
@@ -128,6 +130,29 @@ impl TrainingMemory {
             weights,
             kept: F32 * (rows * kept) as f64,
             passing: F32 * passing as f64,
+        }
+    }
+
+    /// The same where linear layers are changed (LoRA) or trained: what
+    /// attention gave is kept, for the layer that reads it, and all rows go
+    /// through an MLP's backward pass together. Experts have no changes.
+    #[must_use]
+    pub fn tuned(self, config: &Config, rows: usize, level: Recompute) -> Self {
+        let f = match config.experts {
+            None => config.intermediate_size,
+            Some(_) => 0,
+        };
+        let d = config.hidden_size;
+        let attended = config.heads * config.head_dim;
+        let (kept, again) = match level {
+            Recompute::None => (config.layers * attended, 0),
+            Recompute::Mlp => (config.layers * attended, 2 * f),
+            Recompute::Layer => (0, attended + 2 * f),
+        };
+        TrainingMemory {
+            kept: self.kept + F32 * (rows * kept) as f64,
+            passing: self.passing + F32 * (rows * (2 * d + 2 * f + again)) as f64,
+            ..self
         }
     }
 

@@ -5,6 +5,7 @@ use crate::spec::Evaluate;
 use metaprompt_backbone::Backbone;
 use metaprompt_backbone::model::{Recompute, TrainingMemory};
 use metaprompt_tuning::OptimizerState;
+use metaprompt_tuning::lora::LoraOptions;
 use metaprompt_tuning::train::{Planned, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Of a training run.
+    /// Of a training run of prompts.
     pub(crate) fn training(backbone: &Backbone, planned: &Planned, settings: &Settings) -> Self {
         let distills = settings.logits_weight > 0.0 || settings.hidden_weight > 0.0;
         let states = if distills { settings.teacher_memory } else { 0 };
@@ -31,15 +32,31 @@ impl Plan {
         }
     }
 
-    /// With all weights trained: the optimizer's values and two moments, the
-    /// layers' own copy and the best so far.
-    pub(crate) fn with_weights(self, backbone: &Backbone, state: OptimizerState) -> Self {
+    /// Of a LoRA's training: its values, their gradient, the optimizer's two
+    /// moments, what the products read and the best so far.
+    pub(crate) fn low_rank(backbone: &Backbone, planned: &Planned, options: &LoraOptions) -> Self {
+        let numbers = options.trainable(backbone.model.config());
+        Plan::tuned(backbone, planned, 6 * size_of::<f32>() * numbers)
+    }
+
+    /// Of the training of all weights: the optimizer's values and two moments,
+    /// the layers' own copy, the best so far and the largest tensor's gradient.
+    pub(crate) fn weights(backbone: &Backbone, planned: &Planned, state: OptimizerState) -> Self {
         let tensors = backbone.model.config().tensors().into_iter();
         let values = tensors.map(|(_, shape)| shape.iter().product::<usize>());
+        let largest = size_of::<f32>() * values.clone().max().unwrap_or(0);
         let bytes = values.map(|values| 3 * size_of::<f32>() * values + state.bytes(values));
+        Plan::tuned(backbone, planned, largest + bytes.sum::<usize>())
+    }
+
+    /// Of training inside the layers, with so many bytes beside the pass.
+    fn tuned(backbone: &Backbone, planned: &Planned, trained: usize) -> Self {
+        let (config, rows) = (backbone.model.config(), planned.most_rows);
+        let memory = step(backbone, rows, Recompute::None).tuned(config, rows, Recompute::None);
         Plan {
-            memory: self.memory + bytes.sum::<usize>() as u64,
-            ..self
+            steps: planned.steps,
+            rows: planned.rows,
+            memory: (memory.total() - memory.weights) as u64 + trained as u64,
         }
     }
 
@@ -79,7 +96,11 @@ impl Plan {
 }
 
 fn beside_weights(backbone: &Backbone, rows: usize, level: Recompute) -> u64 {
-    let threads = rayon::current_num_threads();
-    let memory = TrainingMemory::of(backbone.model.config(), rows, level, threads);
+    let memory = step(backbone, rows, level);
     (memory.total() - memory.weights) as u64
+}
+
+fn step(backbone: &Backbone, rows: usize, level: Recompute) -> TrainingMemory {
+    let threads = rayon::current_num_threads();
+    TrainingMemory::of(backbone.model.config(), rows, level, threads)
 }

@@ -82,10 +82,11 @@ impl Builder<'_, '_, '_> {
         }
         let searched = chosen.is_some();
         let config = stages.training_config("train", &described, &needs, searched, more);
-        let plan = Plan::training(self.lab.backbone, &described.planned, &described.settings);
+        let (backbone, planned) = (self.lab.backbone, &described.planned);
         let plan = match method {
-            Method::Full => plan.with_weights(self.lab.backbone, study.full.optimizer),
-            _ => plan,
+            Method::Full => Plan::weights(backbone, planned, study.full.optimizer),
+            Method::Lora => Plan::low_rank(backbone, planned, &study.lora.options()),
+            _ => Plan::training(backbone, planned, &described.settings),
         };
         let words = format!("{}-{name}-{}", method.id(), shots.name());
         let task = name.to_owned();

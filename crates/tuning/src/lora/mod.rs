@@ -93,9 +93,7 @@ impl Lora {
             return Err(LoraError::Option { field, problem });
         }
         let config = model.config();
-        if options.targets.is_empty() {
-            options.targets = Module::of(config);
-        }
+        options.targets = options.modules(config);
         let rank = options.rank;
         let mut pairs = Vec::new();
         for layer in 0..config.layers {

@@ -1,5 +1,6 @@
 //! How large a LoRA is, and where it sits.
 
+use metaprompt_backbone::files::Config;
 use metaprompt_backbone::model::Module;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,6 +39,23 @@ impl LoraOptions {
     #[must_use]
     pub fn scale(&self) -> f32 {
         self.alpha / self.rank as f32
+    }
+
+    /// The linear layers that are adapted in every block of a model.
+    #[must_use]
+    pub fn modules(&self, config: &Config) -> Vec<Module> {
+        match &*self.targets {
+            [] => Module::of(config),
+            named => named.to_vec(),
+        }
+    }
+
+    /// Numbers that are trained on a model.
+    #[must_use]
+    pub fn trainable(&self, config: &Config) -> usize {
+        let modules = self.modules(config).into_iter();
+        let each = modules.map(|module| module.shape(config).iter().sum::<usize>());
+        config.layers * self.rank * each.sum::<usize>()
     }
 
     /// The first field that no LoRA can have, and what is wrong with it.
