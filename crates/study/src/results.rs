@@ -23,7 +23,7 @@ pub struct Results {
     pub backbone: String,
     /// Its parameters.
     pub backbone_parameters: u64,
-    /// Version of the program, device and threads, for people.
+    /// Version of the program and device (of a CPU with its threads), for people.
     pub environment: String,
     /// Share of the draws that the intervals hold, 0.95 for instance.
     pub level: f64,

@@ -66,8 +66,8 @@ fn environment(note: &RunNote) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let [version, device, threads] = ["metaprompt", "device", "threads"].map(of);
-    format!("metaprompt {version}, {device}, {threads} threads")
+    let [version, device] = ["metaprompt", "device"].map(of);
+    format!("metaprompt {version}, {device}")
 }
 
 /// The evaluations, those that failed with their reason.
