@@ -6,7 +6,7 @@ mod common;
 use common::lab::{Lab, TARGET, cell, cells, database, scores};
 use common::{program, read_json, refuse, result, succeed};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -238,19 +238,37 @@ fn every_kind_of_cell_runs() {
         &format!("{methods}shots = [0, 4, \"full\"]\n"),
         "few_shot_steps = 5\n[lora]\nsteps = 5\nbatch = 4\nlearning_rate = 0.01\n\
          [full]\nsteps = 4\nbatch = 4\nlearning_rate = 0.001\n[demonstrations]\nk = 3\n[evaluate]\ntransfer = true\n\
-         [search.prompt-tuning]\nlearning_rates = [1e-6, 0.03]\nshots = 4\n\
+         [search.prompt-tuning]\nlearning_rates = [1e-6, 0.03]\nshots = [4, \"full\"]\n\
          [[ablation]]\nname = \"sources\"\nfield = \"sources\"\nvalues = [1]\nshots = [4]\n",
     );
     succeed(&lab.study("run", "run", &[]));
     let folder = lab.path("run");
     let database = database(&folder);
-    let rate = "SELECT rate > 0.02 FROM cell WHERE kind = 'choose'";
-    assert_eq!(number(&database, rate), 1, "the rate that learns is chosen");
+    let rate = "SELECT rate > 0.02 AS learns FROM cell WHERE kind = 'choose'";
+    let chosen = format!("SELECT count(*) FROM ({rate}) AS chosen WHERE learns");
+    assert_eq!(
+        number(&database, &chosen),
+        2,
+        "the rates that learn are chosen"
+    );
     let candidates = "SELECT count(*) FROM cell_needs WHERE role = 'candidate'";
-    assert_eq!(number(&database, candidates), 2);
-    let chosen = "SELECT count(*) FROM cell_needs WHERE role = 'rate'";
-    assert_eq!(number(&database, chosen), 2, "few-shot and full");
+    assert_eq!(number(&database, candidates), 4);
+    let with_own_shots = "SELECT count(*) FROM cell_needs AS used
+        JOIN cell AS trained ON trained.digest = used.cell
+        JOIN cell AS choice ON choice.digest = used.needs
+        WHERE used.role = 'rate' AND
+        replace(substr(trained.folder, 1, length(trained.folder) - 9), 'train-prompt-tuning-' || trained.task, '')
+        = replace(substr(choice.folder, 1, length(choice.folder) - 9), 'choose-prompt-tuning', '')";
+    assert_eq!(number(&database, with_own_shots), 2, "few-shot and full");
     let results = read_json(&folder.join("results.json"));
+    let searches = results["searches"].as_array().expect("searches");
+    let of = |field: &str| Vec::from_iter(searches.iter().map(|s| s[field].clone()));
+    assert_eq!(of("shots"), [json!(4), json!("full")]);
+    for search in searches {
+        let loss = |i: usize| search["tried"][i]["dev_loss"].as_f64().expect("a loss");
+        assert_eq!(search["chosen"], search["tried"][1]["rate"]);
+        assert!(loss(1) < loss(0), "{search}");
+    }
     assert_eq!(
         results["transfer"]["cosine"][0].as_array().map(Vec::len),
         Some(2)

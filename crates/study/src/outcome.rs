@@ -52,6 +52,17 @@ pub(crate) struct Outcome {
     pub(crate) files: BTreeMap<String, String>,
 }
 
+/// Mean development loss of each of so many candidates, whose runs come
+/// candidate by candidate; none where a run has no finite one.
+pub(crate) fn mean_losses(losses: &[Option<f64>], candidates: usize) -> Vec<Option<f64>> {
+    let runs = losses.len() / candidates.max(1);
+    let mean = |of_one: &[Option<f64>]| {
+        let sum = of_one.iter().copied().sum::<Option<f64>>()?;
+        Some(sum / of_one.len() as f64).filter(|mean| mean.is_finite())
+    };
+    losses.chunks(runs.max(1)).map(mean).collect()
+}
+
 /// A row of the transfer matrices, by source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TransferRow {

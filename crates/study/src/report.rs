@@ -13,6 +13,7 @@ mod markdown;
 mod plot;
 mod progress;
 mod published;
+mod rates;
 mod single;
 mod tables;
 mod terminal;

@@ -46,6 +46,9 @@ pub struct Results {
     /// of the methods is not done yet, or failed.
     #[serde(default)]
     pub pending: Vec<Pending>,
+    /// How learning rates were chosen.
+    #[serde(default)]
+    pub searches: Vec<Searched>,
     /// Losses of training runs.
     pub curves: Vec<Curve>,
     /// How near targets are to sources.
@@ -98,6 +101,31 @@ pub struct SplitUse {
     pub used: usize,
     /// Of these, the ones shortened to the token limit.
     pub cut: usize,
+}
+
+/// A search for a method's learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Searched {
+    /// The method, as study files spell it.
+    pub method: String,
+    /// Training examples of the runs that were compared.
+    pub shots: Shots,
+    /// Their targets.
+    pub targets: Vec<String>,
+    /// The candidates.
+    pub tried: Vec<Tried>,
+    /// The one that was chosen.
+    pub chosen: f32,
+}
+
+/// A candidate of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The learning rate.
+    pub rate: f32,
+    /// Mean over the targets of the development loss per target token; none
+    /// where a run's loss left the numbers.
+    pub dev_loss: Option<f64>,
 }
 
 /// A method of the study.

@@ -6,6 +6,7 @@ mod means;
 mod mistakes;
 mod results;
 mod rows;
+mod searches;
 mod tasks;
 
 use crate::evaluation::read_back;

@@ -4,6 +4,7 @@ use super::curves::curves;
 use super::means::{Means, means};
 use super::mistakes::mistakes;
 use super::rows::method_words;
+use super::searches::searches;
 use super::tasks::tasks;
 use super::{Found, Lack};
 use crate::graph::{Graph, Placed, Work};
@@ -54,6 +55,7 @@ pub(crate) fn results(
         means,
         comparisons,
         pending,
+        searches: searches(graph, found),
         curves: curves(graph, found)?,
         transfer: transfer(graph, found),
         mistakes: mistakes(lab, graph, found, observer)?,

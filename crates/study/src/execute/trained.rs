@@ -2,7 +2,7 @@
 
 use super::Execution;
 use crate::graph::Role;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, mean_losses};
 use crate::prepare::Prepared;
 use crate::spec::{Method, Shots, Study};
 use crate::stages::{Stage, Stages, Trained, loss};
@@ -123,31 +123,24 @@ impl Execution<'_, '_> {
     /// The rate with the lowest mean development loss. Of equal ones the
     /// first.
     pub(super) fn choose(&self, method: Method, rates: &[f32]) -> Result<Outcome, StudyError> {
-        let losses: Vec<f64> = self
-            .outcomes(Role::Candidate)?
-            .iter()
-            .map(|o| o.dev_loss.unwrap_or(f64::INFINITY))
-            .collect();
-        let targets = losses.len() / rates.len().max(1);
-        let means: Vec<f64> = losses
-            .chunks(targets.max(1))
-            .map(|of_rate| of_rate.iter().sum::<f64>() / of_rate.len() as f64)
-            .collect();
-        let best = (0..means.len())
-            .filter(|&i| means[i].is_finite())
-            .min_by(|&a, &b| means[a].total_cmp(&means[b]));
-        if best.is_none() {
+        let candidates = self.outcomes(Role::Candidate)?;
+        let losses: Vec<Option<f64>> = candidates.iter().map(|o| o.dev_loss).collect();
+        let means = mean_losses(&losses, rates.len());
+        let tried = || rates.iter().zip(&means);
+        let learnt = tried().filter_map(|(&rate, mean)| Some((rate, (*mean)?)));
+        let Some((rate, dev_loss)) = learnt.min_by(|a, b| a.1.total_cmp(&b.1)) else {
             return Err(StudyError::NoRate {
                 method: method.id(),
             });
-        }
-        let notes = rates.iter().zip(&means);
+        };
+        let note = |(rate, mean): (&f32, &Option<f64>)| match mean {
+            Some(loss) => format!("rate {rate}: development loss {loss:.4}"),
+            None => format!("rate {rate}: no development loss"),
+        };
         Ok(Outcome {
-            rate: best.map(|best| rates[best]),
-            dev_loss: best.map(|best| means[best]),
-            notes: notes
-                .map(|(rate, loss)| format!("rate {rate}: development loss {loss:.4}"))
-                .collect(),
+            rate: Some(rate),
+            dev_loss: Some(dev_loss),
+            notes: tried().map(note).collect(),
             ..Outcome::default()
         })
     }

@@ -33,7 +33,14 @@ pub(super) struct Builder<'l, 'b, 'o> {
     /// Addresses of the cells so far.
     known: HashSet<String>,
     /// The cells that choose rates.
-    pub(super) rates: Vec<(Method, String)>,
+    pub(super) rates: Vec<Choice>,
+}
+
+/// A cell that chooses a method's rate with a number of examples.
+pub(super) struct Choice {
+    pub(super) method: Method,
+    pub(super) shots: Shots,
+    pub(super) cell: String,
 }
 
 /// One seed of one variant.
@@ -184,24 +191,45 @@ impl Builder<'_, '_, '_> {
             } else {
                 &search.targets
             };
-            let mut needs = Vec::new();
-            for &rate in &search.learning_rates {
-                for target in targets {
-                    let run =
-                        self.train(method, target, search.shots, begin.clone(), Some(rate), at)?;
-                    needs.push((Role::Candidate, run));
-                }
+            for &shots in &search.shots {
+                let rates = &search.learning_rates;
+                self.choice(method, shots, rates, targets, &begin, at)?;
             }
-            let rates = &search.learning_rates;
-            let stages = self.lab.stages(0, at.seed);
-            let config = stages.choice_config(method, rates, &needs);
-            let work = Work::Choose {
-                method,
-                rates: rates.clone(),
-            };
-            let chosen = self.add(config, method.id(), at, work, needs, Plan::default());
-            self.rates.push((method, chosen));
         }
+        Ok(())
+    }
+
+    /// The candidates of a method with a number of examples, and the cell that
+    /// chooses among them.
+    fn choice(
+        &mut self,
+        method: Method,
+        shots: Shots,
+        rates: &[f32],
+        targets: &[String],
+        begin: &[(Role, String)],
+        at: At,
+    ) -> Result<(), StudyError> {
+        let mut needs = Vec::new();
+        for &rate in rates {
+            for target in targets {
+                let run = self.train(method, target, shots, begin.to_vec(), Some(rate), at)?;
+                needs.push((Role::Candidate, run));
+            }
+        }
+        let stages = self.lab.stages(at.variant, at.seed);
+        let config = stages.choice_config(method, rates, &needs);
+        let words = format!("{}-{}", method.id(), shots.name());
+        let work = Work::Choose {
+            method,
+            rates: rates.to_vec(),
+        };
+        let cell = self.add(config, &words, at, work, needs, Plan::default());
+        self.rates.push(Choice {
+            method,
+            shots,
+            cell,
+        });
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The cells that train something.
 
-use super::build::{At, Builder};
+use super::build::{At, Builder, Choice};
 use super::{Plan, Role, Work};
 use crate::StudyError;
 use crate::prepare::Prepared;
@@ -59,12 +59,10 @@ impl Builder<'_, '_, '_> {
         let target = self.prepared(at.variant, name)?;
         let varied = &self.lab.variants[at.variant];
         let chosen = match rate {
-            None if varied.searched.contains(&method) => {
-                self.rates.iter().find(|(m, _)| *m == method)
-            }
+            None if varied.searched.contains(&method) => self.rate_for(method, shots),
             _ => None,
         };
-        needs.extend(chosen.map(|(_, digest)| (Role::Rate, digest.clone())));
+        needs.extend(chosen.map(|choice| (Role::Rate, choice.cell.clone())));
         let mut study = self.lab.study(at.variant).clone();
         if let Some(rate) = rate {
             method.set_rate(&mut study, rate);
@@ -97,5 +95,15 @@ impl Builder<'_, '_, '_> {
             rate,
         };
         Ok(self.add(config, &words, at, work, needs, plan))
+    }
+
+    /// The choice of a method's rate with so many examples, else with the next
+    /// smaller number, else with the smallest.
+    fn rate_for(&self, method: Method, shots: Shots) -> Option<&Choice> {
+        let of_method = || self.rates.iter().filter(|c| c.method == method);
+        let below = of_method().filter(|c| c.shots <= shots);
+        below
+            .max_by_key(|c| c.shots)
+            .or_else(|| of_method().min_by_key(|c| c.shots))
     }
 }

@@ -7,6 +7,7 @@ mod figures;
 mod left_out;
 mod mistakes;
 mod parts;
+mod rates;
 mod record;
 mod scores;
 
@@ -72,6 +73,7 @@ pub fn html(results: &Results, options: &Options) -> String {
         costs::costs(&page),
         figures::transfer(&page),
         figures::ablations(&page),
+        rates::rates(&page),
         figures::training(&page),
         mistakes::mistakes(&page),
         record::beside_paper(&page),

@@ -9,6 +9,7 @@ use super::grid::{Cell, Grid};
 use super::left_out;
 use super::progress::warning;
 use super::published;
+use super::rates;
 use super::transfer::agreement;
 use super::view::{TYPES, View, letter, type_words};
 use super::words::{self, count, p_value, plural, points, signed};
@@ -34,6 +35,7 @@ pub fn markdown(results: &Results) -> String {
     if let Some(transfer) = &results.transfer {
         let _ = writeln!(text, "\n## Transfer\n\n{}", escape(&agreement(transfer)));
     }
+    rate_table(&mut text, &view);
     beside_paper(&mut text, &view);
     left_out(&mut text, results);
     failures(&mut text, &view);
@@ -229,6 +231,18 @@ fn beside_paper(text: &mut String, view: &View<'_>) {
             ];
             row(text, cells.into_iter());
         }
+    }
+}
+
+fn rate_table(text: &mut String, view: &View<'_>) {
+    let rows = rates::rows(view);
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n## Learning rates\n\n{}\n", rates::WORDS);
+    table(text, rates::HEAD.into_iter().map(str::to_owned), 4);
+    for of_search in rows {
+        row(text, of_search.iter().map(|c| escape(c)));
     }
 }
 

@@ -279,8 +279,15 @@ fn candidates(method: &str, search: &Search, study: &Study) -> Result<(), String
             ));
         }
     }
-    if search.shots == Shots::NONE {
-        return Err(format!("{at} shots is 0: nothing would be trained"));
+    if search.shots.is_empty() {
+        return Err(format!("{at} shots is empty; give a number of examples"));
+    }
+    if search.shots.contains(&Shots::NONE) {
+        return Err(format!("{at} shots has a 0: nothing would be trained"));
+    }
+    let names: Vec<String> = search.shots.iter().map(|s| s.name()).collect();
+    if let Some(twice) = twice(&format!("{at} shots: "), names.iter()) {
+        return Err(twice);
     }
     let unknown = search.targets.iter().find(|t| !study.targets.contains(t));
     match unknown {

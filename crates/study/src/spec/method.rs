@@ -133,10 +133,44 @@ impl Method {
 pub struct Search {
     /// The candidates.
     pub learning_rates: Vec<f32>,
-    /// Training examples of the runs that are compared.
-    pub shots: Shots,
+    /// Training examples of the runs that are compared; several for a choice
+    /// with each. A run takes the rate that was chosen with as many examples as
+    /// it has, else with the next smaller number, else with the smallest.
+    #[serde(with = "one_or_more")]
+    pub shots: Vec<Shots>,
     /// Their targets; empty means all. The candidate with the lowest mean over
-    /// these targets of the development loss is used everywhere.
+    /// these targets of the development loss is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
+}
+
+/// One number of examples may stand without a list.
+mod one_or_more {
+    use super::Shots;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "give a number of examples, \"full\", or a list of these"
+    )]
+    enum Form {
+        One(Shots),
+        More(Vec<Shots>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(shots: &[Shots], to: S) -> Result<S::Ok, S::Error> {
+        match shots {
+            // As it was written: studies of one number keep their digests.
+            [one] => one.serialize(to),
+            more => more.serialize(to),
+        }
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Shots>, D::Error> {
+        Ok(match Form::deserialize(from)? {
+            Form::One(shots) => vec![shots],
+            Form::More(shots) => shots,
+        })
+    }
 }

@@ -45,6 +45,7 @@ fn the_page_stands_alone_and_is_well_formed() {
         "few-shot",
         "transfer",
         "ablations",
+        "learning-rates",
         "training",
         "mistakes",
         "paper",
@@ -253,4 +254,30 @@ fn the_best_of_a_column_is_bold() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_tried_for_a_rate_stands_beside_the_chosen_one() {
+    let results = results();
+    let page = page(&results);
+    let document = parse(&page);
+    let rows = below(by_id(&document, "rates"), "tr");
+    let cells = |row: &roxmltree::Node<'_, '_>| -> Vec<String> {
+        let cells = row.children().filter(roxmltree::Node::is_element);
+        cells.map(words).collect()
+    };
+    assert_eq!(rows.len(), 1 + results.searches.len());
+    let first = ["prompt tuning", "16, 10 targets", "0.05"];
+    assert_eq!(cells(&rows[1])[..3], first);
+    assert_eq!(
+        cells(&rows[1])[3],
+        "0.02: 1.096, 0.05: 1.035, 1.5: diverged"
+    );
+    assert_eq!(cells(&rows[3])[1], "all, 10 targets");
+    let markdown = metaprompt_study::report::markdown(&results);
+    assert!(markdown.contains("| 16, 10 targets | 0.05 |"), "{markdown}");
+
+    let mut none = results;
+    none.searches.clear();
+    assert!(!metaprompt_study::report::markdown(&none).contains("Learning rates"));
 }

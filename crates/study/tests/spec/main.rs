@@ -149,6 +149,22 @@ fn wrong_studies_say_what_is_wrong() {
             "[search.metaprompt] learning_rates is empty",
         ),
         (
+            format!("{GOOD}[search.metaprompt]\nlearning_rates = [0.1]\nshots = []\n"),
+            "[search.metaprompt] shots is empty",
+        ),
+        (
+            format!("{GOOD}[search.metaprompt]\nlearning_rates = [0.1]\nshots = [4, 4]\n"),
+            "[search.metaprompt] shots: 4-shot is named twice",
+        ),
+        (
+            format!("{GOOD}[search.metaprompt]\nlearning_rates = [0.1]\nshots = [4, 0]\n"),
+            "[search.metaprompt] shots has a 0",
+        ),
+        (
+            format!("{GOOD}[search.metaprompt]\nlearning_rates = [0.1]\nshots = \"few\"\n"),
+            "give a number of examples, \"full\", or a list of these",
+        ),
+        (
             format!("{GOOD}[teach]\nbatch = 1000000000000\n"),
             "[teach] batch",
         ),

@@ -6,7 +6,7 @@ mod scores;
 
 use further::{ablations, curves, mistakes, sources, transfer};
 use metaprompt_corpus::TaskType;
-use metaprompt_study::results::{MethodInfo, Place, Results, SplitUse, TaskInfo};
+use metaprompt_study::results::{MethodInfo, Place, Results, Searched, SplitUse, TaskInfo, Tried};
 use metaprompt_study::{Full, Shots};
 use scores::{cells, comparisons};
 
@@ -127,6 +127,7 @@ pub(crate) fn results() -> Results {
                 words: words.into(),
             })
             .to_vec(),
+        searches: searches(),
         transfer: Some(transfer()),
         mistakes: mistakes(),
         ..Results::default()
@@ -136,4 +137,26 @@ pub(crate) fn results() -> Results {
     ablations(&mut results);
     curves(&mut results);
     results
+}
+
+/// One search with a candidate that diverged, one with each number of examples.
+fn searches() -> Vec<Searched> {
+    let search = |method: &str, shots, tried: &[(f32, Option<f64>)], chosen| Searched {
+        method: method.into(),
+        shots,
+        targets: TARGETS.map(|(name, ..)| name.to_owned()).to_vec(),
+        tried: tried
+            .iter()
+            .map(|&(rate, dev_loss)| Tried { rate, dev_loss })
+            .collect(),
+        chosen,
+    };
+    let prompt = [(0.02, Some(1.0962)), (0.05, Some(1.0347)), (1.5, None)];
+    let few = [(2e-4, Some(1.3097)), (1e-3, Some(2.6758))];
+    let all = [(2e-4, Some(0.9021)), (1e-3, Some(0.8244))];
+    vec![
+        search("prompt-tuning", Shots::Count(16), &prompt, 0.05),
+        search("lora", Shots::Count(4), &few, 2e-4),
+        search("lora", Shots::FULL, &all, 1e-3),
+    ]
 }
