@@ -46,6 +46,9 @@ pub struct Results {
     /// of the methods is not done yet, or failed.
     #[serde(default)]
     pub pending: Vec<Pending>,
+    /// What the study's ablations change.
+    #[serde(default)]
+    pub ablations: Vec<AblationInfo>,
     /// How learning rates were chosen.
     #[serde(default)]
     pub searches: Vec<Searched>,
@@ -101,6 +104,18 @@ pub struct SplitUse {
     pub used: usize,
     /// Of these, the ones shortened to the token limit.
     pub cut: usize,
+}
+
+/// What an ablation changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AblationInfo {
+    /// Its name.
+    pub name: String,
+    /// The field that takes its values.
+    pub field: String,
+    /// Other fields that differ from the study, with all of the values, and what
+    /// they are.
+    pub with: Vec<(String, String)>,
 }
 
 /// A search for a method's learning rate.

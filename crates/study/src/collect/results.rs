@@ -9,7 +9,8 @@ use super::tasks::tasks;
 use super::{Found, Lack};
 use crate::graph::{Graph, Placed, Work};
 use crate::lab::Lab;
-use crate::results::{CellResult, MethodInfo, Missing, Results, Transfer};
+use crate::results::{AblationInfo, CellResult, MethodInfo, Missing, Results, Transfer};
+use crate::spec::Ablation;
 use crate::store::{Counted, RunNote};
 use crate::{Observer, StudyError};
 use serde_json::Value;
@@ -55,11 +56,23 @@ pub(crate) fn results(
         means,
         comparisons,
         pending,
+        ablations: study.ablation.iter().map(changed).collect(),
         searches: searches(graph, found),
         curves: curves(graph, found)?,
         transfer: transfer(graph, found),
         mistakes: mistakes(lab, graph, found, observer)?,
     })
+}
+
+fn changed(ablation: &Ablation) -> AblationInfo {
+    let with = ablation.with.iter();
+    AblationInfo {
+        name: ablation.name.clone(),
+        field: ablation.field.clone(),
+        with: with
+            .map(|(field, value)| (field.clone(), value.to_string()))
+            .collect(),
+    }
 }
 
 /// What the run is made with, for people.

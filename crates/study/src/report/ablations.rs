@@ -10,6 +10,8 @@ pub(super) struct Ablation<'a> {
     /// In their first order; the study's own setting first, if it was run there.
     pub(super) values: Vec<String>,
     pub(super) columns: Vec<Column<'a>>,
+    /// What else differs from the study, in a sentence.
+    pub(super) beside: Option<String>,
 }
 
 /// A method on a task.
@@ -79,6 +81,9 @@ fn ablation<'a>(view: &View<'a>, name: &str) -> Ablation<'a> {
         }
     });
     let mut columns: Vec<Column<'a>> = columns.collect();
+    let info = view.results.ablations.iter().find(|a| a.name == name);
+    let with = info.map_or(&[][..], |a| &a.with);
+    let set: Vec<String> = with.iter().map(|(f, v)| format!("{f} = {v}")).collect();
     if columns.iter().all(|c| c.means[0].is_none()) {
         for column in &mut columns {
             column.means.remove(0);
@@ -86,8 +91,18 @@ fn ablation<'a>(view: &View<'a>, name: &str) -> Ablation<'a> {
     } else {
         values.insert(0, OWN.into());
     }
+    let own = values.first().is_some_and(|v| v == OWN);
+    let beside = (!set.is_empty()).then(|| {
+        let but = if own {
+            ", but not the study's own row"
+        } else {
+            ""
+        };
+        format!("With all of these values{but}: {}.", set.join(", "))
+    });
     Ablation {
         name: name.to_owned(),
+        beside,
         values,
         columns,
     }

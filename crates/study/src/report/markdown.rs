@@ -181,6 +181,9 @@ fn differences(text: &mut String, view: &View<'_>) {
 
 fn ablation_table(text: &mut String, view: &View<'_>, ablation: &Ablation) {
     let _ = writeln!(text, "\n## Ablation: {}\n", escape(&ablation.name));
+    if let Some(beside) = &ablation.beside {
+        let _ = writeln!(text, "{}\n", escape(beside));
+    }
     let heads = ablation.columns.iter().map(|c| escape(&c.title()));
     table(text, std::iter::once("value".to_owned()).chain(heads), 1);
     for (i, value) in ablation.values.iter().enumerate() {

@@ -281,3 +281,16 @@ fn what_was_tried_for_a_rate_stands_beside_the_chosen_one() {
     none.searches.clear();
     assert!(!metaprompt_study::report::markdown(&none).contains("Learning rates"));
 }
+
+#[test]
+fn an_ablation_says_what_else_it_changes() {
+    let results = results();
+    let said = "With all of these values, but not the study's own row: distill.steps = 60.";
+    let page = page(&results);
+    let document = parse(&page);
+    let section = by_id(&document, "ablations");
+    let notes: Vec<String> = below(section, "p").into_iter().map(words).collect();
+    assert_eq!(notes.iter().filter(|n| *n == said).count(), 1, "{notes:?}");
+    let text = metaprompt_study::report::markdown(&results);
+    assert!(text.contains("distill.steps = 60."), "{text}");
+}

@@ -2,7 +2,7 @@
 
 use super::scores::mean;
 use super::{METHODS, SEEDS, TARGETS, noise, place};
-use metaprompt_study::results::{Curve, Mistake, Results, Transfer};
+use metaprompt_study::results::{AblationInfo, Curve, Mistake, Results, Transfer};
 use metaprompt_study::{Full, Shots};
 
 pub(super) fn ablations(results: &mut Results) {
@@ -14,6 +14,11 @@ pub(super) fn ablations(results: &mut Results) {
         ),
         ("sources", &["1", "3", "6", "12", "21"]),
     ];
+    results.ablations = vec![AblationInfo {
+        name: "lambda".into(),
+        field: "distill.lambda".into(),
+        with: vec![("distill.steps".into(), "60".into())],
+    }];
     for (s, (name, values)) in settings.into_iter().enumerate() {
         for task in [0, 8] {
             for shots in [Shots::Count(16), Shots::Full(Full::Full)] {

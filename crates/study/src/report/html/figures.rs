@@ -158,9 +158,10 @@ pub(super) fn ablations(page: &Page<'_>) -> Option<Section> {
         return None;
     }
     let body = html! {
-        p { "One setting changed at a time, all else as in the study. Points, with " (page.level()) " intervals over documents and seeds." }
+        p { "One setting changed at a time, all else as in the study unless it is said. Points, with " (page.level()) " intervals over documents and seeds." }
         @for ablation in &all {
             h3 { (ablation.name) }
+            @if let Some(beside) = &ablation.beside { p class="note" { (beside) } }
             div class="figures" {
                 @for column in &ablation.columns { (setting(page, ablation, column)) }
             }
@@ -245,7 +246,11 @@ pub(super) fn training(page: &Page<'_>) -> Option<Section> {
         div class="figures" {
             @for stage in stages {
                 @let runs: Vec<&Curve> = curves.iter().filter(|c| c.stage == stage).collect();
-                @let words = page.view.words(stage);
+                @let words = match stage {
+                    "teach" => "teachers".to_owned(),
+                    "distill" => "distillation".to_owned(),
+                    method => page.view.words(method),
+                };
                 (captioned(&words, &plural(runs.len(), "run"), &losses(&words, &runs)))
             }
         }

@@ -43,6 +43,8 @@ pub(super) fn mistakes(page: &Page<'_>) -> Option<Section> {
 
 fn one(page: &Page<'_>, mistake: &Mistake) -> Markup {
     let spans = marked(mistake);
+    // Tokenizers begin an answer with a blank.
+    let answer = mistake.answer.trim();
     html! {
         article class="mistake" {
             header {
@@ -59,7 +61,7 @@ fn one(page: &Page<'_>, mistake: &Mistake) -> Markup {
                 }
                 dl class="answers" {
                     @if !mistake.gold.is_empty() { dt { "Annotated" } dd { (mistake.gold) } }
-                    dt { "Answered" } dd { @if mistake.answer.is_empty() { "(nothing)" } @else { (mistake.answer) } }
+                    dt { "Answered" } dd { @if answer.is_empty() { "(nothing)" } @else { (answer) } }
                 }
             }
         }

@@ -13,7 +13,8 @@ pub(in super::super) fn losses(title: &str, curves: &[&Curve]) -> Markup {
     let size = (330.0, 220.0);
     let area = Area {
         left: 40.0,
-        right: size.0 - 12.0,
+        // Half of the last number stands beyond the end.
+        right: size.0 - 20.0,
         top: 8.0,
         bottom: size.1 - 36.0,
     };
