@@ -18,7 +18,7 @@ pub(super) fn rates(page: &Page<'_>) -> Option<Section> {
                     @for row in &rows {
                         tr { @for (i, words) in row.iter().enumerate() {
                             @if i == 0 { th scope="row" { (words) } }
-                            @else { td class="word" { (words) } }
+                            @else { td class=(if i == 3 { "long" } else { "word" }) { (words) } }
                         } }
                     }
                 }
