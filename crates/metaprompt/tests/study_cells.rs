@@ -333,6 +333,20 @@ fn a_rate_that_diverges_is_not_chosen_and_loses_no_method() {
     let notes = "SELECT count(*) FROM cell WHERE notes LIKE '%the loss is not finite%'";
     assert_eq!(number(&database, notes), 1);
 
+    // By score, where what diverged answers nothing.
+    let by_score = search("[100.0, 0.03]").replace("shots = 4\n", "shots = 4\nby = \"score\"\n");
+    lab.write("study.toml", top, &by_score);
+    decays(&lab);
+    succeed(&lab.study("run", "by-score", &[]));
+    let database = self::database(&lab.path("by-score"));
+    assert_eq!(number(&database, rate), 1);
+    let answers = "SELECT count(*) FROM cell WHERE kind = 'develop' AND state = 'done'";
+    assert_eq!(number(&database, answers), 2);
+    let found = read_json(&lab.path("by-score").join("results.json"));
+    let tried = &found["searches"][0]["tried"];
+    assert!(tried[0]["dev_score"].is_null() && tried[0]["dev_loss"].is_null());
+    assert!(tried[1]["dev_score"].is_f64(), "{tried}");
+
     lab.write("study.toml", top, &search("[100.0]"));
     decays(&lab);
     refuse(

@@ -38,7 +38,7 @@ pub use recorded::Recorded;
 pub use report::{Report, Row, single_markdown as markdown, table};
 pub use run::{Finished, Run, resolved, run, work_on};
 pub use spec::{
-    Ablation, Demonstrations, Distill, Evaluate, Full, FullTuning, Length, Limits, Lora,
+    Ablation, ChosenBy, Demonstrations, Distill, Evaluate, Full, FullTuning, Length, Limits, Lora,
     Metaprompt, MetapromptSeeds, Method, PromptInit, PromptSpec, PromptTuning, Search, SharedInit,
     Shots, SourceVectors, Study, Teach, Vectors,
 };

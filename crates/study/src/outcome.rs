@@ -1,6 +1,7 @@
 //! What a cell found, in its own folder: the truth that the database copies.
 
 use crate::StudyError;
+use crate::spec::ChosenBy;
 use metaprompt_scoring::Scores;
 use metaprompt_tuning::write_atomically;
 use serde::{Deserialize, Serialize};
@@ -52,15 +53,25 @@ pub(crate) struct Outcome {
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// Mean development loss of each of so many candidates, whose runs come
-/// candidate by candidate; none where a run has no finite one.
-pub(crate) fn mean_losses(losses: &[Option<f64>], candidates: usize) -> Vec<Option<f64>> {
-    let runs = losses.len() / candidates.max(1);
+impl Outcome {
+    /// What candidates are compared by, if it is there.
+    pub(crate) fn compared(&self, by: ChosenBy) -> Option<f64> {
+        match by {
+            ChosenBy::Loss => self.dev_loss,
+            ChosenBy::Score => Some(self.scores.as_ref()?.primary()?.value),
+        }
+    }
+}
+
+/// The mean of each of so many candidates, whose runs come candidate by
+/// candidate; none where a run has no finite value.
+pub(crate) fn means_of(values: &[Option<f64>], candidates: usize) -> Vec<Option<f64>> {
+    let runs = values.len() / candidates.max(1);
     let mean = |of_one: &[Option<f64>]| {
         let sum = of_one.iter().copied().sum::<Option<f64>>()?;
         Some(sum / of_one.len() as f64).filter(|mean| mean.is_finite())
     };
-    losses.chunks(runs.max(1)).map(mean).collect()
+    values.chunks(runs.max(1)).map(mean).collect()
 }
 
 /// A row of the transfer matrices, by source.

@@ -22,6 +22,8 @@ pub struct Prepared {
     pub test: Vec<EncodedExample>,
     /// The test examples that are shown in windows, whole.
     pub wholes: Wholes,
+    /// The same of the development examples.
+    pub dev_wholes: Wholes,
     /// What of train, dev and test is used and left out.
     pub splits: Vec<SplitUse>,
     /// Records that the reader remarked on (see `metaprompt corpus check`).
@@ -39,12 +41,14 @@ impl Prepared {
             tracing::info!(task = task.name(), "{warning}");
         }
         let mut splits = Vec::new();
-        let mut wholes = Wholes::new();
+        let (mut wholes, mut dev_wholes) = (Wholes::new(), Wholes::new());
         let mut split = |split: Split, most: usize| -> Result<Vec<EncodedExample>, StudyError> {
             let chosen = sample(data.split(split), most, study.first_seed());
             let encoded = encoder.encode(task, &chosen)?;
-            if split == Split::Test {
-                wholes = whole_of(&data, &chosen, &encoded.examples);
+            match split {
+                Split::Train => {}
+                Split::Dev => dev_wholes = whole_of(&data, &chosen, &encoded.examples),
+                Split::Test => wholes = whole_of(&data, &chosen, &encoded.examples),
             }
             let name = format!("{split:?}").to_lowercase();
             splits.push(SplitUse {
@@ -75,9 +79,20 @@ impl Prepared {
             dev,
             test,
             wholes,
+            dev_wholes,
             splits,
             remarks: data.warnings.iter().map(|w| w.count).sum(),
         })
+    }
+
+    /// The task with its development examples in the place of the test ones.
+    #[must_use]
+    pub(crate) fn on_dev(&self) -> Self {
+        Prepared {
+            test: self.dev.clone(),
+            wholes: self.dev_wholes.clone(),
+            ..self.clone()
+        }
     }
 
     /// Its sizes in one line, with what was cut, skipped and remarked on.

@@ -1,7 +1,7 @@
 //! What a study found, as plain data: made by the runner, read by whoever
 //! writes tables and pages. Nothing here knows a file or a model.
 
-use crate::spec::Shots;
+use crate::spec::{ChosenBy, Shots};
 use crate::store::Counted;
 use metaprompt_corpus::TaskType;
 use metaprompt_scoring::Scores;
@@ -127,6 +127,9 @@ pub struct Searched {
     pub shots: Shots,
     /// Their targets.
     pub targets: Vec<String>,
+    /// What they were compared by.
+    #[serde(default)]
+    pub by: ChosenBy,
     /// The candidates.
     pub tried: Vec<Tried>,
     /// The one that was chosen.
@@ -141,6 +144,10 @@ pub struct Tried {
     /// Mean over the targets of the development loss per target token; none
     /// where a run's loss left the numbers.
     pub dev_loss: Option<f64>,
+    /// Mean over the targets of the task's own metric on the development
+    /// examples, where they were answered.
+    #[serde(default)]
+    pub dev_score: Option<f64>,
 }
 
 /// A method of the study.

@@ -32,7 +32,7 @@ pub struct Status {
 /// The cells of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct KindStatus {
-    /// `teach`, `distill`, `train`, `choose`, `evaluate` or `transfer`.
+    /// `teach`, `distill`, `train`, `develop`, `choose`, `evaluate` or `transfer`.
     pub kind: String,
     /// All of them.
     pub cells: usize,
@@ -139,7 +139,7 @@ fn kinds(cells: &[CellRow]) -> Vec<KindStatus> {
 /// rate of their like.
 fn rates(cells: &[CellRow]) -> HashMap<&'static str, f64> {
     const TRAIN: [&str; 3] = ["teach", "distill", "train"];
-    const READ: [&str; 2] = ["evaluate", "transfer"];
+    const READ: [&str; 3] = ["develop", "evaluate", "transfer"];
     let of = |kinds: &[&str]| -> Option<f64> {
         let done = cells
             .iter()

@@ -40,8 +40,12 @@ impl Execution<'_, '_> {
                 shots,
                 rate,
             } => self.train(*method, task, *shots, *rate),
-            Work::Choose { method, rates } => self.choose(*method, rates),
-            Work::Evaluate { task, subject } => self.evaluate(task, *subject),
+            Work::Choose { method, rates, by } => self.choose(*method, rates, *by),
+            Work::Evaluate { task, subject } => {
+                let task = self.prepared(task)?;
+                self.evaluate(&task, *subject)
+            }
+            Work::Develop { task } => self.develop(task),
             Work::Transfer { task } => self.transfer(task),
         }
     }

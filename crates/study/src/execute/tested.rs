@@ -4,6 +4,7 @@ use super::Execution;
 use crate::evaluation::{Evaluation, PREDICTIONS};
 use crate::graph::{Role, Subject};
 use crate::outcome::Outcome;
+use crate::prepare::Prepared;
 use crate::{StudyError, demonstrations, transfer};
 use metaprompt_tuning::adapter::Kind;
 use metaprompt_tuning::prompt::PromptMethod;
@@ -11,8 +12,22 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 impl Execution<'_, '_> {
-    pub(super) fn evaluate(&mut self, name: &str, subject: Subject) -> Result<Outcome, StudyError> {
-        let task = self.prepared(name)?;
+    /// The development examples, unless the candidate's loss left the numbers:
+    /// then there is nothing to score.
+    pub(super) fn develop(&mut self, name: &str) -> Result<Outcome, StudyError> {
+        let diverged = |o: &Outcome| o.dev_loss.is_none();
+        if self.outcomes(Role::Adapter)?.iter().any(diverged) {
+            return Ok(Outcome::default());
+        }
+        let task = self.prepared(name)?.on_dev();
+        self.evaluate(&task, Subject::Trained)
+    }
+
+    pub(super) fn evaluate(
+        &mut self,
+        task: &Prepared,
+        subject: Subject,
+    ) -> Result<Outcome, StudyError> {
         let encoder = self.lab.encoder(self.recipe.variant)?;
         let study = self.lab.study(self.recipe.variant);
         let mut notes = Vec::new();
@@ -22,9 +37,9 @@ impl Execution<'_, '_> {
             Subject::Bare => {}
             Subject::Demonstrations => {
                 let spec = &study.demonstrations;
-                let chosen = demonstrations::choose(&encoder, &task, spec, self.recipe.seed)?;
+                let chosen = demonstrations::choose(&encoder, task, spec, self.recipe.seed)?;
                 notes.push(format!("{} of {} demonstrations fit", chosen.len(), spec.k));
-                shown = Some(demonstrations::behind(&encoder, &task, &chosen)?);
+                shown = Some(demonstrations::behind(&encoder, task, &chosen)?);
             }
             Subject::Shared | Subject::Source(_) => {
                 prompt = self.metaprompt()?.map(|m| match subject {
@@ -55,7 +70,7 @@ impl Execution<'_, '_> {
             backbone: &backbone,
             encoder: &encoder,
             study,
-            task: &task,
+            task,
             prompt: prompt.as_deref(),
         };
         let scores = evaluation.answer(examples, self.folder, self.observer)?;

@@ -2,9 +2,9 @@
 
 use super::Execution;
 use crate::graph::Role;
-use crate::outcome::{Outcome, mean_losses};
+use crate::outcome::{Outcome, means_of};
 use crate::prepare::Prepared;
-use crate::spec::{Method, Shots, Study};
+use crate::spec::{ChosenBy, Method, Shots, Study};
 use crate::stages::{Stage, Stages, Trained, loss};
 use crate::{StudyError, memory, metrics};
 use metaprompt_backbone::model::Model;
@@ -120,26 +120,37 @@ impl Execution<'_, '_> {
         outcome.with_files(self.folder, &FILES)
     }
 
-    /// The rate with the lowest mean development loss. Of equal ones the
-    /// first.
-    pub(super) fn choose(&self, method: Method, rates: &[f32]) -> Result<Outcome, StudyError> {
+    /// The rate with the best mean on the development examples. Of equal ones
+    /// the first.
+    pub(super) fn choose(
+        &self,
+        method: Method,
+        rates: &[f32],
+        by: ChosenBy,
+    ) -> Result<Outcome, StudyError> {
         let candidates = self.outcomes(Role::Candidate)?;
-        let losses: Vec<Option<f64>> = candidates.iter().map(|o| o.dev_loss).collect();
-        let means = mean_losses(&losses, rates.len());
+        let values: Vec<Option<f64>> = candidates.iter().map(|o| o.compared(by)).collect();
+        let means = means_of(&values, rates.len());
         let tried = || rates.iter().zip(&means);
         let learnt = tried().filter_map(|(&rate, mean)| Some((rate, (*mean)?)));
-        let Some((rate, dev_loss)) = learnt.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let better = |a: f64, b: f64| match by {
+            ChosenBy::Loss => a < b,
+            ChosenBy::Score => a > b,
+        };
+        let best = learnt.reduce(|best, next| if better(next.1, best.1) { next } else { best });
+        let Some((rate, value)) = best else {
             return Err(StudyError::NoRate {
                 method: method.id(),
             });
         };
-        let note = |(rate, mean): (&f32, &Option<f64>)| match mean {
-            Some(loss) => format!("rate {rate}: development loss {loss:.4}"),
-            None => format!("rate {rate}: no development loss"),
+        let note = |(rate, mean): (&f32, &Option<f64>)| match (mean, by) {
+            (Some(loss), ChosenBy::Loss) => format!("rate {rate}: development loss {loss:.4}"),
+            (Some(score), ChosenBy::Score) => format!("rate {rate}: development score {score:.4}"),
+            (None, _) => format!("rate {rate}: it diverged"),
         };
         Ok(Outcome {
             rate: Some(rate),
-            dev_loss: Some(dev_loss),
+            dev_loss: by.is_loss().then_some(value),
             notes: tried().map(note).collect(),
             ..Outcome::default()
         })

@@ -3,7 +3,7 @@
 use super::{Cell, Graph, Plan, Recipe, Role, Subject, Work, address, folder};
 use crate::lab::Lab;
 use crate::prepare::Prepared;
-use crate::spec::{Method, Shots, Study};
+use crate::spec::{ChosenBy, Method, Search, Shots, Study};
 use crate::{Observer, StudyError};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -192,8 +192,7 @@ impl Builder<'_, '_, '_> {
                 &search.targets
             };
             for &shots in &search.shots {
-                let rates = &search.learning_rates;
-                self.choice(method, shots, rates, targets, &begin, at)?;
+                self.choice(method, shots, search, targets, &begin, at)?;
             }
         }
         Ok(())
@@ -205,24 +204,30 @@ impl Builder<'_, '_, '_> {
         &mut self,
         method: Method,
         shots: Shots,
-        rates: &[f32],
+        search: &Search,
         targets: &[String],
         begin: &[(Role, String)],
         at: At,
     ) -> Result<(), StudyError> {
         let mut needs = Vec::new();
+        let (rates, by) = (&search.learning_rates, search.by);
         for &rate in rates {
             for target in targets {
                 let run = self.train(method, target, shots, begin.to_vec(), Some(rate), at)?;
-                needs.push((Role::Candidate, run));
+                let compared = match by {
+                    ChosenBy::Loss => run,
+                    ChosenBy::Score => self.develop(target, method, shots, run, at)?,
+                };
+                needs.push((Role::Candidate, compared));
             }
         }
         let stages = self.lab.stages(at.variant, at.seed);
-        let config = stages.choice_config(method, rates, &needs);
+        let config = stages.choice_config(method, rates, by, &needs);
         let words = format!("{}-{}", method.id(), shots.name());
         let work = Work::Choose {
             method,
-            rates: rates.to_vec(),
+            rates: rates.clone(),
+            by,
         };
         let cell = self.add(config, &words, at, work, needs, Plan::default());
         self.rates.push(Choice {

@@ -6,7 +6,7 @@ use crate::StudyError;
 use crate::encode::EncodedExample;
 use crate::json::extend;
 use crate::prepare::Prepared;
-use crate::spec::{Method, PromptInit, Study, plain};
+use crate::spec::{ChosenBy, Method, PromptInit, Study, plain};
 use crate::stages::{Described, Stages};
 use metaprompt_scoring::{Case, Rule};
 use metaprompt_tuning::{Digest, Example, OptimizerState};
@@ -132,6 +132,7 @@ impl Stages<'_> {
         &self,
         method: Method,
         rates: &[f32],
+        by: ChosenBy,
         needs: &[(Role, String)],
     ) -> Value {
         let mut config = self.begin("choose", needs);
@@ -139,18 +140,24 @@ impl Stages<'_> {
             &mut config,
             json!({ "method": method, "learning_rates": plain(&rates) }),
         );
+        // The default is left out: cells of earlier studies keep their addresses.
+        if !by.is_loss() {
+            extend(&mut config, json!({ "by": by }));
+        }
         config
     }
 
-    /// The configuration of an evaluation.
+    /// The configuration of an evaluation; of its test examples, `kind` is
+    /// `evaluate`.
     pub(super) fn evaluation_config(
         &self,
+        kind: &str,
         task: &Prepared,
         subject: Subject,
         shown: &[EncodedExample],
         needs: &[(Role, String)],
     ) -> Value {
-        let mut config = self.begin("evaluate", needs);
+        let mut config = self.begin(kind, needs);
         let evaluate = &self.study.evaluate;
         let test = task.test.iter().map(|e| &e.tokens);
         // Where an answer is one of a closed set, nothing is generated.

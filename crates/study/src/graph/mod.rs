@@ -11,7 +11,7 @@ mod tested;
 mod trained;
 
 use crate::results::Place;
-use crate::spec::{Method, Shots};
+use crate::spec::{ChosenBy, Method, Shots};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -37,9 +37,16 @@ pub(crate) enum Work {
         rate: Option<f32>,
     },
     /// Chooses a method's learning rate.
-    Choose { method: Method, rates: Vec<f32> },
+    Choose {
+        method: Method,
+        rates: Vec<f32>,
+        #[serde(default, skip_serializing_if = "ChosenBy::is_loss")]
+        by: ChosenBy,
+    },
     /// Answers and scores a task's test examples.
     Evaluate { task: String, subject: Subject },
+    /// Answers and scores a task's development examples with a candidate.
+    Develop { task: String },
     /// Compares a target's task vectors with those of the sources.
     Transfer { task: String },
 }
@@ -135,6 +142,7 @@ impl Work {
             Work::Train { .. } => "train",
             Work::Choose { .. } => "choose",
             Work::Evaluate { .. } => "evaluate",
+            Work::Develop { .. } => "develop",
             Work::Transfer { .. } => "transfer",
         }
     }
@@ -145,6 +153,7 @@ impl Work {
             Work::Teach { task }
             | Work::Train { task, .. }
             | Work::Evaluate { task, .. }
+            | Work::Develop { task }
             | Work::Transfer { task } => Some(task),
             Work::Distill | Work::Choose { .. } => None,
         }

@@ -3,7 +3,7 @@
 use super::build::{At, Builder};
 use super::{Placed, Plan, Role, Subject, Work};
 use crate::results::Place;
-use crate::spec::Shots;
+use crate::spec::{Method, Shots};
 use crate::{StudyError, demonstrations};
 
 impl Builder<'_, '_, '_> {
@@ -43,7 +43,7 @@ impl Builder<'_, '_, '_> {
             &study.evaluate,
         );
         let stages = self.lab.stages(at.variant, at.seed);
-        let config = stages.evaluation_config(&task, subject, &shown, &needs);
+        let config = stages.evaluation_config("evaluate", &task, subject, &shown, &needs);
         let words = match subject {
             Subject::Trained => format!("{method}-{name}-{}", shots.name()),
             _ => format!("{method}-{name}"),
@@ -68,6 +68,39 @@ impl Builder<'_, '_, '_> {
             });
         }
         Ok(())
+    }
+
+    /// The answers of a candidate to the development examples; gives the cell's
+    /// address. It has no place in the tables.
+    pub(super) fn develop(
+        &mut self,
+        name: &str,
+        method: Method,
+        shots: Shots,
+        candidate: String,
+        at: At,
+    ) -> Result<String, StudyError> {
+        let task = self.prepared(at.variant, name)?.on_dev();
+        let study = self.lab.study(at.variant);
+        if task.test.is_empty() {
+            let of_dev = task.splits.iter().find(|s| s.split == "dev");
+            return Err(StudyError::NoExamples {
+                task: name.to_owned(),
+                split: "dev".into(),
+                skipped: of_dev.map_or(0, |s| s.skipped),
+                limit: study.limits.max_tokens,
+            });
+        }
+        let generated = !task.task.manifest.is_closed();
+        let before = study.prompt.length;
+        let backbone = self.lab.backbone;
+        let plan = Plan::answers(backbone, &task.test, before, generated, &study.evaluate);
+        let needs = vec![(Role::Adapter, candidate)];
+        let stages = self.lab.stages(at.variant, at.seed);
+        let config = stages.evaluation_config("develop", &task, Subject::Trained, &[], &needs);
+        let words = format!("{}-{name}-{}", method.id(), shots.name());
+        let task = name.to_owned();
+        Ok(self.add(config, &words, at, Work::Develop { task }, needs, plan))
     }
 
     pub(super) fn transfer(

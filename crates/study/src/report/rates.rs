@@ -9,11 +9,11 @@ pub(super) const HEAD: [&str; 4] = [
     "method",
     "examples",
     "chosen",
-    "tried, with the mean development loss",
+    "tried, on the development examples",
 ];
 
 /// What the columns mean.
-pub(super) const WORDS: &str = "The rate with the lowest loss on the development examples, mean over the search's targets, with the first seed; test examples have no part in it. A number of examples that was not searched takes the rate of the next smaller one that was, or of the smallest.";
+pub(super) const WORDS: &str = "Rates with their mean over the search's targets on the development examples, with the first seed: the loss, where the lowest was chosen, or points of the tasks' own metrics and the loss, where the highest points were. Test examples have no part in it. A number of examples that was not searched takes the rate of the next smaller one that was, or of the smallest.";
 
 /// The rows of all searches.
 pub(super) fn rows(view: &View<'_>) -> Vec<[String; 4]> {
@@ -34,8 +34,11 @@ pub(super) fn rows(view: &View<'_>) -> Vec<[String; 4]> {
 }
 
 fn one(tried: &Tried) -> String {
-    match tried.dev_loss {
-        Some(loss) => format!("{}: {loss:.3}", tried.rate),
-        None => format!("{}: diverged", tried.rate),
+    match (tried.dev_score, tried.dev_loss) {
+        (Some(score), Some(loss)) => {
+            format!("{}: {} (loss {loss:.3})", tried.rate, words::points(score))
+        }
+        (None, Some(loss)) => format!("{}: {loss:.3}", tried.rate),
+        _ => format!("{}: diverged", tried.rate),
     }
 }

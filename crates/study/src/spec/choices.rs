@@ -69,6 +69,23 @@ pub enum MetapromptSeeds {
     Each,
 }
 
+/// What tells which learning rate is best, on the development examples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenBy {
+    /// The loss per target token: cheap, and there for every task.
+    #[default]
+    Loss,
+    /// The task's own metric, of answers to them.
+    Score,
+}
+
+impl ChosenBy {
+    pub(crate) fn is_loss(&self) -> bool {
+        *self == ChosenBy::Loss
+    }
+}
+
 /// How many examples of a target are trained on; all are more than any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged, expecting = "give a number of examples or \"full\"")]

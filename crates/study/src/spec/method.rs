@@ -1,6 +1,6 @@
 //! The methods that a study compares.
 
-use super::{Shots, Study};
+use super::{ChosenBy, Shots, Study};
 use serde::{Deserialize, Serialize};
 
 /// A way to answer a target's examples.
@@ -138,8 +138,11 @@ pub struct Search {
     /// it has, else with the next smaller number, else with the smallest.
     #[serde(with = "one_or_more")]
     pub shots: Vec<Shots>,
-    /// Their targets; empty means all. The candidate with the lowest mean over
-    /// these targets of the development loss is chosen.
+    /// What the candidates are compared by.
+    #[serde(default, skip_serializing_if = "ChosenBy::is_loss")]
+    pub by: ChosenBy,
+    /// Their targets; empty means all. The candidate with the best mean over
+    /// these targets is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
 }

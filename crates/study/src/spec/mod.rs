@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 pub use ablation::Ablation;
 pub(crate) use ablation::{Variant, plain, variants};
-pub use choices::{Full, MetapromptSeeds, PromptInit, SharedInit, Shots, SourceVectors, Vectors};
+pub use choices::{
+    ChosenBy, Full, MetapromptSeeds, PromptInit, SharedInit, Shots, SourceVectors, Vectors,
+};
 pub use method::{Method, Search};
 pub use stage::{Distill, FullTuning, Length, Lora, Metaprompt, PromptTuning, Teach};
 

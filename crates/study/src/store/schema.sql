@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS run (
 CREATE TABLE IF NOT EXISTS cell (
     -- Address: digest of all that decides the result.
     digest TEXT PRIMARY KEY,
-    -- teach, distill, train, choose, evaluate or transfer.
+    -- teach, distill, train, develop, choose, evaluate or transfer.
     kind TEXT NOT NULL,
     -- Below cells/.
     folder TEXT NOT NULL,

@@ -273,7 +273,12 @@ fn what_was_tried_for_a_rate_stands_beside_the_chosen_one() {
         cells(&rows[1])[3],
         "0.02: 1.096, 0.05: 1.035, 1.5: diverged"
     );
-    assert_eq!(cells(&rows[3])[1], "all, 10 targets");
+    let third = [
+        "all, 10 targets",
+        "0.001",
+        "0.0002: 30.2 (loss 0.802), 0.001: 31.6 (loss 0.824), 0.5: diverged",
+    ];
+    assert_eq!(cells(&rows[3])[1..], third);
     let markdown = metaprompt_study::report::markdown(&results);
     assert!(markdown.contains("| 16, 10 targets | 0.05 |"), "{markdown}");
 

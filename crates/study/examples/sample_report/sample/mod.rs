@@ -7,7 +7,7 @@ mod scores;
 use further::{ablations, curves, mistakes, sources, transfer};
 use metaprompt_corpus::TaskType;
 use metaprompt_study::results::{MethodInfo, Place, Results, Searched, SplitUse, TaskInfo, Tried};
-use metaprompt_study::{Full, Shots};
+use metaprompt_study::{ChosenBy, Full, Shots};
 use scores::{cells, comparisons};
 
 /// Targets with their type, metric and how well they go.
@@ -139,24 +139,43 @@ pub(crate) fn results() -> Results {
     results
 }
 
-/// One search with a candidate that diverged, one with each number of examples.
+/// Searches by loss, one with a candidate that diverged, and one by score.
 fn searches() -> Vec<Searched> {
-    let search = |method: &str, shots, tried: &[(f32, Option<f64>)], chosen| Searched {
-        method: method.into(),
-        shots,
-        targets: TARGETS.map(|(name, ..)| name.to_owned()).to_vec(),
-        tried: tried
-            .iter()
-            .map(|&(rate, dev_loss)| Tried { rate, dev_loss })
-            .collect(),
-        chosen,
+    let search = |method: &str, shots, by, tried: &[(f32, Option<f64>, Option<f64>)], chosen| {
+        let one = |&(rate, dev_loss, dev_score): &(f32, Option<f64>, Option<f64>)| Tried {
+            rate,
+            dev_loss,
+            dev_score,
+        };
+        Searched {
+            method: method.into(),
+            shots,
+            targets: TARGETS.map(|(name, ..)| name.to_owned()).to_vec(),
+            by,
+            tried: tried.iter().map(one).collect(),
+            chosen,
+        }
     };
-    let prompt = [(0.02, Some(1.0962)), (0.05, Some(1.0347)), (1.5, None)];
-    let few = [(2e-4, Some(1.3097)), (1e-3, Some(2.6758))];
-    let all = [(2e-4, Some(0.9021)), (1e-3, Some(0.8244))];
+    let prompt = [
+        (0.02, Some(1.0962), None),
+        (0.05, Some(1.0347), None),
+        (1.5, None, None),
+    ];
+    let few = [(2e-4, Some(1.3097), None), (1e-3, Some(2.6758), None)];
+    let all = [
+        (2e-4, Some(0.8021), Some(0.302)),
+        (1e-3, Some(0.8244), Some(0.316)),
+        (0.5, None, None),
+    ];
     vec![
-        search("prompt-tuning", Shots::Count(16), &prompt, 0.05),
-        search("lora", Shots::Count(4), &few, 2e-4),
-        search("lora", Shots::FULL, &all, 1e-3),
+        search(
+            "prompt-tuning",
+            Shots::Count(16),
+            ChosenBy::Loss,
+            &prompt,
+            0.05,
+        ),
+        search("lora", Shots::Count(4), ChosenBy::Loss, &few, 2e-4),
+        search("lora", Shots::FULL, ChosenBy::Score, &all, 1e-3),
     ]
 }
