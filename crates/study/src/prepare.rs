@@ -85,13 +85,19 @@ impl Prepared {
         })
     }
 
-    /// The task with its development examples in the place of the test ones.
+    /// The task with its development examples in the place of the test ones, to
+    /// be tested only: it has no others.
     #[must_use]
     pub(crate) fn on_dev(&self) -> Self {
         Prepared {
+            task: self.task.clone(),
+            train: Vec::new(),
+            dev: Vec::new(),
             test: self.dev.clone(),
             wholes: self.dev_wholes.clone(),
-            ..self.clone()
+            dev_wholes: Wholes::new(),
+            splits: self.splits.clone(),
+            remarks: self.remarks,
         }
     }
 

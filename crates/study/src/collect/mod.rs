@@ -111,13 +111,8 @@ impl Found {
 
     /// The outcome of what was trained for an evaluation, if something was.
     fn trained(&self, graph: &Graph, evaluation: &str) -> Option<&Outcome> {
-        let adapter = self
-            .cell(graph, evaluation)?
-            .recipe
-            .needs
-            .iter()
-            .find(|(r, _)| *r == Role::Adapter);
-        self.outcome(&adapter?.1).ok()
+        let evaluation = &self.cell(graph, evaluation)?.recipe;
+        self.outcome(evaluation.needed(Role::Adapter).next()?).ok()
     }
 
     /// The answers of an evaluation to the cases of its task; none where it has

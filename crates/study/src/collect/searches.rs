@@ -1,7 +1,7 @@
 //! How learning rates were chosen.
 
 use super::Found;
-use crate::graph::{Graph, Recipe, Role, Work};
+use crate::graph::{Graph, Role, Work};
 use crate::outcome::{Outcome, means_of};
 use crate::results::{Searched, Tried};
 use crate::spec::{ChosenBy, Shots};
@@ -16,7 +16,7 @@ pub(super) fn searches(graph: &Graph, found: &Found) -> Vec<Searched> {
         let Some(chosen) = found.outcome(&cell.digest).ok().and_then(|o| o.rate) else {
             continue;
         };
-        let compared = needed(&cell.recipe, Role::Candidate);
+        let compared: Vec<&str> = cell.recipe.needed(Role::Candidate).collect();
         // What was trained: itself compared by loss, else answering.
         let trained: Vec<&str> = compared
             .iter()
@@ -24,7 +24,7 @@ pub(super) fn searches(graph: &Graph, found: &Found) -> Vec<Searched> {
                 ChosenBy::Loss => Some(*digest),
                 ChosenBy::Score => {
                     let answers = &found.cell(graph, digest)?.recipe;
-                    needed(answers, Role::Adapter).pop()
+                    answers.needed(Role::Adapter).next()
                 }
             })
             .collect();
@@ -67,10 +67,4 @@ pub(super) fn searches(graph: &Graph, found: &Found) -> Vec<Searched> {
         });
     }
     all
-}
-
-/// The cells of a role that another needs.
-fn needed(recipe: &Recipe, role: Role) -> Vec<&str> {
-    let needs = recipe.needs.iter().filter(|(r, _)| *r == role);
-    needs.map(|(_, digest)| &**digest).collect()
 }

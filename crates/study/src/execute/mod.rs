@@ -56,15 +56,15 @@ impl Execution<'_, '_> {
 
     /// Folders of the needed cells of a role, in their order.
     fn needed(&self, role: Role) -> Result<Vec<PathBuf>, StudyError> {
-        let needs = self.recipe.needs.iter().filter(|(r, _)| *r == role);
-        needs.map(|(_, cell)| self.store.folder_of(cell)).collect()
+        let needed = self.recipe.needed(role);
+        needed.map(|cell| self.store.folder_of(cell)).collect()
     }
 
     /// Outcomes of the needed cells of a role.
     fn outcomes(&self, role: Role) -> Result<Vec<Outcome>, StudyError> {
-        let needs = self.recipe.needs.iter().filter(|(r, _)| *r == role);
-        needs
-            .map(|(_, cell)| {
+        let needed = self.recipe.needed(role);
+        needed
+            .map(|cell| {
                 let folder = self.store.folder_of(cell)?;
                 let missing = || StudyError::Damaged {
                     path: folder.clone(),

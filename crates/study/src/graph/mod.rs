@@ -105,6 +105,14 @@ pub(crate) struct Recipe {
     pub(crate) needs: Vec<(Role, String)>,
 }
 
+impl Recipe {
+    /// Addresses of the needed cells of a role, in their order.
+    pub(crate) fn needed(&self, role: Role) -> impl Iterator<Item = &str> {
+        let needs = self.needs.iter().filter(move |(r, _)| *r == role);
+        needs.map(|(_, cell)| &**cell)
+    }
+}
+
 /// A cell.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {

@@ -1,6 +1,6 @@
 //! What single settings change.
 
-use super::view::{View, rank};
+use super::view::View;
 use super::words;
 use crate::results::Mean;
 
@@ -84,22 +84,17 @@ fn ablation<'a>(view: &View<'a>, name: &str) -> Ablation<'a> {
     let info = view.results.ablations.iter().find(|a| a.name == name);
     let with = info.map_or(&[][..], |a| &a.with);
     let set: Vec<String> = with.iter().map(|(f, v)| format!("{f} = {v}")).collect();
-    if columns.iter().all(|c| c.means[0].is_none()) {
+    let but = if columns.iter().all(|c| c.means[0].is_none()) {
         for column in &mut columns {
             column.means.remove(0);
         }
+        ""
     } else {
         values.insert(0, OWN.into());
-    }
-    let own = values.first().is_some_and(|v| v == OWN);
-    let beside = (!set.is_empty()).then(|| {
-        let but = if own {
-            ", but not the study's own row"
-        } else {
-            ""
-        };
-        format!("With all of these values{but}: {}.", set.join(", "))
-    });
+        ", but not the study's own row"
+    };
+    let set = set.join(", ");
+    let beside = (!set.is_empty()).then(|| format!("With all of these values{but}: {set}."));
     Ablation {
         name: name.to_owned(),
         beside,
@@ -109,5 +104,5 @@ fn ablation<'a>(view: &View<'a>, name: &str) -> Ablation<'a> {
 }
 
 fn same_place(a: &crate::results::Place, b: &crate::results::Place) -> bool {
-    a.task == b.task && a.method == b.method && rank(a.shots) == rank(b.shots)
+    a.task == b.task && a.method == b.method && a.shots == b.shots
 }

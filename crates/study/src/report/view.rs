@@ -26,14 +26,6 @@ pub(super) fn type_words(task_type: TaskType) -> &'static str {
     }
 }
 
-/// Shots in ascending order, all examples last.
-pub(super) fn rank(shots: Shots) -> usize {
-    match shots {
-        Shots::Count(k) => k,
-        Shots::Full(_) => usize::MAX,
-    }
-}
-
 /// A mean over tasks, which is one only where every task has a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum OverTasks {
@@ -52,7 +44,7 @@ pub(super) enum OverTasks {
     None,
 }
 
-type Key<'a> = (&'a str, &'a str, usize);
+type Key<'a> = (&'a str, &'a str, Shots);
 
 /// Results with what is looked up often at hand.
 pub(super) struct View<'a> {
@@ -66,7 +58,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(results: &'a Results) -> Self {
-        let key = |p: &'a Place| (p.task.as_str(), p.method.as_str(), rank(p.shots));
+        let key = |p: &'a Place| (p.task.as_str(), p.method.as_str(), p.shots);
         let own = |p: &Place| p.variant.is_none();
         let means = results.means.iter().filter(|m| own(&m.place));
         let failed = results
@@ -108,18 +100,18 @@ impl<'a> View<'a> {
         let places = places.chain(self.results.cells.iter().map(|c| &c.place));
         let places = places.chain(self.results.missing.iter().map(|m| &m.place));
         let ours = places.filter(|p| p.variant.is_none() && tasks.iter().any(|t| t.name == p.task));
-        let sorted: BTreeMap<usize, Shots> = ours.map(|p| (rank(p.shots), p.shots)).collect();
-        sorted.into_values().collect()
+        let sorted: BTreeSet<Shots> = ours.map(|p| p.shots).collect();
+        sorted.into_iter().collect()
     }
 
     /// The study's own cell, not an ablation's.
     pub(super) fn mean(&self, task: &str, method: &str, shots: Shots) -> Option<&'a Mean> {
-        self.means.get(&(task, method, rank(shots))).copied()
+        self.means.get(&(task, method, shots)).copied()
     }
 
     /// Whether a run of the study's own cell failed.
     pub(super) fn failed(&self, task: &str, method: &str, shots: Shots) -> bool {
-        self.failed.contains(&(task, method, rank(shots)))
+        self.failed.contains(&(task, method, shots))
     }
 
     /// Why a study's own cell has no value, if it should have one.
@@ -127,7 +119,7 @@ impl<'a> View<'a> {
         if self.failed(task, method, shots) {
             return Some("failed");
         }
-        let key = (task, method, rank(shots));
+        let key = (task, method, shots);
         self.missing.contains(&key).then_some("not yet")
     }
 
@@ -232,15 +224,15 @@ impl<'a> View<'a> {
     /// Comparisons of a pair: those over several numbers of examples, then each
     /// number in ascending order.
     pub(super) fn compared(&self, pair: (&str, &str)) -> Vec<(&'a [Shots], Vec<&'a Comparison>)> {
-        let mut by_shots: BTreeMap<_, (&[Shots], Vec<&Comparison>)> = BTreeMap::new();
+        let mut by_shots: BTreeMap<(bool, &[Shots]), Vec<&Comparison>> = BTreeMap::new();
         for c in &self.results.comparisons {
             if (c.first.as_str(), c.second.as_str()) == pair {
-                let ranks: Vec<usize> = c.shots.iter().map(|s| rank(*s)).collect();
-                let entry = by_shots.entry((ranks.len() == 1, ranks));
-                entry.or_insert((&c.shots, Vec::new())).1.push(c);
+                let key = (c.shots.len() == 1, &c.shots[..]);
+                by_shots.entry(key).or_default().push(c);
             }
         }
-        by_shots.into_values().collect()
+        let all = by_shots.into_iter();
+        all.map(|((_, shots), of)| (shots, of)).collect()
     }
 
     /// Comparisons of a pair that can't be made yet, or at all.

@@ -285,8 +285,8 @@ fn candidates(method: &str, search: &Search, study: &Study) -> Result<(), String
     if search.shots.contains(&Shots::NONE) {
         return Err(format!("{at} shots has a 0: nothing would be trained"));
     }
-    let names: Vec<String> = search.shots.iter().map(|s| s.name()).collect();
-    if let Some(twice) = twice(&format!("{at} shots: "), names.iter()) {
+    let names = search.shots.iter().map(|s| s.name());
+    if let Some(twice) = twice(&format!("{at} shots: "), names) {
         return Err(twice);
     }
     let unknown = search.targets.iter().find(|t| !study.targets.contains(t));

@@ -87,7 +87,7 @@ impl ChosenBy {
 }
 
 /// How many examples of a target are trained on; all are more than any number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged, expecting = "give a number of examples or \"full\"")]
 pub enum Shots {
     /// So many; 0 stands for the methods that train on none.
@@ -97,7 +97,7 @@ pub enum Shots {
 }
 
 /// The word `full`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Full {
     /// All examples.

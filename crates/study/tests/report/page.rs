@@ -1,7 +1,7 @@
 //! The page against the results.
 
 use crate::sample::results;
-use crate::support::{below, by_id, page, parse, points, words};
+use crate::support::{below, by_id, cells, page, parse, points, words};
 use metaprompt_study::Shots;
 use metaprompt_study::report::markdown;
 use metaprompt_study::results::Place;
@@ -194,12 +194,8 @@ fn what_is_left_out_stands_in_page_and_markdown() {
     let rows = below(by_id(&document, "splits"), "tr");
     let splits: usize = results.tasks.iter().map(|t| t.splits.len()).sum();
     assert_eq!((rows.len(), splits), (splits + 1, 93));
-    let cells = |row: &roxmltree::Node<'_, '_>| -> Vec<String> {
-        let cells = row.children().filter(roxmltree::Node::is_element);
-        cells.map(words).collect()
-    };
     let expected = ["jnlpba", "train", "12,345", "4,041", "41", "4,000", "13"];
-    assert_eq!(cells(&rows[1]), expected);
+    assert_eq!(cells(rows[1]), expected);
     let section = words(by_id(&document, "left-out"));
     // 31 tasks; 41, 3 and 6 of 4,041, 103 and 206 examples.
     let summary = "1,550 of 134,850 examples are left out and 496 are shortened; of the test examples 186 of 6,386, and 62.";
@@ -262,23 +258,16 @@ fn what_was_tried_for_a_rate_stands_beside_the_chosen_one() {
     let page = page(&results);
     let document = parse(&page);
     let rows = below(by_id(&document, "rates"), "tr");
-    let cells = |row: &roxmltree::Node<'_, '_>| -> Vec<String> {
-        let cells = row.children().filter(roxmltree::Node::is_element);
-        cells.map(words).collect()
-    };
     assert_eq!(rows.len(), 1 + results.searches.len());
     let first = ["prompt tuning", "16, 10 targets", "0.05"];
-    assert_eq!(cells(&rows[1])[..3], first);
-    assert_eq!(
-        cells(&rows[1])[3],
-        "0.02: 1.096, 0.05: 1.035, 1.5: diverged"
-    );
+    assert_eq!(cells(rows[1])[..3], first);
+    assert_eq!(cells(rows[1])[3], "0.02: 1.096, 0.05: 1.035, 1.5: diverged");
     let third = [
         "all, 10 targets",
         "0.001",
         "0.0002: 30.2 (loss 0.802), 0.001: 31.6 (loss 0.824), 0.5: diverged",
     ];
-    assert_eq!(cells(&rows[3])[1..], third);
+    assert_eq!(cells(rows[3])[1..], third);
     let markdown = metaprompt_study::report::markdown(&results);
     assert!(markdown.contains("| 16, 10 targets | 0.05 |"), "{markdown}");
 

@@ -36,6 +36,11 @@ pub(crate) fn words(node: Node<'_, '_>) -> String {
     all.filter_map(|n| n.text()).collect()
 }
 
+/// The texts of a table row's cells.
+pub(crate) fn cells(row: Node<'_, '_>) -> Vec<String> {
+    row.children().filter(Node::is_element).map(words).collect()
+}
+
 /// Points as the report prints them.
 pub(crate) fn points(value: f64) -> String {
     format!("{:.1}", 100.0 * value).replace('-', "\u{2212}")

@@ -4,7 +4,7 @@ use super::super::costs::{self, Cost};
 use super::super::plot::scatter::{Spot, scatter};
 use super::super::view::OverTasks;
 use super::super::words::{count, examples, percent, plural, points};
-use super::parts::captioned;
+use super::parts::{captioned, listing};
 use super::{Page, Section};
 use crate::spec::Shots;
 use maud::{Markup, html};
@@ -15,6 +15,7 @@ pub(super) fn costs(page: &Page<'_>) -> Option<Section> {
     if costs.is_empty() {
         return None;
     }
+    let rows: Vec<_> = costs.iter().map(|c| c.columns(view)).collect();
     let figures: Vec<Markup> = view
         .shots(&view.tasks(true, None))
         .into_iter()
@@ -22,20 +23,7 @@ pub(super) fn costs(page: &Page<'_>) -> Option<Section> {
         .collect();
     let body = html! {
         p { "For each target task, over all numbers of examples and seeds. Parameters and bytes are what a task needs beside the backbone; times are of the machine above, which may have done other things too." }
-        div class="scroll" {
-            table {
-                thead { tr { @for (i, head) in costs::HEAD.iter().enumerate() {
-                    th scope="col" class=[(i == 0).then_some("word")] { (head) }
-                } } }
-                tbody {
-                    @for cost in &costs {
-                        tr { @for (i, words) in cost.columns(view).iter().enumerate() {
-                            @if i == 0 { th scope="row" { (words) } } @else { td { (words) } }
-                        } }
-                    }
-                }
-            }
-        }
+        (listing(None, costs::HEAD, &rows, |_| None))
         @if !figures.is_empty() {
             h3 { "Score against trained parameters" }
             p class="note" { "Mean over targets; a method that lacks a target is left out." }

@@ -68,6 +68,32 @@ fn cell(cell: &Cell) -> Markup {
     }
 }
 
+/// A table of words and numbers whose rows begin with their names. `class` is
+/// that of a column: `word`, `long`, or none for numbers.
+pub(super) fn listing<const N: usize>(
+    id: Option<&str>,
+    head: [&str; N],
+    rows: &[[String; N]],
+    class: impl Fn(usize) -> Option<&'static str>,
+) -> Markup {
+    html! {
+        div class="scroll" {
+            table id=[id] {
+                thead { tr { @for (i, head) in head.iter().enumerate() {
+                    th scope="col" class=[(i == 0 || class(i).is_some()).then_some("word")] { (head) }
+                } } }
+                tbody {
+                    @for row in rows {
+                        tr { @for (i, words) in row.iter().enumerate() {
+                            @if i == 0 { th scope="row" { (words) } } @else { td class=[class(i)] { (words) } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A figure with what it shows above it.
 pub(super) fn captioned(title: &str, caption: &str, figure: &Markup) -> Markup {
     html! {

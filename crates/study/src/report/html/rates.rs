@@ -1,6 +1,7 @@
 //! How learning rates were chosen.
 
 use super::super::rates::{HEAD, WORDS, rows};
+use super::parts::listing;
 use super::{Page, Section};
 use maud::html;
 
@@ -11,19 +12,7 @@ pub(super) fn rates(page: &Page<'_>) -> Option<Section> {
     }
     let body = html! {
         p class="note" { (WORDS) }
-        div class="scroll" {
-            table id="rates" {
-                thead { tr { @for head in HEAD { th scope="col" class="word" { (head) } } } }
-                tbody {
-                    @for row in &rows {
-                        tr { @for (i, words) in row.iter().enumerate() {
-                            @if i == 0 { th scope="row" { (words) } }
-                            @else { td class=(if i == 3 { "long" } else { "word" }) { (words) } }
-                        } }
-                    }
-                }
-            }
-        }
+        (listing(Some("rates"), HEAD, &rows, |i| Some(if i == 3 { "long" } else { "word" })))
     };
     Some(Section {
         id: "learning-rates",

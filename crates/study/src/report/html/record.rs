@@ -2,7 +2,7 @@
 //! numbers were made.
 
 use super::super::published;
-use super::super::view::{TYPES, rank, type_words};
+use super::super::view::{TYPES, type_words};
 use super::super::words::{self, bytes, count, duration, points};
 use super::{Page, Section};
 use crate::results::{CellResult, TaskInfo};
@@ -138,7 +138,7 @@ pub(super) fn every_cell(page: &Page<'_>) -> Option<Section> {
             task(c),
             c.place.variant.is_some(),
             method,
-            rank(c.place.shots),
+            c.place.shots,
             c.seed,
         )
     });
